@@ -1,0 +1,1 @@
+//! Program state and commands, without a terminal, a thread or a file.

@@ -1,0 +1,1 @@
+//! Typed jobs on a thread of their own: loading, generation as an iterator, scoring.

@@ -1,0 +1,1 @@
+//! Few-shot tasks: files, templates, the library and k-shot assembly.

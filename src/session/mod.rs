@@ -1,0 +1,1 @@
+//! The document: one buffer for typed and generated text, with its tokens.
