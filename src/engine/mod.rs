@@ -1,1 +1,23 @@
 //! Typed jobs on a thread of their own: loading, generation as an iterator, scoring.
+//!
+//! The engine owns the model while it computes. It talks in [`Command`]s and [`Event`]s, each carrying the [`JobId`] it
+//! belongs to, so that a late event of a stopped job can be told apart and dropped. It knows nothing of a terminal, a
+//! document or a file format: callers turn text into token ids before and token bytes into text after.
+
+mod backend;
+mod generation;
+mod local;
+mod message;
+mod score;
+mod stop;
+mod worker;
+
+pub use backend::{Backend, EngineError, Produced};
+pub use generation::{Generation, Prefilled};
+pub use local::LocalModel;
+pub use message::{
+    CancelToken, Command, Event, Finish, FinishReason, GenerateRequest, JobId, LoadRequest, ModelInfo, OnEndOfText,
+    ScoreRequest, Scores, Start, Step, Timings, TokenScore,
+};
+pub use stop::StopStrings;
+pub use worker::Engine;

@@ -1,0 +1,273 @@
+//! What is said between the engine thread and whoever drives it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sampling::{Candidate, Sampled, Settings};
+use crate::text::{TokenId, Tokenizer};
+
+use super::EngineError;
+
+/// Names one job, so that events of a job that was stopped or replaced can be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// Set once to end a job; every layer of the model and every chunk of a file looks at it. One token serves one job.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that nobody has cancelled yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the job at the next point where it looks.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the job is to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for layers that take a plain one.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+}
+
+/// What the engine thread is asked to do. Each job carries the token that ends it.
+#[derive(Debug)]
+pub enum Command {
+    /// Load a checkpoint folder in place of the current model.
+    Load(JobId, LoadRequest, CancelToken),
+    /// Go on from a prompt.
+    Generate(JobId, GenerateRequest, CancelToken),
+    /// Score given tokens.
+    Score(JobId, ScoreRequest, CancelToken),
+    /// Drop the model and free its memory.
+    Unload,
+}
+
+/// What the engine thread says. After `Finished`, `Scored`, `Loaded` or `Failed` a job says nothing more.
+#[derive(Debug)]
+pub enum Event {
+    /// Bytes of weights read so far, and in all.
+    Loading(JobId, u64, u64),
+    /// The model is ready.
+    Loaded(JobId, Arc<ModelInfo>, Arc<Tokenizer>),
+    /// The prompt has been read; the first token follows.
+    Prefilled(JobId, Prefill),
+    /// One sampled token.
+    Step(JobId, Box<Step>),
+    /// The generation ended, for the reason given.
+    Finished(JobId, Box<Finish>),
+    /// The scores of the text that was given.
+    Scored(JobId, Box<Scores>),
+    /// The job ended with an error (cancelled loads and scores end here too, with [`EngineError::Cancelled`]).
+    Failed(JobId, EngineError),
+}
+
+pub use super::generation::Prefilled as Prefill;
+
+/// A checkpoint folder to load.
+#[derive(Debug, Clone)]
+pub struct LoadRequest {
+    /// The name to show: a hub id or the folder as the user gave it.
+    pub name: String,
+    /// Folder with config.json, the weights and the tokenizer files.
+    pub folder: PathBuf,
+}
+
+/// The facts about a loaded model that screens and reports show.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ModelInfo {
+    /// The name it was asked for by.
+    pub name: String,
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// The family of the decoder, e.g. `gpt2`.
+    pub family: &'static str,
+    /// Number of weights, tied ones counted once.
+    pub parameters: u64,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Attention heads per block.
+    pub heads: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Tokens that fit: `n_positions`.
+    pub context: usize,
+    /// Rows of the output head.
+    pub vocab: usize,
+    /// The dtype the weights are computed in.
+    pub dtype: &'static str,
+    /// The device they live on.
+    pub device: String,
+    /// Bytes of weights in memory.
+    pub weight_bytes: u64,
+    /// Seconds the load took.
+    pub load_s: f64,
+    /// `<|endoftext|>`, where the vocabulary has it.
+    pub end_of_text: Option<TokenId>,
+}
+
+/// What a sampled `<|endoftext|>` means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnEndOfText {
+    /// The document is over: stop.
+    Stop,
+    /// Go on (the next document begins).
+    Continue,
+}
+
+/// A prompt to go on from.
+#[derive(Debug, Clone)]
+pub struct GenerateRequest {
+    /// Token ids of the prompt. Empty: start from `<|endoftext|>`.
+    pub prompt: Vec<TokenId>,
+    /// How many continuations to sample side by side as one batch, at least 1.
+    pub sequences: usize,
+    /// Most tokens to sample for each sequence.
+    pub max_tokens: usize,
+    /// The sampling chain.
+    pub settings: Settings,
+    /// Seed of the draw; `None` picks one at random, and [`Finish`] says which.
+    pub seed: Option<u64>,
+    /// Byte strings that end a sequence when they appear; they are not shown.
+    pub stop: Vec<String>,
+    /// What `<|endoftext|>` means.
+    pub on_end_of_text: OnEndOfText,
+    /// How many of the model's top candidates each step carries.
+    pub top: usize,
+}
+
+/// One sampled token and all the decode knew when it was drawn.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Which sequence of the batch, from 0.
+    pub sequence: usize,
+    /// How many tokens of this sequence were sampled before it.
+    pub index: usize,
+    /// The bytes of the token.
+    pub bytes: Vec<u8>,
+    /// How many of `bytes` belong to the text: fewer where a stop string begins inside, none for `<|endoftext|>`.
+    pub shown: usize,
+    /// The draw: id, log-probabilities, rank, entropy, candidates, survivors.
+    pub sampled: Sampled,
+}
+
+/// Why a sequence ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinishReason {
+    /// `max_tokens` were sampled.
+    Length,
+    /// A stop string appeared.
+    Stop,
+    /// `<|endoftext|>` was sampled.
+    Eos,
+    /// The context is full: learned positions end at `n_positions`.
+    Context,
+    /// Somebody stopped it.
+    Cancelled,
+}
+
+/// The end of a generation.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// One reason for each sequence.
+    pub reasons: Vec<FinishReason>,
+    /// The stop string that each sequence ended at, where the reason is [`FinishReason::Stop`].
+    pub stopped_at: Vec<Option<String>>,
+    /// The seed that was really used.
+    pub seed: u64,
+    /// The ids the run really started from: the prompt, or `<|endoftext|>` where it was empty.
+    pub prompt: Vec<TokenId>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Where the time of a run went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct Timings {
+    /// Prompt tokens that were run through the model (those found in the cache are not counted).
+    pub prefill_tokens: usize,
+    /// Seconds they took.
+    pub prefill_s: f64,
+    /// Prompt tokens whose keys and values were still in the cache.
+    pub cached_tokens: usize,
+    /// Tokens sampled, over all sequences.
+    pub decode_tokens: usize,
+    /// Seconds from the first to the last of them.
+    pub decode_s: f64,
+}
+
+/// Where the scoring of a text starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The first token has nothing before it and gets no score.
+    FirstToken,
+    /// `<|endoftext|>` is put in front, so that the first token is scored too.
+    EndOfText,
+}
+
+/// A text to score.
+#[derive(Debug, Clone)]
+pub struct ScoreRequest {
+    /// Token ids of the text.
+    pub ids: Vec<TokenId>,
+    /// Where to start.
+    pub start: Start,
+    /// How many candidates each position, and the one after the last, carry.
+    pub top: usize,
+}
+
+/// One token of a scored text.
+#[derive(Debug, Clone)]
+pub struct TokenScore {
+    /// The token.
+    pub id: TokenId,
+    /// Natural-log probability given what is before it; `None` where nothing is.
+    pub logprob: Option<f32>,
+    /// Rank from 1 among the whole vocabulary.
+    pub rank: Option<u32>,
+    /// Entropy of the distribution it was scored under, in bits.
+    pub entropy: Option<f32>,
+    /// The most likely tokens at this position.
+    pub top: Vec<Candidate>,
+}
+
+/// A scored text.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// One entry a token of the request.
+    pub tokens: Vec<TokenScore>,
+    /// The most likely tokens after the last one; empty where the context is full.
+    pub next: Vec<Candidate>,
+    /// How many windows the text needed: 1 unless it is longer than the context.
+    pub windows: usize,
+    /// Seconds the model ran.
+    pub seconds: f64,
+}
+
+impl Scores {
+    /// Sum of the natural-log probabilities of all scored tokens.
+    pub fn total_logprob(&self) -> f64 {
+        self.tokens.iter().filter_map(|t| t.logprob).map(f64::from).sum()
+    }
+
+    /// Number of tokens that have a score.
+    pub fn scored(&self) -> usize {
+        self.tokens.iter().filter(|t| t.logprob.is_some()).count()
+    }
+
+    /// exp of the mean negative log-probability per scored token; `None` where nothing was scored.
+    pub fn perplexity(&self) -> Option<f64> {
+        let n = self.scored();
+        (n > 0).then(|| (-self.total_logprob() / n as f64).exp())
+    }
+}
