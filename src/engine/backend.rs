@@ -67,6 +67,14 @@ pub enum EngineError {
         /// Rows of the embedding table.
         vocab: usize,
     },
+    /// The tokenizer files belong to another model.
+    #[error("the tokenizer has {tokenizer} tokens and the model only {model} rows for them; the files do not belong together")]
+    VocabularyTooLarge {
+        /// Tokens of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the embedding table.
+        model: usize,
+    },
     /// Loading or running the model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -76,7 +84,17 @@ pub enum EngineError {
     /// The tokenizer could not be loaded.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// A tensor operation failed.
+    #[error("tensor operation failed: {0}")]
+    Candle(#[from] candle_core::Error),
     /// The engine thread is gone.
     #[error("the engine has ended unexpectedly: {0}")]
     Engine(String),
+}
+
+impl EngineError {
+    /// Whether the job only ended because somebody stopped it.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Model(ModelError::Cancelled))
+    }
 }

@@ -52,6 +52,16 @@ pub enum Command {
     Unload,
 }
 
+impl Command {
+    /// The job it starts.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Load(job, ..) | Self::Generate(job, ..) | Self::Score(job, ..) => Some(*job),
+            Self::Unload => None,
+        }
+    }
+}
+
 /// What the engine thread says. After `Finished`, `Scored`, `Loaded` or `Failed` a job says nothing more.
 #[derive(Debug)]
 pub enum Event {

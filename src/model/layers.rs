@@ -1,0 +1,77 @@
+//! The layers a decoder is made of, over rows: `x` is `[T, in]`, one row a token.
+
+use candle_core::{D, Tensor};
+
+use super::{Activation, Result};
+use crate::kernels;
+
+/// x·Wᵀ + b with W kept as `[out, in]`.
+pub(super) struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    pub(super) fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// `[T, in]` to `[T, out]`.
+    pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
+        let product = match path {
+            Path::Fused if kernels::gemv::serves(x, &self.weight) => kernels::gemv::apply(x, &self.weight)?,
+            _ => x.matmul(&self.weight.t()?)?,
+        };
+        Ok(match &self.bias {
+            Some(bias) => product.broadcast_add(bias)?,
+            None => product,
+        })
+    }
+}
+
+/// Which implementation a layer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path {
+    /// Ordinary tensor operations: differentiable, traceable, on any device.
+    Stock,
+    /// Fused kernels where there is one for the shape, dtype and device; the stock operation elsewhere.
+    Fused,
+}
+
+/// (x - mean) / √(variance + ε) · weight + bias, over the last dimension, two passes as in PyTorch.
+pub(super) struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    pub(super) fn new(weight: Tensor, bias: Tensor, epsilon: f64) -> Self {
+        Self { weight, bias, epsilon }
+    }
+
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, self.epsilon as f32)?)
+    }
+}
+
+impl Activation {
+    /// Element by element.
+    pub(super) fn forward(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Gelu => x.gelu_erf()?,
+            Self::GeluTanh => x.gelu()?,
+            Self::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,
+            Self::Relu => x.relu()?,
+            Self::ReluSquared => x.relu()?.sqr()?,
+            Self::Silu => x.silu()?,
+            Self::Tanh => x.tanh()?,
+            Self::Sigmoid => candle_nn::ops::sigmoid(x)?,
+        })
+    }
+}
+
+/// Softmax over the last dimension, differentiable.
+pub(super) fn softmax(scores: &Tensor) -> Result<Tensor> {
+    Ok(candle_nn::ops::softmax(scores, D::Minus1)?)
+}
