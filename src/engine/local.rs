@@ -102,11 +102,10 @@ impl Backend for LocalModel {
         let seed = request.seed.unwrap_or_else(random_seed);
         let mut stops = vec![StopStrings::new(&request.stop); request.sequences.max(1)];
         let mut stopped_at = vec![None; stops.len()];
-        let mut generation =
-            match self.start(GenerateRequest { seed: Some(seed), ..request.clone() }, cancel.clone()) {
-                Err(error) if error.is_cancelled() => return Ok(Finish::before_the_first_token(request, seed)),
-                started => started?,
-            };
+        let mut generation = match self.start(GenerateRequest { seed: Some(seed), ..request.clone() }, cancel.clone()) {
+            Err(error) if error.is_cancelled() => return Ok(Finish::before_the_first_token(request, seed)),
+            started => started?,
+        };
         sink(Produced::Prefilled(generation.prefilled()));
         while let Some(step) = generation.next() {
             let step = match step {
