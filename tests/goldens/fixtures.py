@@ -81,7 +81,7 @@ def config(**changes) -> dict:
 
 FIXTURES = [
     # openai-community/gpt2: no prefix, tied, head_dim 9, mask buffers.
-    Fixture("gpt2-plain", 11, PLAIN, mask_dtype=torch.uint8, masked_bias=True, tail=4.0),
+    Fixture("gpt2-plain", 11, PLAIN, mask_dtype=torch.uint8, masked_bias=True, tail=8.0),
     # The Mistral models of stanford-crfm set both scaling switches. head_dim 5, n_inner not 4 * n_embd.
     Fixture(
         "gpt2-scaled", 12,
@@ -94,7 +94,7 @@ FIXTURES = [
         "gpt2-cerebras", 13,
         config(n_embd=48, n_head=3, n_layer=3, n_positions=56, vocab_size=257, n_inner=80, activation_function="gelu",
                torch_dtype="bfloat16"),
-        dtype=torch.bfloat16, prefix="transformer.", head="tied", mask_dtype=torch.bool, shards=3, tail=4.0,
+        dtype=torch.bfloat16, prefix="transformer.", head="tied", mask_dtype=torch.bool, shards=3, tail=8.0,
     ),
     # Scores not divided by sqrt(head_dim), an own head, f16, relu. head_dim 7.
     Fixture(
@@ -107,7 +107,7 @@ FIXTURES = [
     Fixture(
         "gpt2-finetuned", 15,
         config(n_embd=24, n_head=2, n_layer=2, n_positions=48, vocab_size=109, activation_function="gelu_pytorch_tanh"),
-        prefix="transformer.", head="own", mask_dtype=torch.float16, tail=4.0,
+        prefix="transformer.", head="own", mask_dtype=torch.float16, tail=8.0,
     ),
 ]
 
