@@ -1,1 +1,3 @@
 //! CPU kernels over slices.
+
+pub mod softmax;
