@@ -2,6 +2,7 @@
 
 use super::error::ParamError;
 use super::stage::StageId;
+use super::table::SPECS;
 
 /// A parameter of a generation; its position in [`specs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,10 +104,18 @@ impl ParamId {
     /// # Errors
     /// [`ParamError::UnknownParam`], which lists the keys.
     pub fn from_key(key: &str) -> Result<Self, ParamError> {
-        SPECS.iter().find(|spec| spec.key == key).map(|spec| spec.id).ok_or_else(|| ParamError::UnknownParam {
-            key: key.to_owned(),
-            known: SPECS.iter().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
-        })
+        SPECS
+            .iter()
+            .find(|spec| spec.key == key)
+            .map(|spec| spec.id)
+            .ok_or_else(|| ParamError::UnknownParam {
+                key: key.to_owned(),
+                known: SPECS
+                    .iter()
+                    .map(|spec| spec.key)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })
     }
 }
 
@@ -128,11 +137,17 @@ impl ParamSpec {
     /// [`ParamError::Invalid`], which says what is accepted.
     pub fn parse(&self, text: &str) -> Result<Value, ParamError> {
         let text = text.trim();
-        let word = self.words.iter().find(|(_, word)| word.eq_ignore_ascii_case(text));
+        let word = self
+            .words
+            .iter()
+            .find(|(_, word)| word.eq_ignore_ascii_case(text));
         let number = word.map(|&(number, _)| number);
         let value = match self.kind {
             ParamKind::Float => number.or_else(|| text.parse().ok()).map(Value::Float),
-            ParamKind::Integer => number.map(|n| n as i64).or_else(|| text.parse().ok()).map(Value::Integer),
+            ParamKind::Integer => number
+                .map(|n| n as i64)
+                .or_else(|| text.parse().ok())
+                .map(Value::Integer),
             ParamKind::Seed if text.eq_ignore_ascii_case(RANDOM) => Some(Value::Seed(None)),
             ParamKind::Seed => text.parse().ok().map(|seed| Value::Seed(Some(seed))),
         };
@@ -146,23 +161,34 @@ impl ParamSpec {
     pub fn validate(&self, value: Value) -> Result<Value, ParamError> {
         let (low, high) = self.range;
         let fits = match (self.kind, value) {
-            (ParamKind::Float, Value::Float(_)) | (ParamKind::Integer, Value::Integer(_)) => {
-                value.number().is_some_and(|number| (low..=high).contains(&number))
-            }
+            (ParamKind::Float, Value::Float(_)) | (ParamKind::Integer, Value::Integer(_)) => value
+                .number()
+                .is_some_and(|number| (low..=high).contains(&number)),
             (ParamKind::Seed, Value::Seed(_)) => true,
             _ => false,
         };
-        if fits { Ok(value) } else { Err(self.invalid(&raw_text(value))) }
+        if fits {
+            Ok(value)
+        } else {
+            Err(self.invalid(&raw_text(value)))
+        }
     }
 
     /// The value for a form or a chain line: `0.80`, `40`, or a word such as `off`.
     pub fn format(&self, value: Value) -> String {
-        let word = self.words.iter().find(|&&(number, _)| value.number() == Some(number));
+        let word = self
+            .words
+            .iter()
+            .find(|&&(number, _)| value.number() == Some(number));
         match (word, value) {
             (Some((_, word)), _) => (*word).to_owned(),
             (None, Value::Float(number)) => {
                 let short = format!("{number:.2}");
-                if short.parse() == Ok(number) { short } else { number.to_string() }
+                if short.parse() == Ok(number) {
+                    short
+                } else {
+                    number.to_string()
+                }
             }
             (None, _) => raw_text(value),
         }
@@ -195,7 +221,9 @@ impl ParamSpec {
     /// Where the value stands on the slider, from 0 to 1; none for a seed.
     pub fn slider_position(&self, value: Value) -> Option<f64> {
         let (low, high) = self.slider;
-        value.number().map(|number| ((number - low) / (high - low)).clamp(0.0, 1.0))
+        value
+            .number()
+            .map(|number| ((number - low) / (high - low)).clamp(0.0, 1.0))
     }
 
     /// What is accepted, for help and errors: `a number from 0 to 1 (1 = off)`.
@@ -204,12 +232,18 @@ impl ParamSpec {
         let range = match self.kind {
             ParamKind::Float => format!("a number from {low} to {high}"),
             ParamKind::Integer => format!("a whole number from {low} to {high}"),
-            ParamKind::Seed => return format!("a whole number from 0 to {} or `{RANDOM}`", u64::MAX),
+            ParamKind::Seed => {
+                return format!("a whole number from 0 to {} or `{RANDOM}`", u64::MAX);
+            }
         };
         if self.words.is_empty() {
             return range;
         }
-        let words: Vec<_> = self.words.iter().map(|(number, word)| format!("{number} = {word}")).collect();
+        let words: Vec<_> = self
+            .words
+            .iter()
+            .map(|(number, word)| format!("{number} = {word}"))
+            .collect();
         format!("{range} ({})", words.join(", "))
     }
 
@@ -218,7 +252,11 @@ impl ParamSpec {
     }
 
     fn invalid(&self, text: &str) -> ParamError {
-        ParamError::Invalid { key: self.key, given: text.to_owned(), accepts: self.accepts() }
+        ParamError::Invalid {
+            key: self.key,
+            given: text.to_owned(),
+            accepts: self.accepts(),
+        }
     }
 }
 
@@ -238,7 +276,11 @@ fn next_multiple(number: f64, size: f64, up: bool) -> f64 {
     // The slack takes 0.30000000000000004 for the multiple that it means.
     const SLACK: f64 = 1e-6;
     let position = number / size;
-    if up { ((position + SLACK).floor() + 1.0) * size } else { ((position - SLACK).ceil() - 1.0) * size }
+    if up {
+        ((position + SLACK).floor() + 1.0) * size
+    } else {
+        ((position - SLACK).ceil() - 1.0) * size
+    }
 }
 
 /// Removes what binary multiplication adds behind the digits of a grid value: 0.15000000000000002 is 0.15.
@@ -246,201 +288,11 @@ fn round_noise(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }
 
-const COUNT: usize = 11;
-const SPECS: [ParamSpec; COUNT] = [
-    ParamSpec {
-        id: ParamId::Temperature,
-        key: "temperature",
-        flag: "temp",
-        short: None,
-        value_name: "X",
-        doc: "Divides the logits: below 1 sharper, above 1 flatter; 0 always takes the most likely token",
-        kind: ParamKind::Float,
-        range: (0.0, 100.0),
-        slider: (0.0, 2.0),
-        step: 0.05,
-        big_step: 0.25,
-        neutral: Value::Float(1.0),
-        default: Value::Float(0.8),
-        words: &[(0.0, "greedy"), (1.0, "off")],
-        stage: Some(StageId::Temperature),
-    },
-    ParamSpec {
-        id: ParamId::TopK,
-        key: "top_k",
-        flag: "top-k",
-        short: None,
-        value_name: "K",
-        doc: "Keeps the K most likely tokens",
-        kind: ParamKind::Integer,
-        range: (0.0, 1_000_000.0),
-        slider: (0.0, 200.0),
-        step: 1.0,
-        big_step: 10.0,
-        neutral: Value::Integer(0),
-        default: Value::Integer(40),
-        words: &[(0.0, "off")],
-        stage: Some(StageId::TopK),
-    },
-    ParamSpec {
-        id: ParamId::TopP,
-        key: "top_p",
-        flag: "top-p",
-        short: None,
-        value_name: "P",
-        doc: "Keeps the fewest most likely tokens whose probabilities reach P together (nucleus)",
-        kind: ParamKind::Float,
-        range: (0.0, 1.0),
-        slider: (0.0, 1.0),
-        step: 0.01,
-        big_step: 0.05,
-        neutral: Value::Float(1.0),
-        default: Value::Float(0.95),
-        words: &[(1.0, "off")],
-        stage: Some(StageId::TopP),
-    },
-    ParamSpec {
-        id: ParamId::MinP,
-        key: "min_p",
-        flag: "min-p",
-        short: None,
-        value_name: "P",
-        doc: "Drops tokens that are less likely than P times the most likely one",
-        kind: ParamKind::Float,
-        range: (0.0, 1.0),
-        slider: (0.0, 0.5),
-        step: 0.01,
-        big_step: 0.05,
-        neutral: Value::Float(0.0),
-        default: Value::Float(0.05),
-        words: &[(0.0, "off")],
-        stage: Some(StageId::MinP),
-    },
-    ParamSpec {
-        id: ParamId::TypicalP,
-        key: "typical_p",
-        flag: "typical",
-        short: None,
-        value_name: "P",
-        doc: "Keeps the tokens whose surprise is nearest to the expected one, up to probability P together (locally typical)",
-        kind: ParamKind::Float,
-        range: (0.0, 1.0),
-        slider: (0.0, 1.0),
-        step: 0.01,
-        big_step: 0.05,
-        neutral: Value::Float(1.0),
-        default: Value::Float(1.0),
-        words: &[(1.0, "off")],
-        stage: Some(StageId::Typical),
-    },
-    ParamSpec {
-        id: ParamId::RepeatPenalty,
-        key: "repeat_penalty",
-        flag: "repeat-penalty",
-        short: None,
-        value_name: "R",
-        doc: "Divides positive and multiplies negative logits of recent tokens (CTRL); below 1 favours repetition",
-        kind: ParamKind::Float,
-        range: (0.1, 10.0),
-        slider: (0.5, 2.0),
-        step: 0.01,
-        big_step: 0.1,
-        neutral: Value::Float(1.0),
-        default: Value::Float(1.0),
-        words: &[(1.0, "off")],
-        stage: Some(StageId::Penalties),
-    },
-    ParamSpec {
-        id: ParamId::RepeatLastN,
-        key: "repeat_last_n",
-        flag: "repeat-last-n",
-        short: None,
-        value_name: "N",
-        doc: "How many of the last tokens, prompt included, the three penalties look at",
-        kind: ParamKind::Integer,
-        range: (-1.0, 1_000_000.0),
-        slider: (0.0, 1024.0),
-        step: 16.0,
-        big_step: 64.0,
-        neutral: Value::Integer(64),
-        default: Value::Integer(64),
-        words: &[(0.0, "off"), (-1.0, "all")],
-        stage: Some(StageId::Penalties),
-    },
-    ParamSpec {
-        id: ParamId::FrequencyPenalty,
-        key: "frequency_penalty",
-        flag: "frequency-penalty",
-        short: None,
-        value_name: "X",
-        doc: "Subtracts X from the logit of a recent token for each time it occurs (OpenAI)",
-        kind: ParamKind::Float,
-        range: (-10.0, 10.0),
-        slider: (-2.0, 2.0),
-        step: 0.05,
-        big_step: 0.25,
-        neutral: Value::Float(0.0),
-        default: Value::Float(0.0),
-        words: &[(0.0, "off")],
-        stage: Some(StageId::Penalties),
-    },
-    ParamSpec {
-        id: ParamId::PresencePenalty,
-        key: "presence_penalty",
-        flag: "presence-penalty",
-        short: None,
-        value_name: "X",
-        doc: "Subtracts X once from the logit of every recent token (OpenAI)",
-        kind: ParamKind::Float,
-        range: (-10.0, 10.0),
-        slider: (-2.0, 2.0),
-        step: 0.05,
-        big_step: 0.25,
-        neutral: Value::Float(0.0),
-        default: Value::Float(0.0),
-        words: &[(0.0, "off")],
-        stage: Some(StageId::Penalties),
-    },
-    ParamSpec {
-        id: ParamId::Seed,
-        key: "seed",
-        flag: "seed",
-        short: Some('s'),
-        value_name: "S",
-        doc: "Start of the random numbers: the same seed gives the same text",
-        kind: ParamKind::Seed,
-        range: (0.0, u64::MAX as f64),
-        slider: (0.0, 100.0),
-        step: 1.0,
-        big_step: 10.0,
-        neutral: Value::Seed(None),
-        default: Value::Seed(None),
-        words: &[],
-        stage: None,
-    },
-    ParamSpec {
-        id: ParamId::MaxTokens,
-        key: "max_tokens",
-        flag: "max-tokens",
-        short: Some('n'),
-        value_name: "N",
-        doc: "Stops after N new tokens",
-        kind: ParamKind::Integer,
-        range: (0.0, 1_000_000.0),
-        slider: (0.0, 512.0),
-        step: 8.0,
-        big_step: 64.0,
-        neutral: Value::Integer(64),
-        default: Value::Integer(64),
-        words: &[],
-        stage: None,
-    },
-];
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+    use crate::sampling::table::COUNT;
 
     #[test]
     fn every_row_is_consistent() {
@@ -450,11 +302,21 @@ mod tests {
             assert_eq!(ParamId::from_key(key), Ok(spec.id));
             for value in [spec.neutral, spec.default] {
                 assert_eq!(spec.validate(value), Ok(value), "{key}");
-                assert_eq!(spec.parse(&spec.format(value)), Ok(value), "{key}: shown and read back");
+                assert_eq!(
+                    spec.parse(&spec.format(value)),
+                    Ok(value),
+                    "{key}: shown and read back"
+                );
             }
-            assert!(spec.range.0 <= spec.slider.0 && spec.slider.1 <= spec.range.1, "{key}");
+            assert!(
+                spec.range.0 <= spec.slider.0 && spec.slider.1 <= spec.range.1,
+                "{key}"
+            );
             assert!(spec.step > 0.0 && spec.big_step > spec.step, "{key}");
-            assert!(!spec.doc.is_empty() && !spec.doc.ends_with('.'), "{key}: doc style");
+            assert!(
+                !spec.doc.is_empty() && !spec.doc.ends_with('.'),
+                "{key}: doc style"
+            );
             for (number, word) in spec.words {
                 assert_eq!(spec.parse(word).unwrap().number(), Some(*number), "{key}");
             }
@@ -483,7 +345,12 @@ mod tests {
             (FrequencyPenalty, Float(-0.05), Up, Float(0.0)),
             (Seed, Value::Seed(None), Up, Value::Seed(Some(0))),
             (Seed, Value::Seed(Some(0)), Down, Value::Seed(None)),
-            (Seed, Value::Seed(Some(u64::MAX)), Up, Value::Seed(Some(u64::MAX))),
+            (
+                Seed,
+                Value::Seed(Some(u64::MAX)),
+                Up,
+                Value::Seed(Some(u64::MAX)),
+            ),
         ];
         for (id, from, step, to) in cases {
             assert_eq!(id.spec().step(from, step), to, "{id:?} {from:?} {step:?}");
@@ -512,7 +379,11 @@ mod tests {
             (Seed, "Random", "random"),
         ];
         for (id, text, expected) in shown {
-            assert_eq!(id.spec().format(id.spec().parse(text).unwrap()), expected, "{id:?} {text}");
+            assert_eq!(
+                id.spec().format(id.spec().parse(text).unwrap()),
+                expected,
+                "{id:?} {text}"
+            );
         }
         let refused = [
             (Temperature, "warm"),

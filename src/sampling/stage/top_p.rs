@@ -18,7 +18,10 @@ stage_options!(TopP, StageId::TopP, [p: Float]);
 
 impl TopP {
     pub(super) fn new(p: f64) -> Self {
-        Self { p, items: Vec::new() }
+        Self {
+            p,
+            items: Vec::new(),
+        }
     }
 }
 
