@@ -31,36 +31,14 @@ fn main() {
     let history: Vec<u32> = (0..HISTORY as u32).map(|i| (i * i * 31) % 5000).collect();
 
     let presets = ["greedy", "balanced", "creative", "transformers"];
-    let mut contestants: Vec<Contestant> = presets
-        .iter()
-        .map(|name| own(name, &Settings::preset(name).unwrap(), 0))
-        .collect();
-    contestants.push(own(
-        "balanced, top 512 kept",
-        &Settings::default(),
-        KEPT_CANDIDATES,
-    ));
-    contestants.push(own(
-        "temperature only",
-        &changed(&[(ParamId::Temperature, "0.8")]),
-        0,
-    ));
+    let mut contestants: Vec<Contestant> =
+        presets.iter().map(|name| own(name, &Settings::preset(name).unwrap(), 0)).collect();
+    contestants.push(own("balanced, top 512 kept", &Settings::default(), KEPT_CANDIDATES));
+    contestants.push(own("temperature only", &changed(&[(ParamId::Temperature, "0.8")]), 0));
     contestants.push(own("top-p only", &changed(&[(ParamId::TopP, "0.95")]), 0));
-    contestants.push(own(
-        "typical only",
-        &changed(&[(ParamId::TypicalP, "0.95")]),
-        0,
-    ));
-    contestants.push(own(
-        "all stages",
-        &all_stages("penalties,top_k,typical,top_p,min_p,temperature"),
-        0,
-    ));
-    contestants.push(own(
-        "all stages, top-k last",
-        &all_stages("penalties,temperature,typical,top_p,min_p,top_k"),
-        0,
-    ));
+    contestants.push(own("typical only", &changed(&[(ParamId::TypicalP, "0.95")]), 0));
+    contestants.push(own("all stages", &all_stages("penalties,top_k,typical,top_p,min_p,temperature"), 0));
+    contestants.push(own("all stages, top-k last", &all_stages("penalties,temperature,typical,top_p,min_p,top_k"), 0));
     let baseline = contestants.len();
     contestants.push(("llm-samplers, balanced".to_owned(), theirs()));
 
@@ -82,28 +60,19 @@ fn main() {
         "{VOCABULARY} logits, history of {HISTORY}, median of {ROUNDS} rounds x {TOKENS_A_ROUND} tokens, one thread"
     );
     println!("cpu: {}\n", cpu_name());
-    println!(
-        "{:28} {:>10} {:>10} {:>22}",
-        "chain", "us/token", "best", "times llm-samplers"
-    );
+    println!("{:28} {:>10} {:>10} {:>22}", "chain", "us/token", "best", "times llm-samplers");
     let reference = median(&mut times[baseline]);
     for ((name, _), times) in contestants.iter().zip(&mut times) {
         let median = median(times);
         let best = times.first().copied().unwrap_or_default();
-        println!(
-            "{name:28} {median:>10.1} {best:>10.1} {:>22.1}",
-            reference / median
-        );
+        println!("{name:28} {median:>10.1} {best:>10.1} {:>22.1}", reference / median);
     }
 }
 
 fn own(name: &str, settings: &Settings, top: usize) -> Contestant {
     let mut chain = Chain::new(settings).with_top(top);
     let mut rng = Rng::new(42);
-    (
-        name.to_owned(),
-        Box::new(move |row, history| chain.sample(row, history, &mut rng).unwrap().id),
-    )
+    (name.to_owned(), Box::new(move |row, history| chain.sample(row, history, &mut rng).unwrap().id))
 }
 
 fn theirs() -> Draw {
@@ -117,10 +86,7 @@ fn theirs() -> Draw {
     let mut resources = SimpleSamplerResources::new(Some(rng), None);
     Box::new(move |row, _| {
         let mut logits = Logits::try_from_iter(row.iter().copied()).unwrap();
-        chain
-            .sample_token(&mut resources, &mut logits)
-            .unwrap()
-            .unwrap()
+        chain.sample_token(&mut resources, &mut logits).unwrap().unwrap()
     })
 }
 
@@ -143,9 +109,7 @@ fn all_stages(order: &str) -> Settings {
         (ParamId::FrequencyPenalty, "0.1"),
         (ParamId::PresencePenalty, "0.1"),
     ]);
-    settings
-        .set_order(kshot::sampling::parse_order(order).unwrap())
-        .unwrap();
+    settings.set_order(kshot::sampling::parse_order(order).unwrap()).unwrap();
     settings
 }
 
@@ -173,8 +137,5 @@ fn median(times: &mut [f64]) -> f64 {
 fn cpu_name() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = info.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split(':').nth(1))
-        .unwrap_or(" unknown")
-        .trim()
-        .to_owned()
+    line.and_then(|line| line.split(':').nth(1)).unwrap_or(" unknown").trim().to_owned()
 }

@@ -116,10 +116,7 @@ fn scan_body(row: &[f32]) -> RowScan {
 
 #[inline(always)]
 fn moments_body(row: &[f32], max: f32) -> Moments {
-    let mut sums = Moments {
-        total: 0.0,
-        weighted_shift: 0.0,
-    };
+    let mut sums = Moments { total: 0.0, weighted_shift: 0.0 };
     let mut buffer = [0f32; BLOCK];
     for block in row.chunks(BLOCK) {
         let weights = &mut buffer[..block.len()];
@@ -131,10 +128,7 @@ fn moments_body(row: &[f32], max: f32) -> Moments {
 
 #[inline(always)]
 fn exp_shifted_body(row: &mut [f32], max: f32) -> Moments {
-    let mut sums = Moments {
-        total: 0.0,
-        weighted_shift: 0.0,
-    };
+    let mut sums = Moments { total: 0.0, weighted_shift: 0.0 };
     for block in row.chunks_mut(BLOCK) {
         add_block(block, max, &mut sums);
     }
@@ -229,11 +223,7 @@ mod tests {
     fn rows() -> Vec<Vec<f32>> {
         [0, 1, 15, 16, 17, 255, 256, 257, 1000, 50_257]
             .into_iter()
-            .map(|n| {
-                (0..n)
-                    .map(|i| ((i * 7919 + 13) % 2003) as f32 * 0.03 - 70.0)
-                    .collect()
-            })
+            .map(|n| (0..n).map(|i| ((i * 7919 + 13) % 2003) as f32 * 0.03 - 70.0).collect())
             .collect()
     }
 
@@ -256,21 +246,11 @@ mod tests {
     fn sweeps_agree_with_f64() {
         for row in rows().into_iter().filter(|row| !row.is_empty()) {
             let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(
-                scan(&row),
-                RowScan {
-                    max,
-                    masked: 0,
-                    invalid: 0
-                }
-            );
+            assert_eq!(scan(&row), RowScan { max, masked: 0, invalid: 0 });
 
             let shifts: Vec<f64> = row.iter().map(|&x| f64::from(x) - f64::from(max)).collect();
             let total: f64 = shifts.iter().map(|d| d.exp()).sum();
-            let entropy: f64 = shifts
-                .iter()
-                .map(|d| -(d.exp() / total) * (d - total.ln()))
-                .sum();
+            let entropy: f64 = shifts.iter().map(|d| -(d.exp() / total) * (d - total.ln())).sum();
             let found = moments(&row, max);
             assert!((found.total / total - 1.0).abs() < 1e-6, "n {}", row.len());
             assert!((found.entropy() - entropy).abs() < 1e-5, "n {}", row.len());
@@ -280,10 +260,7 @@ mod tests {
             assert_eq!(sum, found, "n {}", row.len());
 
             let middle = row[row.len() / 2];
-            assert_eq!(
-                count_greater(&row, middle),
-                row.iter().filter(|&&x| x > middle).count()
-            );
+            assert_eq!(count_greater(&row, middle), row.iter().filter(|&&x| x > middle).count());
             assert!(any_at_least(&row, max) && !any_at_least(&row, max + 1.0));
         }
     }
@@ -293,25 +270,9 @@ mod tests {
         for at in [0, 5, 16, 40] {
             let mut row = vec![-3.0f32; 41];
             row[at] = f32::NEG_INFINITY;
-            assert_eq!(
-                scan(&row),
-                RowScan {
-                    max: -3.0,
-                    masked: 1,
-                    invalid: 0
-                },
-                "at {at}"
-            );
+            assert_eq!(scan(&row), RowScan { max: -3.0, masked: 1, invalid: 0 }, "at {at}");
             row[at] = f32::NAN;
-            assert_eq!(
-                scan(&row),
-                RowScan {
-                    max: -3.0,
-                    masked: 0,
-                    invalid: 1
-                },
-                "at {at}"
-            );
+            assert_eq!(scan(&row), RowScan { max: -3.0, masked: 0, invalid: 1 }, "at {at}");
             row[at] = f32::INFINITY;
             assert_eq!(scan(&row).invalid, 1, "at {at}");
         }
@@ -324,10 +285,7 @@ mod tests {
             assert_eq!(scan(&row), scan_body(&row));
             assert_eq!(moments(&row, -1.0), moments_body(&row, -1.0));
             let (mut fast, mut slow) = (row.clone(), row.clone());
-            assert_eq!(
-                exp_shifted(&mut fast, -1.0),
-                exp_shifted_body(&mut slow, -1.0)
-            );
+            assert_eq!(exp_shifted(&mut fast, -1.0), exp_shifted_body(&mut slow, -1.0));
             assert_eq!(fast, slow);
             assert_eq!(count_greater(&row, -40.0), count_greater_body(&row, -40.0));
         }

@@ -90,10 +90,9 @@ impl Chain {
     pub fn new(settings: &Settings) -> Self {
         let link = |&stage: &StageId| {
             let spec = stage.spec();
-            let running = settings.is_on(stage).then(|| Running {
-                sampler: (spec.build)(settings),
-                reach: (spec.reach)(settings),
-            });
+            let running = settings
+                .is_on(stage)
+                .then(|| Running { sampler: (spec.build)(settings), reach: (spec.reach)(settings) });
             Link { stage, running }
         };
         Self {
@@ -121,17 +120,10 @@ impl Chain {
     /// # Errors
     /// Those of [`Row::new`]; [`SamplingError::Overflow`]; [`SamplingError::OutsideVocabulary`] for a token of `history` that
     /// a penalty looks at.
-    pub fn sample(
-        &mut self,
-        logits: &[f32],
-        history: &[u32],
-        rng: &mut Rng,
-    ) -> Result<Sampled, SamplingError> {
+    pub fn sample(&mut self, logits: &[f32], history: &[u32], rng: &mut Rng) -> Result<Sampled, SamplingError> {
         let row = Row::new(logits)?;
         let outcome = self.run(&row, history, self.top_n)?;
-        let drawn = self
-            .draw(rng.uniform() * outcome.moments.total)
-            .ok_or(SamplingError::Overflow)?;
+        let drawn = self.draw(rng.uniform() * outcome.moments.total).ok_or(SamplingError::Overflow)?;
         let distribution = self.describe(&row, &outcome, self.top_n);
         Ok(Sampled {
             id: drawn.token_id,
@@ -163,12 +155,7 @@ impl Chain {
     }
 
     /// Fills the working set and sends it through the stages; weighs what is left.
-    fn run(
-        &mut self,
-        row: &Row<'_>,
-        history: &[u32],
-        top_n: usize,
-    ) -> Result<Outcome, SamplingError> {
+    fn run(&mut self, row: &Row<'_>, history: &[u32], top_n: usize) -> Result<Outcome, SamplingError> {
         let mut is_whole = !self.fill(row, history, top_n)?;
         let mut kept = row.candidates();
         let mut survivors = Vec::with_capacity(self.links.len());
@@ -177,21 +164,14 @@ impl Chain {
                 running
                     .sampler
                     .sample(&mut RecentTokens(history), &mut self.set)
-                    .map_err(|error| SamplingError::Stage {
-                        stage: link.stage,
-                        message: error.to_string(),
-                    })?;
+                    .map_err(|error| SamplingError::Stage { stage: link.stage, message: error.to_string() })?;
                 // Before the first cut a set that was narrowed in advance stands for all candidates.
                 is_whole |= matches!(running.reach, Reach::Top(_));
                 if is_whole {
                     kept = self.set.len();
                 }
             }
-            survivors.push(StageCount {
-                stage: link.stage,
-                kept,
-                is_on: link.running.is_some(),
-            });
+            survivors.push(StageCount { stage: link.stage, kept, is_on: link.running.is_some() });
         }
         let max = select::max_logit(&self.set);
         if !max.is_finite() {
@@ -199,23 +179,14 @@ impl Chain {
         }
         self.block_totals.clear();
         let moments = select::weigh(&mut self.set, max, |total| self.block_totals.push(total));
-        Ok(Outcome {
-            max,
-            moments,
-            survivors,
-        })
+        Ok(Outcome { max, moments, survivors })
     }
 
     /// Puts the tokens that the chain can keep, or must look at, into the working set. Says whether that is less than all.
     ///
     /// Where a top-k (or greedy) is the first cut, tokens that no penalty touches keep their order up to it, so those among
     /// the first k are also among the raw row's first k + m with m penalised tokens.
-    fn fill(
-        &mut self,
-        row: &Row<'_>,
-        history: &[u32],
-        top_n: usize,
-    ) -> Result<bool, SamplingError> {
+    fn fill(&mut self, row: &Row<'_>, history: &[u32], top_n: usize) -> Result<bool, SamplingError> {
         let first_cut = self.gather_recent(row, history)?;
         // Choosing a large part of a row takes longer than to carry all of it.
         let needed = first_cut.map(|k| k.saturating_add(self.recent.len()));
@@ -230,29 +201,21 @@ impl Chain {
                 self.set.extend(tokens.map(|(&logit, id)| token(id, logit)));
             } else {
                 let possible = tokens.filter(|&(&logit, _)| logit > f32::NEG_INFINITY);
-                self.set
-                    .extend(possible.map(|(&logit, id)| token(id, logit)));
+                self.set.extend(possible.map(|(&logit, id)| token(id, logit)));
             }
             return Ok(false);
         };
         let floor = below(last.logit());
         let set = &mut self.set;
         select::for_each_at_least(row.logits(), floor, |id, logit| set.push(token(id, logit)));
-        let rest = self
-            .recent
-            .iter()
-            .map(|&id| token(id, row.logits()[id as usize]));
+        let rest = self.recent.iter().map(|&id| token(id, row.logits()[id as usize]));
         set.extend(rest.filter(|token| token.logit < floor && token.logit > f32::NEG_INFINITY));
         set.sort_unstable_by_key(|token| token.token_id);
         Ok(true)
     }
 
     /// Collects the tokens that a penalty may change; the number that the first cut chooses from, where that is fixed.
-    fn gather_recent(
-        &mut self,
-        row: &Row<'_>,
-        history: &[u32],
-    ) -> Result<Option<usize>, SamplingError> {
+    fn gather_recent(&mut self, row: &Row<'_>, history: &[u32]) -> Result<Option<usize>, SamplingError> {
         self.recent.clear();
         let mut first_cut = None;
         for running in self.links.iter().filter_map(|link| link.running.as_ref()) {
@@ -287,16 +250,12 @@ impl Chain {
             passed > target
         });
         // The block's sum may be larger than the sum of its tokens by a rounding.
-        crossing
-            .or_else(|| block.iter().rfind(|token| token.prob > 0.0))
-            .cloned()
+        crossing.or_else(|| block.iter().rfind(|token| token.prob > 0.0)).cloned()
     }
 
     fn describe(&self, row: &Row<'_>, outcome: &Outcome, top_n: usize) -> Distribution {
         let candidate = |key: &RankKey| {
-            let found = self
-                .set
-                .binary_search_by_key(&key.id(), |token| token.token_id);
+            let found = self.set.binary_search_by_key(&key.id(), |token| token.token_id);
             Candidate {
                 id: key.id(),
                 logprob: row.logprob_of(key.logit()),
@@ -353,11 +312,7 @@ impl HasSamplerResources for RecentTokens<'_> {
 }
 
 fn token(token_id: u32, logit: f32) -> Logit {
-    Logit {
-        token_id,
-        logit,
-        prob: 0.0,
-    }
+    Logit { token_id, logit, prob: 0.0 }
 }
 
 /// A floor so far below a logit that dividing both by a temperature cannot round them to the same number.

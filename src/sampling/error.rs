@@ -7,11 +7,7 @@ use super::stage::StageId;
 #[expect(missing_docs, reason = "the messages name the fields")]
 pub enum ParamError {
     #[error("{key} is `{given}`; it takes {accepts}")]
-    Invalid {
-        key: &'static str,
-        given: String,
-        accepts: String,
-    },
+    Invalid { key: &'static str, given: String, accepts: String },
     #[error("there is no sampling parameter `{key}`; the parameters are {known}")]
     UnknownParam { key: String, known: String },
     #[error("there is no sampling stage `{name}`; the stages are {known}")]
@@ -31,24 +27,12 @@ pub enum SamplingError {
     #[error(
         "{count} of {len} logits are NaN, the first for token id {first}; the model's numbers are broken (weights, dtype or a kernel)"
     )]
-    NotANumber {
-        count: usize,
-        first: usize,
-        len: usize,
-    },
-    #[error(
-        "{count} of {len} logits are +inf, the first for token id {first}; the model's numbers overflow (try f32)"
-    )]
-    Infinite {
-        count: usize,
-        first: usize,
-        len: usize,
-    },
+    NotANumber { count: usize, first: usize, len: usize },
+    #[error("{count} of {len} logits are +inf, the first for token id {first}; the model's numbers overflow (try f32)")]
+    Infinite { count: usize, first: usize, len: usize },
     #[error("all {len} logits are -inf; every token is masked out and none can be drawn")]
     AllMasked { len: usize },
-    #[error(
-        "the stages before drawing overflow the logits; use a larger temperature and milder penalties"
-    )]
+    #[error("the stages before drawing overflow the logits; use a larger temperature and milder penalties")]
     Overflow,
     #[error("token id {id} is outside the {len} logits; the text belongs to another vocabulary")]
     OutsideVocabulary { id: u32, len: usize },

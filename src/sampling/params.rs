@@ -104,18 +104,10 @@ impl ParamId {
     /// # Errors
     /// [`ParamError::UnknownParam`], which lists the keys.
     pub fn from_key(key: &str) -> Result<Self, ParamError> {
-        SPECS
-            .iter()
-            .find(|spec| spec.key == key)
-            .map(|spec| spec.id)
-            .ok_or_else(|| ParamError::UnknownParam {
-                key: key.to_owned(),
-                known: SPECS
-                    .iter()
-                    .map(|spec| spec.key)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+        SPECS.iter().find(|spec| spec.key == key).map(|spec| spec.id).ok_or_else(|| ParamError::UnknownParam {
+            key: key.to_owned(),
+            known: SPECS.iter().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
+        })
     }
 }
 
@@ -137,17 +129,11 @@ impl ParamSpec {
     /// [`ParamError::Invalid`], which says what is accepted.
     pub fn parse(&self, text: &str) -> Result<Value, ParamError> {
         let text = text.trim();
-        let word = self
-            .words
-            .iter()
-            .find(|(_, word)| word.eq_ignore_ascii_case(text));
+        let word = self.words.iter().find(|(_, word)| word.eq_ignore_ascii_case(text));
         let number = word.map(|&(number, _)| number);
         let value = match self.kind {
             ParamKind::Float => number.or_else(|| text.parse().ok()).map(Value::Float),
-            ParamKind::Integer => number
-                .map(|n| n as i64)
-                .or_else(|| text.parse().ok())
-                .map(Value::Integer),
+            ParamKind::Integer => number.map(|n| n as i64).or_else(|| text.parse().ok()).map(Value::Integer),
             ParamKind::Seed if text.eq_ignore_ascii_case(RANDOM) => Some(Value::Seed(None)),
             ParamKind::Seed => text.parse().ok().map(|seed| Value::Seed(Some(seed))),
         };
@@ -161,34 +147,23 @@ impl ParamSpec {
     pub fn validate(&self, value: Value) -> Result<Value, ParamError> {
         let (low, high) = self.range;
         let fits = match (self.kind, value) {
-            (ParamKind::Float, Value::Float(_)) | (ParamKind::Integer, Value::Integer(_)) => value
-                .number()
-                .is_some_and(|number| (low..=high).contains(&number)),
+            (ParamKind::Float, Value::Float(_)) | (ParamKind::Integer, Value::Integer(_)) => {
+                value.number().is_some_and(|number| (low..=high).contains(&number))
+            }
             (ParamKind::Seed, Value::Seed(_)) => true,
             _ => false,
         };
-        if fits {
-            Ok(value)
-        } else {
-            Err(self.invalid(&raw_text(value)))
-        }
+        if fits { Ok(value) } else { Err(self.invalid(&raw_text(value))) }
     }
 
     /// The value for a form or a chain line: `0.80`, `40`, or a word such as `off`.
     pub fn format(&self, value: Value) -> String {
-        let word = self
-            .words
-            .iter()
-            .find(|&&(number, _)| value.number() == Some(number));
+        let word = self.words.iter().find(|&&(number, _)| value.number() == Some(number));
         match (word, value) {
             (Some((_, word)), _) => (*word).to_owned(),
             (None, Value::Float(number)) => {
                 let short = format!("{number:.2}");
-                if short.parse() == Ok(number) {
-                    short
-                } else {
-                    number.to_string()
-                }
+                if short.parse() == Ok(number) { short } else { number.to_string() }
             }
             (None, _) => raw_text(value),
         }
@@ -221,9 +196,7 @@ impl ParamSpec {
     /// Where the value stands on the slider, from 0 to 1; none for a seed.
     pub fn slider_position(&self, value: Value) -> Option<f64> {
         let (low, high) = self.slider;
-        value
-            .number()
-            .map(|number| ((number - low) / (high - low)).clamp(0.0, 1.0))
+        value.number().map(|number| ((number - low) / (high - low)).clamp(0.0, 1.0))
     }
 
     /// What is accepted, for help and errors: `a number from 0 to 1 (1 = off)`.
@@ -239,11 +212,7 @@ impl ParamSpec {
         if self.words.is_empty() {
             return range;
         }
-        let words: Vec<_> = self
-            .words
-            .iter()
-            .map(|(number, word)| format!("{number} = {word}"))
-            .collect();
+        let words: Vec<_> = self.words.iter().map(|(number, word)| format!("{number} = {word}")).collect();
         format!("{range} ({})", words.join(", "))
     }
 
@@ -252,11 +221,7 @@ impl ParamSpec {
     }
 
     fn invalid(&self, text: &str) -> ParamError {
-        ParamError::Invalid {
-            key: self.key,
-            given: text.to_owned(),
-            accepts: self.accepts(),
-        }
+        ParamError::Invalid { key: self.key, given: text.to_owned(), accepts: self.accepts() }
     }
 }
 
@@ -276,11 +241,7 @@ fn next_multiple(number: f64, size: f64, up: bool) -> f64 {
     // The slack takes 0.30000000000000004 for the multiple that it means.
     const SLACK: f64 = 1e-6;
     let position = number / size;
-    if up {
-        ((position + SLACK).floor() + 1.0) * size
-    } else {
-        ((position - SLACK).ceil() - 1.0) * size
-    }
+    if up { ((position + SLACK).floor() + 1.0) * size } else { ((position - SLACK).ceil() - 1.0) * size }
 }
 
 /// Removes what binary multiplication adds behind the digits of a grid value: 0.15000000000000002 is 0.15.
@@ -302,21 +263,11 @@ mod tests {
             assert_eq!(ParamId::from_key(key), Ok(spec.id));
             for value in [spec.neutral, spec.default] {
                 assert_eq!(spec.validate(value), Ok(value), "{key}");
-                assert_eq!(
-                    spec.parse(&spec.format(value)),
-                    Ok(value),
-                    "{key}: shown and read back"
-                );
+                assert_eq!(spec.parse(&spec.format(value)), Ok(value), "{key}: shown and read back");
             }
-            assert!(
-                spec.range.0 <= spec.slider.0 && spec.slider.1 <= spec.range.1,
-                "{key}"
-            );
+            assert!(spec.range.0 <= spec.slider.0 && spec.slider.1 <= spec.range.1, "{key}");
             assert!(spec.step > 0.0 && spec.big_step > spec.step, "{key}");
-            assert!(
-                !spec.doc.is_empty() && !spec.doc.ends_with('.'),
-                "{key}: doc style"
-            );
+            assert!(!spec.doc.is_empty() && !spec.doc.ends_with('.'), "{key}: doc style");
             for (number, word) in spec.words {
                 assert_eq!(spec.parse(word).unwrap().number(), Some(*number), "{key}");
             }
@@ -345,12 +296,7 @@ mod tests {
             (FrequencyPenalty, Float(-0.05), Up, Float(0.0)),
             (Seed, Value::Seed(None), Up, Value::Seed(Some(0))),
             (Seed, Value::Seed(Some(0)), Down, Value::Seed(None)),
-            (
-                Seed,
-                Value::Seed(Some(u64::MAX)),
-                Up,
-                Value::Seed(Some(u64::MAX)),
-            ),
+            (Seed, Value::Seed(Some(u64::MAX)), Up, Value::Seed(Some(u64::MAX))),
         ];
         for (id, from, step, to) in cases {
             assert_eq!(id.spec().step(from, step), to, "{id:?} {from:?} {step:?}");
@@ -379,11 +325,7 @@ mod tests {
             (Seed, "Random", "random"),
         ];
         for (id, text, expected) in shown {
-            assert_eq!(
-                id.spec().format(id.spec().parse(text).unwrap()),
-                expected,
-                "{id:?} {text}"
-            );
+            assert_eq!(id.spec().format(id.spec().parse(text).unwrap()), expected, "{id:?} {text}");
         }
         let refused = [
             (Temperature, "warm"),

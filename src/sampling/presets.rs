@@ -28,32 +28,20 @@ impl Preset {
     /// The settings, with seed and number of tokens at their defaults.
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::neutral();
-        let changed = self
-            .changes
-            .iter()
-            .try_for_each(|&(param, value)| settings.set(param, value));
+        let changed = self.changes.iter().try_for_each(|&(param, value)| settings.set(param, value));
         let ordered = settings.set_order(self.order.to_vec());
-        debug_assert!(
-            changed.and(ordered).is_ok(),
-            "{} breaks the parameters' ranges",
-            self.name
-        );
+        debug_assert!(changed.and(ordered).is_ok(), "{} breaks the parameters' ranges", self.name);
         settings
     }
 }
 
 pub(super) fn find(name: &str) -> Result<&'static Preset, ParamError> {
-    PRESETS
-        .iter()
-        .find(|preset| preset.name.eq_ignore_ascii_case(name.trim()))
-        .ok_or_else(|| ParamError::UnknownPreset {
+    PRESETS.iter().find(|preset| preset.name.eq_ignore_ascii_case(name.trim())).ok_or_else(|| {
+        ParamError::UnknownPreset {
             name: name.to_owned(),
-            known: PRESETS
-                .iter()
-                .map(|preset| preset.name)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })
+            known: PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", "),
+        }
+    })
 }
 
 const LLAMA_CPP: &[(ParamId, Value)] = &[
@@ -80,10 +68,7 @@ const PRESETS: [Preset; 6] = [
     Preset {
         name: "creative",
         doc: "Surprising words: temperature 1.2 over all that min-p 0.05 leaves",
-        changes: &[
-            (ParamId::Temperature, Value::Float(1.2)),
-            (ParamId::MinP, Value::Float(0.05)),
-        ],
+        changes: &[(ParamId::Temperature, Value::Float(1.2)), (ParamId::MinP, Value::Float(0.05))],
         order: DEFAULT_ORDER,
     },
     Preset {
@@ -97,10 +82,7 @@ const PRESETS: [Preset; 6] = [
         // `configuration_utils.py` `_get_default_generation_params`.
         name: "transformers",
         doc: "What transformers' generate(do_sample=True) does: top-k 50, temperature before the cuts",
-        changes: &[
-            (ParamId::TopK, Value::Integer(50)),
-            (ParamId::RepeatLastN, Value::Integer(-1)),
-        ],
+        changes: &[(ParamId::TopK, Value::Integer(50)), (ParamId::RepeatLastN, Value::Integer(-1))],
         order: [
             StageId::Penalties,
             StageId::Temperature,
@@ -122,12 +104,7 @@ mod tests {
             let settings = preset.settings();
             for &(param, value) in preset.changes {
                 assert_eq!(settings.get(param), value, "{}: {param:?}", preset.name);
-                assert_ne!(
-                    value,
-                    param.spec().neutral,
-                    "{}: {param:?} is no change",
-                    preset.name
-                );
+                assert_ne!(value, param.spec().neutral, "{}: {param:?} is no change", preset.name);
             }
             assert_eq!(settings.order(), preset.order, "{}", preset.name);
             assert_eq!(Settings::preset(preset.name).as_ref(), Ok(&settings));

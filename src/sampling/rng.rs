@@ -15,17 +15,7 @@ pub struct Rng {
 impl Rng {
     /// A generator at its start.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            generator: ChaCha8Rng::seed_from_u64(seed),
-        }
-    }
-
-    /// The generator of sequence `stream` of a batch: independent of the others under the same seed, stream 0 being [`Rng::new`].
-    pub fn with_stream(seed: u64, stream: u64) -> Self {
-        let mut rng = Self::new(seed);
-        rng.generator.set_stream(stream);
-        rng
+        Self { seed, generator: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// The generator of sequence `stream` of a batch: independent of the others under the same seed, stream 0 being [`Rng::new`].
@@ -58,9 +48,7 @@ mod tests {
     #[test]
     fn the_stream_is_fixed() {
         let mut rng = Rng::new(42);
-        let first: Vec<u64> = (0..4)
-            .map(|_| (rng.uniform() * 2f64.powi(53)) as u64)
-            .collect();
+        let first: Vec<u64> = (0..4).map(|_| (rng.uniform() * 2f64.powi(53)) as u64).collect();
         assert_eq!(first, FIRST_OF_42);
         assert_eq!(rng.seed(), 42);
         let mut twin = rng.clone();
@@ -82,10 +70,6 @@ mod tests {
         assert!(seeds.len() > 4, "{seeds:?}");
     }
 
-    const FIRST_OF_42: [u64; 4] = [
-        6_141_974_875_155_371,
-        8_559_319_943_786_290,
-        3_850_725_425_198_794,
-        5_650_761_218_982_604,
-    ];
+    const FIRST_OF_42: [u64; 4] =
+        [6_141_974_875_155_371, 8_559_319_943_786_290, 3_850_725_425_198_794, 5_650_761_218_982_604];
 }

@@ -28,11 +28,7 @@ impl<'a> Row<'a> {
         if scan.masked == logits.len() {
             return Err(SamplingError::AllMasked { len: logits.len() });
         }
-        Ok(Self {
-            logits,
-            scan,
-            moments: softmax::moments(logits, scan.max),
-        })
+        Ok(Self { logits, scan, moments: softmax::moments(logits, scan.max) })
     }
 
     /// The logits themselves.
@@ -70,10 +66,7 @@ impl<'a> Row<'a> {
     pub fn rank(&self, id: u32) -> Result<usize, SamplingError> {
         let logit = self.logit(id)?;
         let greater = softmax::count_greater(self.logits, logit);
-        let tied_before = self.logits[..id as usize]
-            .iter()
-            .filter(|&&other| other == logit)
-            .count();
+        let tied_before = self.logits[..id as usize].iter().filter(|&&other| other == logit).count();
         Ok(1 + greater + tied_before)
     }
 
@@ -81,9 +74,7 @@ impl<'a> Row<'a> {
     pub fn top(&self, n: usize) -> Vec<(u32, f32)> {
         let mut best = Vec::new();
         select::top(self.logits, n, &mut best);
-        best.iter()
-            .map(|key| (key.id(), self.logprob_of(key.logit())))
-            .collect()
+        best.iter().map(|key| (key.id(), self.logprob_of(key.logit()))).collect()
     }
 
     pub(super) fn top_keys(&self, n: usize, best: &mut Vec<RankKey>) {
@@ -95,10 +86,7 @@ impl<'a> Row<'a> {
     }
 
     fn logit(&self, id: u32) -> Result<f32, SamplingError> {
-        let outside = SamplingError::OutsideVocabulary {
-            id,
-            len: self.logits.len(),
-        };
+        let outside = SamplingError::OutsideVocabulary { id, len: self.logits.len() };
         self.logits.get(id as usize).copied().ok_or(outside)
     }
 }
@@ -128,26 +116,15 @@ mod tests {
         let row = Row::new(&logits).unwrap();
         let total = 1.0 + 2.0 * 2f64.exp() + (-1f64).exp();
         assert!((row.log_sum_exp() - total.ln()).abs() < 1e-6);
-        let probabilities = [
-            1.0 / total,
-            2f64.exp() / total,
-            2f64.exp() / total,
-            (-1f64).exp() / total,
-        ];
+        let probabilities = [1.0 / total, 2f64.exp() / total, 2f64.exp() / total, (-1f64).exp() / total];
         let entropy: f64 = probabilities.iter().map(|p| -p * p.log2()).sum();
         assert!((f64::from(row.entropy_bits()) - entropy).abs() < 1e-5);
         let ranks: Vec<usize> = (0..5).map(|id| row.rank(id).unwrap()).collect();
         assert_eq!(ranks, [3, 1, 2, 5, 4]);
         assert_eq!(row.logprob(3), Ok(f32::NEG_INFINITY));
         assert_eq!(row.candidates(), 4);
-        assert_eq!(
-            row.top(9).iter().map(|t| t.0).collect::<Vec<_>>(),
-            [1, 2, 0, 4]
-        );
-        assert_eq!(
-            row.rank(5),
-            Err(SamplingError::OutsideVocabulary { id: 5, len: 5 })
-        );
+        assert_eq!(row.top(9).iter().map(|t| t.0).collect::<Vec<_>>(), [1, 2, 0, 4]);
+        assert_eq!(row.rank(5), Err(SamplingError::OutsideVocabulary { id: 5, len: 5 }));
     }
 
     #[test]
@@ -155,30 +132,9 @@ mod tests {
         const INF: f32 = f32::INFINITY;
         let cases: [(&[f32], SamplingError); 5] = [
             (&[], SamplingError::NoLogits),
-            (
-                &[1.0, f32::NAN, INF, f32::NAN],
-                SamplingError::NotANumber {
-                    count: 2,
-                    first: 1,
-                    len: 4,
-                },
-            ),
-            (
-                &[f32::NAN],
-                SamplingError::NotANumber {
-                    count: 1,
-                    first: 0,
-                    len: 1,
-                },
-            ),
-            (
-                &[1.0, -INF, INF],
-                SamplingError::Infinite {
-                    count: 1,
-                    first: 2,
-                    len: 3,
-                },
-            ),
+            (&[1.0, f32::NAN, INF, f32::NAN], SamplingError::NotANumber { count: 2, first: 1, len: 4 }),
+            (&[f32::NAN], SamplingError::NotANumber { count: 1, first: 0, len: 1 }),
+            (&[1.0, -INF, INF], SamplingError::Infinite { count: 1, first: 2, len: 3 }),
             (&[-INF, -INF], SamplingError::AllMasked { len: 2 }),
         ];
         for (logits, error) in cases {

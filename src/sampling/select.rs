@@ -13,11 +13,7 @@ impl RankKey {
         // Adding 0 makes −0 and 0 the same key. Flipping the sign bit of positive and all bits of negative floats makes
         // integers that ascend with the float; their complement descends.
         let bits = (logit + 0.0).to_bits();
-        let ascending = if bits >> 31 == 0 {
-            bits | 1 << 31
-        } else {
-            !bits
-        };
+        let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
         Self(u64::from(!ascending) << 32 | u64::from(id))
     }
 
@@ -27,11 +23,7 @@ impl RankKey {
 
     pub(super) fn logit(self) -> f32 {
         let ascending = !((self.0 >> 32) as u32);
-        f32::from_bits(if ascending >> 31 == 1 {
-            ascending & !(1 << 31)
-        } else {
-            !ascending
-        })
+        f32::from_bits(if ascending >> 31 == 1 { ascending & !(1 << 31) } else { !ascending })
     }
 }
 
@@ -50,10 +42,7 @@ pub(super) fn top(row: &[f32], n: usize, best: &mut Vec<RankKey>) {
         if !softmax::any_at_least(chunk, floor) {
             continue;
         }
-        let better = chunk
-            .iter()
-            .zip(first..)
-            .filter(|&(&logit, _)| logit > floor);
+        let better = chunk.iter().zip(first..).filter(|&(&logit, _)| logit > floor);
         best.extend(better.map(|(&logit, id)| RankKey::new(logit, id)));
         if best.len() >= 2 * n + CHUNK {
             best.select_nth_unstable(n - 1);
@@ -72,11 +61,7 @@ pub(super) fn top(row: &[f32], n: usize, best: &mut Vec<RankKey>) {
 pub(super) fn for_each_at_least(row: &[f32], floor: f32, mut visit: impl FnMut(u32, f32)) {
     for (chunk, first) in row.chunks(CHUNK).zip((0u32..).step_by(CHUNK)) {
         if softmax::any_at_least(chunk, floor) {
-            for (&logit, id) in chunk
-                .iter()
-                .zip(first..)
-                .filter(|&(&logit, _)| logit >= floor)
-            {
+            for (&logit, id) in chunk.iter().zip(first..).filter(|&(&logit, _)| logit >= floor) {
                 visit(id, logit);
             }
         }
@@ -121,17 +106,12 @@ pub(super) const BLOCK: usize = 256;
 
 /// The largest logit of a working set; −inf for an empty one. A NaN is passed over.
 pub(super) fn max_logit(set: &Logits) -> f32 {
-    set.iter()
-        .map(|token| token.logit)
-        .fold(f32::NEG_INFINITY, f32::max)
+    set.iter().map(|token| token.logit).fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Sets every token's `prob` to its softmax weight exp(logit − max), and gives `note` the sum of each [`BLOCK`] of tokens.
 pub(super) fn weigh(set: &mut Logits, max: f32, mut note: impl FnMut(f64)) -> Moments {
-    let mut sums = Moments {
-        total: 0.0,
-        weighted_shift: 0.0,
-    };
+    let mut sums = Moments { total: 0.0, weighted_shift: 0.0 };
     let mut buffer = [0f32; BLOCK];
     for block in set.chunks_mut(BLOCK) {
         let weights = &mut buffer[..block.len()];
@@ -159,19 +139,12 @@ pub(super) fn weight_floor(set: &Logits, mass: f64) -> f32 {
         let mut below = [0f64; 8];
         for tokens in set.chunks(below.len()) {
             for (sum, token) in below.iter_mut().zip(tokens) {
-                *sum += if token.prob < *floor {
-                    f64::from(token.prob)
-                } else {
-                    0.0
-                };
+                *sum += if token.prob < *floor { f64::from(token.prob) } else { 0.0 };
             }
         }
         below.iter().sum::<f64>() < mass
     };
-    [256.0 * certain, 16.0 * certain]
-        .into_iter()
-        .find(holds)
-        .unwrap_or(certain)
+    [256.0 * certain, 16.0 * certain].into_iter().find(holds).unwrap_or(certain)
 }
 
 #[cfg(test)]
@@ -180,25 +153,13 @@ mod tests {
 
     #[test]
     fn keys_order_like_logits_and_ids_and_give_them_back() {
-        let values = [
-            f32::NEG_INFINITY,
-            -1e30,
-            -2.0,
-            -1e-40,
-            0.0,
-            1e-40,
-            0.5,
-            3e38,
-        ];
+        let values = [f32::NEG_INFINITY, -1e30, -2.0, -1e-40, 0.0, 1e-40, 0.5, 3e38];
         for (at, &low) in values.iter().enumerate() {
             assert_eq!(RankKey::new(low, 9).logit(), low);
             assert_eq!(RankKey::new(low, 9).id(), 9);
             assert!(RankKey::new(low, 1) < RankKey::new(low, 2));
             for &high in &values[at + 1..] {
-                assert!(
-                    RankKey::new(high, 9) < RankKey::new(low, 1),
-                    "{high} before {low}"
-                );
+                assert!(RankKey::new(high, 9) < RankKey::new(low, 1), "{high} before {low}");
             }
         }
         assert_eq!(RankKey::new(-0.0, 3), RankKey::new(0.0, 3));
@@ -217,21 +178,13 @@ mod tests {
                         _ => (i % 7) as f32,
                     })
                     .collect();
-                let mut all: Vec<RankKey> = row
-                    .iter()
-                    .zip(0..)
-                    .map(|(&x, id)| RankKey::new(x, id))
-                    .collect();
+                let mut all: Vec<RankKey> = row.iter().zip(0..).map(|(&x, id)| RankKey::new(x, id)).collect();
                 all.retain(|key| key.logit() > f32::NEG_INFINITY);
                 all.sort();
                 for n in [0, 1, 2, 40, 512, 6000] {
                     let mut best = vec![];
                     top(&row, n, &mut best);
-                    assert_eq!(
-                        best,
-                        all[..n.min(all.len())],
-                        "len {len} shape {shape} n {n}"
-                    );
+                    assert_eq!(best, all[..n.min(all.len())], "len {len} shape {shape} n {n}");
                 }
             }
         }
@@ -241,10 +194,7 @@ mod tests {
     fn the_prefix_is_that_of_a_full_sort() {
         for len in [1usize, 2, 31, 33, 500] {
             let items: Vec<Weighed<usize>> = (0..len)
-                .map(|i| Weighed {
-                    key: (i * 7919) % len.next_power_of_two() * 1000 + i,
-                    weight: (1 + i % 5) as f32,
-                })
+                .map(|i| Weighed { key: (i * 7919) % len.next_power_of_two() * 1000 + i, weight: (1 + i % 5) as f32 })
                 .collect();
             let total: f64 = items.iter().map(|item| f64::from(item.weight)).sum();
             for share in [0.0, 0.01, 0.3, 0.5, 0.99, 1.0, 2.0] {
@@ -255,16 +205,8 @@ mod tests {
                     mass += f64::from(item.weight);
                     mass >= share * total
                 };
-                let expected = sorted
-                    .iter()
-                    .find(reaches)
-                    .or(sorted.last())
-                    .map(|item| item.key);
-                assert_eq!(
-                    shortest_prefix(&mut items.clone(), share * total),
-                    expected,
-                    "len {len} share {share}"
-                );
+                let expected = sorted.iter().find(reaches).or(sorted.last()).map(|item| item.key);
+                assert_eq!(shortest_prefix(&mut items.clone(), share * total), expected, "len {len} share {share}");
             }
         }
         assert_eq!(shortest_prefix::<u32>(&mut [], 1.0), None);

@@ -46,10 +46,7 @@ impl Settings {
 
     /// Takes the sampling of `other` and keeps what belongs to the run: seed and number of tokens.
     pub fn use_sampling_of(&mut self, other: &Self) {
-        for (spec, (mine, theirs)) in specs()
-            .iter()
-            .zip(self.values.iter_mut().zip(&other.values))
-        {
+        for (spec, (mine, theirs)) in specs().iter().zip(self.values.iter_mut().zip(&other.values)) {
             if spec.stage.is_some() {
                 *mine = *theirs;
             }
@@ -169,9 +166,7 @@ impl From<Value> for Entry {
             Value::Float(number) => Self::Float(number),
             Value::Integer(number) => Self::Integer(number),
             // TOML has no integers beyond i64; a larger seed is written as text.
-            Value::Seed(Some(seed)) => {
-                i64::try_from(seed).map_or_else(|_| Self::Text(seed.to_string()), Self::Integer)
-            }
+            Value::Seed(Some(seed)) => i64::try_from(seed).map_or_else(|_| Self::Text(seed.to_string()), Self::Integer),
             Value::Seed(None) => Self::Text("random".to_owned()),
         }
     }
@@ -179,18 +174,10 @@ impl From<Value> for Entry {
 
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let changed = specs()
-            .iter()
-            .zip(&self.values)
-            .filter(|&(spec, value)| *value != spec.neutral);
-        let mut map: BTreeMap<&str, Entry> = changed
-            .map(|(spec, &value)| (spec.key, value.into()))
-            .collect();
+        let changed = specs().iter().zip(&self.values).filter(|&(spec, value)| *value != spec.neutral);
+        let mut map: BTreeMap<&str, Entry> = changed.map(|(spec, &value)| (spec.key, value.into())).collect();
         if self.order != DEFAULT_ORDER {
-            map.insert(
-                ORDER_KEY,
-                Entry::List(self.order.iter().map(StageId::to_string).collect()),
-            );
+            map.insert(ORDER_KEY, Entry::List(self.order.iter().map(StageId::to_string).collect()));
         }
         map.serialize(serializer)
     }
@@ -233,12 +220,8 @@ mod tests {
         let mut settings = Settings::neutral();
         settings.set_text(ParamId::Temperature, "0.7").unwrap();
         settings.set_text(ParamId::TopK, "50").unwrap();
-        settings
-            .set_text(ParamId::Seed, "18446744073709551615")
-            .unwrap();
-        settings
-            .set_order(vec![StageId::Temperature, StageId::TopK])
-            .unwrap();
+        settings.set_text(ParamId::Seed, "18446744073709551615").unwrap();
+        settings.set_order(vec![StageId::Temperature, StageId::TopK]).unwrap();
         let json = serde_json::to_string(&settings).unwrap();
         assert_eq!(
             json,
@@ -248,8 +231,7 @@ mod tests {
         let toml = toml::to_string(&settings).unwrap();
         assert_eq!(toml::from_str::<Settings>(&toml).unwrap(), settings);
         // Whole numbers may stand for floats, words for values.
-        let read: Settings =
-            toml::from_str("temperature = 0\ntop_p = \"off\"\norder = \"temp\"").unwrap();
+        let read: Settings = toml::from_str("temperature = 0\ntop_p = \"off\"\norder = \"temp\"").unwrap();
         assert_eq!(read.float(ParamId::Temperature), 0.0);
         assert_eq!(read.order(), [StageId::Temperature]);
     }
@@ -261,10 +243,7 @@ mod tests {
             ("top_p = 3", "top_p is `3`; it takes a number from 0 to 1"),
             ("top_k = 1.5", "top_k is `1.5`; it takes a whole number"),
             ("order = [\"top_k\", \"top_k\"]", "stands twice"),
-            (
-                "order = [\"mirostat\"]",
-                "there is no sampling stage `mirostat`",
-            ),
+            ("order = [\"mirostat\"]", "there is no sampling stage `mirostat`"),
         ];
         for (text, message) in cases {
             let error = toml::from_str::<Settings>(text).unwrap_err().to_string();

@@ -28,11 +28,7 @@ fn generate(seed: u64, settings: &Settings) -> Vec<u32> {
     let mut rng = Rng::new(seed);
     let mut world = Rng::new(seed ^ 0x5eed);
     let shape = rows::SHAPES[seed as usize % rows::SHAPES.len()];
-    let len = if seed.is_multiple_of(100) {
-        50_257
-    } else {
-        1 + rows::below(&mut world, 1500)
-    };
+    let len = if seed.is_multiple_of(100) { 50_257 } else { 1 + rows::below(&mut world, 1500) };
     let mut text = rows::history(len, 30, &mut world);
     for _ in 0..TOKENS {
         let row = rows::row(shape, len, &mut world);
@@ -58,32 +54,14 @@ fn golden_ids_are_drawn_again() {
         for seed in 0..CASES {
             let settings = settings_of(seed);
             let ids = generate(seed, &settings);
-            writeln!(
-                lines,
-                "{}",
-                serde_json::to_string(&Golden {
-                    seed,
-                    settings,
-                    ids
-                })
-                .unwrap()
-            )
-            .unwrap();
+            writeln!(lines, "{}", serde_json::to_string(&Golden { seed, settings, ids }).unwrap()).unwrap();
         }
         std::fs::write(&path, lines).unwrap();
     }
     let text = std::fs::read_to_string(&path).expect("tests/sampling/golden.jsonl");
-    let goldens: Vec<Golden> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let goldens: Vec<Golden> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(goldens.len() >= 1000, "{} cases", goldens.len());
     let differs = |golden: &&Golden| generate(golden.seed, &golden.settings) != golden.ids;
     let failures: Vec<&Golden> = goldens.iter().filter(differs).collect();
-    assert!(
-        failures.is_empty(),
-        "{} cases differ, the first: {:?}",
-        failures.len(),
-        failures[0]
-    );
+    assert!(failures.is_empty(), "{} cases differ, the first: {:?}", failures.len(), failures[0]);
 }

@@ -9,9 +9,7 @@ fn settings(text: &str) -> Settings {
 }
 
 fn kept(settings_text: &str, logits: &[f32], history: &[u32]) -> Vec<u32> {
-    let found = Chain::new(&settings(settings_text))
-        .distribution(logits, history, logits.len())
-        .unwrap();
+    let found = Chain::new(&settings(settings_text)).distribution(logits, history, logits.len()).unwrap();
     survivors(&found).iter().map(|token| token.0).collect()
 }
 
@@ -44,11 +42,7 @@ fn cuts_on_known_rows() {
         ("temperature = 0", &[-0.0, 0.0], &[0]),
     ];
     for (settings, logits, expected) in cases {
-        assert_eq!(
-            kept(settings, logits, &[]),
-            expected,
-            "{settings} on {logits:?}"
-        );
+        assert_eq!(kept(settings, logits, &[]), expected, "{settings} on {logits:?}");
     }
 }
 
@@ -57,58 +51,28 @@ fn penalties_follow_the_published_rules() {
     let logits = [2.0f32, -2.0, 1.0, 0.0];
     let history = [9, 0, 1, 0, 0];
     let cases: [(&str, [f32; 4]); 8] = [
-        (
-            "repeat_penalty = 2\nrepeat_last_n = 4",
-            [1.0, -4.0, 1.0, 0.0],
-        ),
-        (
-            "repeat_penalty = 0.5\nrepeat_last_n = 4",
-            [4.0, -1.0, 1.0, 0.0],
-        ),
-        (
-            "repeat_penalty = 2\nrepeat_last_n = 2",
-            [1.0, -2.0, 1.0, 0.0],
-        ),
-        (
-            "repeat_penalty = 2\nrepeat_last_n = 0",
-            [2.0, -2.0, 1.0, 0.0],
-        ),
-        (
-            "frequency_penalty = 0.5\nrepeat_last_n = 4",
-            [0.5, -2.5, 1.0, 0.0],
-        ),
-        (
-            "presence_penalty = 0.5\nrepeat_last_n = 4",
-            [1.5, -2.5, 1.0, 0.0],
-        ),
-        (
-            "presence_penalty = -0.5\nrepeat_last_n = 4",
-            [2.5, -1.5, 1.0, 0.0],
-        ),
+        ("repeat_penalty = 2\nrepeat_last_n = 4", [1.0, -4.0, 1.0, 0.0]),
+        ("repeat_penalty = 0.5\nrepeat_last_n = 4", [4.0, -1.0, 1.0, 0.0]),
+        ("repeat_penalty = 2\nrepeat_last_n = 2", [1.0, -2.0, 1.0, 0.0]),
+        ("repeat_penalty = 2\nrepeat_last_n = 0", [2.0, -2.0, 1.0, 0.0]),
+        ("frequency_penalty = 0.5\nrepeat_last_n = 4", [0.5, -2.5, 1.0, 0.0]),
+        ("presence_penalty = 0.5\nrepeat_last_n = 4", [1.5, -2.5, 1.0, 0.0]),
+        ("presence_penalty = -0.5\nrepeat_last_n = 4", [2.5, -1.5, 1.0, 0.0]),
         (
             "repeat_penalty = 2\nfrequency_penalty = 0.5\npresence_penalty = 1\nrepeat_last_n = 4",
             [-1.5, -5.5, 1.0, 0.0],
         ),
     ];
     for (text, expected) in cases {
-        let found = Chain::new(&settings(text))
-            .distribution(&logits, &history, 4)
-            .unwrap();
+        let found = Chain::new(&settings(text)).distribution(&logits, &history, 4).unwrap();
         let left = survivors(&found);
         for (id, logprob) in &left {
             let gap = f64::from(expected[*id as usize] - expected[3]);
-            assert!(
-                (logprob - left[3].1 - gap).abs() < 1e-6,
-                "{text}: token {id}"
-            );
+            assert!((logprob - left[3].1 - gap).abs() < 1e-6, "{text}: token {id}");
         }
     }
-    let outside = Chain::new(&settings("repeat_penalty = 2\nrepeat_last_n = -1"))
-        .distribution(&logits, &history, 4);
-    assert_eq!(
-        outside,
-        Err(SamplingError::OutsideVocabulary { id: 9, len: 4 })
-    );
+    let outside = Chain::new(&settings("repeat_penalty = 2\nrepeat_last_n = -1")).distribution(&logits, &history, 4);
+    assert_eq!(outside, Err(SamplingError::OutsideVocabulary { id: 9, len: 4 }));
 }
 
 #[test]
@@ -127,42 +91,20 @@ fn the_order_of_stages_matters() {
     assert_eq!(
         cut_first.survivors,
         [
-            StageCount {
-                stage: StageId::MinP,
-                kept: 2,
-                is_on: true
-            },
-            StageCount {
-                stage: StageId::Temperature,
-                kept: 2,
-                is_on: true
-            },
+            StageCount { stage: StageId::MinP, kept: 2, is_on: true },
+            StageCount { stage: StageId::Temperature, kept: 2, is_on: true },
         ]
     );
-    assert_eq!(
-        survivors(&run("temperature")).len(),
-        3,
-        "a stage that is not named does not run"
-    );
+    assert_eq!(survivors(&run("temperature")).len(), 3, "a stage that is not named does not run");
 }
 
 #[test]
 fn neutral_settings_leave_the_model_as_it_is() {
     let logits = [0.5f32, -1.0, f32::NEG_INFINITY, 2.0];
-    let found = Chain::new(&Settings::neutral())
-        .distribution(&logits, &[1, 1], 4)
-        .unwrap();
-    assert!(
-        found
-            .survivors
-            .iter()
-            .all(|count| !count.is_on && count.kept == 3)
-    );
+    let found = Chain::new(&Settings::neutral()).distribution(&logits, &[1, 1], 4).unwrap();
+    assert!(found.survivors.iter().all(|count| !count.is_on && count.kept == 3));
     assert_eq!(found.entropy_bits, found.entropy_sampled_bits);
-    assert_eq!(
-        found.top.iter().map(|token| token.id).collect::<Vec<_>>(),
-        [3, 0, 1]
-    );
+    assert_eq!(found.top.iter().map(|token| token.id).collect::<Vec<_>>(), [3, 0, 1]);
     for token in &found.top {
         assert!((token.logprob_sampled.unwrap() - token.logprob).abs() < 1e-6);
     }
@@ -175,18 +117,10 @@ fn greedy_takes_the_lowest_of_equal_ids_with_certainty() {
     row[777] = 1.0;
     for preset in ["greedy", "balanced", "transformers"] {
         let mut settings = Settings::preset(preset).unwrap();
-        settings
-            .set_text(kshot::sampling::ParamId::Temperature, "greedy")
-            .unwrap();
+        settings.set_text(kshot::sampling::ParamId::Temperature, "greedy").unwrap();
         for seed in 0..20 {
-            let sampled = Chain::new(&settings)
-                .sample(&row, &[], &mut Rng::new(seed))
-                .unwrap();
-            assert_eq!(
-                (sampled.id, sampled.rank, sampled.logprob_sampled),
-                (777, 1, 0.0),
-                "{preset}"
-            );
+            let sampled = Chain::new(&settings).sample(&row, &[], &mut Rng::new(seed)).unwrap();
+            assert_eq!((sampled.id, sampled.rank, sampled.logprob_sampled), (777, 1, 0.0), "{preset}");
             assert_eq!(sampled.entropy_sampled_bits, 0.0);
         }
     }
@@ -197,40 +131,18 @@ fn broken_rows_are_errors_with_names_and_take_no_random_number() {
     let nan = f32::NAN;
     let cases: [(&str, Vec<f32>, &str); 6] = [
         ("", vec![], "the model gave no logits at all"),
-        (
-            "",
-            vec![0.0, nan, nan],
-            "2 of 3 logits are NaN, the first for token id 1",
-        ),
-        (
-            "top_k = 1",
-            vec![1.0, f32::INFINITY],
-            "1 of 2 logits are +inf, the first for token id 1",
-        ),
-        (
-            "temperature = 0",
-            vec![f32::NEG_INFINITY; 4],
-            "all 4 logits are -inf",
-        ),
+        ("", vec![0.0, nan, nan], "2 of 3 logits are NaN, the first for token id 1"),
+        ("top_k = 1", vec![1.0, f32::INFINITY], "1 of 2 logits are +inf, the first for token id 1"),
+        ("temperature = 0", vec![f32::NEG_INFINITY; 4], "all 4 logits are -inf"),
         ("temperature = 0.5", vec![3e38, 0.0], "overflow the logits"),
-        (
-            "temperature = 1e-40\ntop_p = 0.5\ntypical_p = 0.5\nmin_p = 0.1",
-            vec![1.0, 0.0],
-            "overflow the logits",
-        ),
+        ("temperature = 1e-40\ntop_p = 0.5\ntypical_p = 0.5\nmin_p = 0.1", vec![1.0, 0.0], "overflow the logits"),
     ];
     for (text, row, message) in cases {
         let mut rng = Rng::new(5);
-        for order in [
-            "temperature,typical,top_p,min_p,top_k",
-            "top_k,typical,min_p,top_p,temperature",
-        ] {
+        for order in ["temperature,typical,top_p,min_p,top_k", "top_k,typical,min_p,top_p,temperature"] {
             let mut settings = settings(text);
             settings.set_order(parse_order(order).unwrap()).unwrap();
-            let error = Chain::new(&settings)
-                .sample(&row, &[], &mut rng)
-                .unwrap_err()
-                .to_string();
+            let error = Chain::new(&settings).sample(&row, &[], &mut rng).unwrap_err().to_string();
             assert!(error.contains(message), "{text:?}: {error}");
         }
         assert_eq!(rng.uniform(), Rng::new(5).uniform());
@@ -243,9 +155,7 @@ fn a_token_takes_exactly_one_uniform() {
         let (mut drawn, mut counted) = (Rng::new(11), Rng::new(11));
         let mut chain = Chain::new(&preset.settings());
         for _ in 0..50 {
-            chain
-                .sample(&[0.0, 1.0, 0.5, 0.2], &[1, 2], &mut drawn)
-                .unwrap();
+            chain.sample(&[0.0, 1.0, 0.5, 0.2], &[1, 2], &mut drawn).unwrap();
             counted.uniform();
         }
         assert_eq!(drawn.uniform(), counted.uniform(), "{}", preset.name);

@@ -4,17 +4,8 @@
 use kshot::sampling::{ParamId, Rng, Settings, StageId, Value, stages};
 
 /// Kinds of rows, ordinary and hostile.
-pub(crate) const SHAPES: [&str; 9] = [
-    "normal",
-    "peaked",
-    "narrow",
-    "ties",
-    "masked",
-    "masked ties",
-    "gaps",
-    "equal",
-    "few above masks",
-];
+pub(crate) const SHAPES: [&str; 9] =
+    ["normal", "peaked", "narrow", "ties", "masked", "masked ties", "gaps", "equal", "few above masks"];
 
 /// A row of `len` logits of a shape, with at least one above −inf.
 pub(crate) fn row(shape: &str, len: usize, rng: &mut Rng) -> Vec<f32> {
@@ -51,11 +42,7 @@ fn logit(shape: &str, rng: &mut Rng) -> f32 {
 pub(crate) fn history(vocabulary: usize, len: usize, rng: &mut Rng) -> Vec<u32> {
     (0..len)
         .map(|_| {
-            let bound = if rng.uniform() < 0.5 {
-                vocabulary.min(8)
-            } else {
-                vocabulary
-            };
+            let bound = if rng.uniform() < 0.5 { vocabulary.min(8) } else { vocabulary };
             below(rng, bound) as u32
         })
         .collect()
@@ -65,10 +52,7 @@ pub(crate) fn history(vocabulary: usize, len: usize, rng: &mut Rng) -> Vec<u32> 
 pub(crate) fn settings(rng: &mut Rng) -> Settings {
     let choices: [(ParamId, &[f64]); 9] = [
         (ParamId::Temperature, &[1.0, 0.0, 0.3, 0.7, 0.8, 1.3, 2.0]),
-        (
-            ParamId::TopK,
-            &[0.0, 0.0, 1.0, 2.0, 5.0, 40.0, 100.0, 3000.0],
-        ),
+        (ParamId::TopK, &[0.0, 0.0, 1.0, 2.0, 5.0, 40.0, 100.0, 3000.0]),
         (ParamId::TopP, &[1.0, 1.0, 0.0, 0.1, 0.5, 0.9, 0.95, 0.999]),
         (ParamId::MinP, &[0.0, 0.0, 0.01, 0.05, 0.3, 1.0]),
         (ParamId::TypicalP, &[1.0, 1.0, 0.0, 0.2, 0.5, 0.9, 0.99]),

@@ -16,9 +16,7 @@ const CLOSE: f64 = 2e-6;
 
 pub(crate) fn run(settings: &Settings, logits: &[f32], history: &[u32]) -> Textbook {
     let ids = 0u32..;
-    let possible = ids
-        .zip(logits)
-        .filter(|(_, logit)| **logit > f32::NEG_INFINITY);
+    let possible = ids.zip(logits).filter(|(_, logit)| **logit > f32::NEG_INFINITY);
     let mut book = Textbook {
         tokens: possible.map(|(id, &logit)| (id, logit, 0.0)).collect(),
         counts: vec![],
@@ -45,27 +43,16 @@ impl Textbook {
             }
             StageId::Typical => {
                 self.softmax();
-                let entropy: f64 = self
-                    .tokens
-                    .iter()
-                    .map(|t| if t.2 > 0.0 { -t.2 * t.2.ln() } else { 0.0 })
-                    .sum();
+                let entropy: f64 = self.tokens.iter().map(|t| if t.2 > 0.0 { -t.2 * t.2.ln() } else { 0.0 }).sum();
                 let highest = self.max();
-                let total: f64 = self
-                    .tokens
-                    .iter()
-                    .map(|t| (f64::from(t.1) - highest).exp())
-                    .sum();
+                let total: f64 = self.tokens.iter().map(|t| (f64::from(t.1) - highest).exp()).sum();
                 // From the logit: the logarithm of a probability that underflows to 0 is lost.
-                let distance =
-                    |t: &(u32, f32, f64)| (total.ln() - (f64::from(t.1) - highest) - entropy).abs();
-                self.tokens
-                    .sort_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.0.cmp(&b.0)));
+                let distance = |t: &(u32, f32, f64)| (total.ln() - (f64::from(t.1) - highest) - entropy).abs();
+                self.tokens.sort_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.0.cmp(&b.0)));
                 let kept = self.shortest_prefix(float(ParamId::TypicalP));
                 if let Some(next) = self.tokens.get(kept) {
                     let last = &self.tokens[kept - 1];
-                    self.is_close_call |=
-                        last.1 != next.1 && distance(next) - distance(last) < CLOSE;
+                    self.is_close_call |= last.1 != next.1 && distance(next) - distance(last) < CLOSE;
                 }
                 self.tokens.truncate(kept);
             }
@@ -125,27 +112,17 @@ impl Textbook {
     }
 
     fn max(&self) -> f64 {
-        self.tokens
-            .iter()
-            .map(|t| f64::from(t.1))
-            .fold(f64::NEG_INFINITY, f64::max)
+        self.tokens.iter().map(|t| f64::from(t.1)).fold(f64::NEG_INFINITY, f64::max)
     }
 
     fn softmax(&mut self) {
         let highest = self.max();
-        let total: f64 = self
-            .tokens
-            .iter()
-            .map(|t| (f64::from(t.1) - highest).exp())
-            .sum();
-        self.tokens
-            .iter_mut()
-            .for_each(|t| t.2 = (f64::from(t.1) - highest).exp() / total);
+        let total: f64 = self.tokens.iter().map(|t| (f64::from(t.1) - highest).exp()).sum();
+        self.tokens.iter_mut().for_each(|t| t.2 = (f64::from(t.1) - highest).exp() / total);
         self.tokens.sort_by_key(|t| t.0);
     }
 
     fn sort_by_logit(&mut self) {
-        self.tokens
-            .sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
+        self.tokens.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
     }
 }

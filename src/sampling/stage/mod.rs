@@ -119,10 +119,7 @@ pub fn stages() -> &'static [StageSpec] {
 /// # Errors
 /// [`ParamError::UnknownStage`] and [`ParamError::RepeatedStage`].
 pub fn parse_order(text: &str) -> Result<Vec<StageId>, ParamError> {
-    let names = text
-        .split([',', ';'])
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
+    let names = text.split([',', ';']).map(str::trim).filter(|name| !name.is_empty());
     let order = names.map(str::parse).collect::<Result<Vec<_>, _>>()?;
     check_order(&order)?;
     Ok(order)
@@ -130,11 +127,7 @@ pub fn parse_order(text: &str) -> Result<Vec<StageId>, ParamError> {
 
 /// Refuses an order that names a stage twice.
 pub(super) fn check_order(order: &[StageId]) -> Result<(), ParamError> {
-    match order
-        .iter()
-        .enumerate()
-        .find(|&(at, stage)| order[..at].contains(stage))
-    {
+    match order.iter().enumerate().find(|&(at, stage)| order[..at].contains(stage)) {
         Some((_, &stage)) => Err(ParamError::RepeatedStage { stage }),
         None => Ok(()),
     }
@@ -160,26 +153,16 @@ impl FromStr for StageId {
     fn from_str(name: &str) -> Result<Self, ParamError> {
         let key = name.trim().to_ascii_lowercase().replace('-', "_");
         let is_named = |spec: &&StageSpec| spec.key == key || spec.aliases.contains(&key.as_str());
-        STAGES
-            .iter()
-            .find(is_named)
-            .map(|spec| spec.id)
-            .ok_or_else(|| ParamError::UnknownStage {
-                name: name.to_owned(),
-                known: STAGES
-                    .iter()
-                    .map(|spec| spec.key)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+        STAGES.iter().find(is_named).map(|spec| spec.id).ok_or_else(|| ParamError::UnknownStage {
+            name: name.to_owned(),
+            known: STAGES.iter().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
+        })
     }
 }
 
 impl fmt::Debug for StageSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StageSpec")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("StageSpec").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -269,17 +252,9 @@ const STAGES: [StageSpec; 6] = [
         params: &[ParamId::Temperature],
         is_on: |settings| is_set(settings, ParamId::Temperature),
         reach: |settings| {
-            if settings.float(ParamId::Temperature) as f32 > 0.0 {
-                Reach::Scale
-            } else {
-                Reach::Top(1)
-            }
+            if settings.float(ParamId::Temperature) as f32 > 0.0 { Reach::Scale } else { Reach::Top(1) }
         },
-        build: |settings| {
-            Box::new(temperature::Temperature::new(
-                settings.float(ParamId::Temperature),
-            ))
-        },
+        build: |settings| Box::new(temperature::Temperature::new(settings.float(ParamId::Temperature))),
     },
 ];
 
@@ -300,18 +275,11 @@ mod tests {
             for &param in spec.params {
                 assert_eq!(param.spec().stage, Some(spec.id), "{}", param.spec().key);
             }
-            assert!(
-                !(spec.is_on)(&Settings::neutral()),
-                "{}: off when neutral",
-                spec.key
-            );
+            assert!(!(spec.is_on)(&Settings::neutral()), "{}: off when neutral", spec.key);
             assert!(DEFAULT_ORDER.contains(&spec.id));
         }
         let listed: usize = stages().iter().map(|stage| stage.params.len()).sum();
-        assert_eq!(
-            listed,
-            specs().iter().filter(|spec| spec.stage.is_some()).count()
-        );
+        assert_eq!(listed, specs().iter().filter(|spec| spec.stage.is_some()).count());
     }
 
     #[test]
@@ -330,20 +298,12 @@ mod tests {
                     Some(SamplerOptionValue::UInt(n)) => *n as f64,
                     other => unreachable!("{}: {other:?}", option.key),
                 };
-                assert_eq!(
-                    Some(number),
-                    settings.get(*param).number(),
-                    "{}",
-                    option.key
-                );
+                assert_eq!(Some(number), settings.get(*param).number(), "{}", option.key);
             }
         }
         let mut top_k = (StageId::TopK.spec().build)(&settings);
         top_k.configure("top_k=7").unwrap();
-        assert_eq!(
-            top_k.get_option("top_k").unwrap(),
-            SamplerOptionValue::UInt(7)
-        );
+        assert_eq!(top_k.get_option("top_k").unwrap(), SamplerOptionValue::UInt(7));
     }
 
     #[test]
@@ -357,9 +317,6 @@ mod tests {
             "the stage top_k stands twice in the order; name each stage once"
         );
         let unknown = parse_order("top_k,mirostat").unwrap_err().to_string();
-        assert!(
-            unknown.contains("`mirostat`") && unknown.contains("min_p"),
-            "{unknown}"
-        );
+        assert!(unknown.contains("`mirostat`") && unknown.contains("min_p"), "{unknown}");
     }
 }

@@ -37,15 +37,8 @@ impl Penalties {
 
 /// Whether any of the three has strength and the window is open.
 pub(super) fn is_on(settings: &Settings) -> bool {
-    let strengths = [
-        ParamId::RepeatPenalty,
-        ParamId::FrequencyPenalty,
-        ParamId::PresencePenalty,
-    ];
-    last_n(settings) > 0
-        && strengths
-            .iter()
-            .any(|&param| super::is_set(settings, param))
+    let strengths = [ParamId::RepeatPenalty, ParamId::FrequencyPenalty, ParamId::PresencePenalty];
+    last_n(settings) > 0 && strengths.iter().any(|&param| super::is_set(settings, param))
 }
 
 /// Length of the window; the largest there is for `all`.
@@ -67,13 +60,7 @@ impl Sampler for Penalties {
         resources: &mut dyn HasSamplerResources,
         set: &'a mut Logits,
     ) -> anyhow::Result<&'a mut Logits> {
-        let Self {
-            repeat,
-            last_n,
-            frequency,
-            presence,
-            ref mut recent,
-        } = *self;
+        let Self { repeat, last_n, frequency, presence, ref mut recent } = *self;
         resources.with_last_tokens(&mut |history| {
             recent.clear();
             recent.extend_from_slice(window(history, last_n));
@@ -84,11 +71,7 @@ impl Sampler for Penalties {
                 continue;
             };
             let logit = f64::from(set[at].logit);
-            let repeated = if logit < 0.0 {
-                logit * repeat
-            } else {
-                logit / repeat
-            };
+            let repeated = if logit < 0.0 { logit * repeat } else { logit / repeat };
             set[at].logit = (repeated - same.len() as f64 * frequency - presence) as f32;
         }
         set.set_sorted(false).set_softmax(false);

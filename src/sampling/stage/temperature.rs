@@ -34,11 +34,7 @@ impl Sampler for Temperature {
         if temperature > 0.0 {
             return SampleTemperature::new(temperature).sample(resources, set);
         }
-        if let Some(best) = set
-            .iter()
-            .map(|token| RankKey::new(token.logit, token.token_id))
-            .min()
-        {
+        if let Some(best) = set.iter().map(|token| RankKey::new(token.logit, token.token_id)).min() {
             set.retain(|token| token.token_id == best.id());
             set.set_softmax(false);
         }

@@ -19,10 +19,7 @@ stage_options!(TopK, StageId::TopK, [k: UInt]);
 
 impl TopK {
     pub(super) fn new(k: usize) -> Self {
-        Self {
-            k,
-            keys: Vec::new(),
-        }
+        Self { k, keys: Vec::new() }
     }
 }
 
@@ -32,10 +29,7 @@ impl Sampler for TopK {
             return Ok(set);
         }
         self.keys.clear();
-        self.keys.extend(
-            set.iter()
-                .map(|token| RankKey::new(token.logit, token.token_id)),
-        );
+        self.keys.extend(set.iter().map(|token| RankKey::new(token.logit, token.token_id)));
         let (_, &mut last, _) = self.keys.select_nth_unstable(self.k - 1);
         set.retain(|token| RankKey::new(token.logit, token.token_id) <= last);
         set.set_softmax(false);

@@ -18,10 +18,7 @@ stage_options!(TopP, StageId::TopP, [p: Float]);
 
 impl TopP {
     pub(super) fn new(p: f64) -> Self {
-        Self {
-            p,
-            items: Vec::new(),
-        }
+        Self { p, items: Vec::new() }
     }
 }
 

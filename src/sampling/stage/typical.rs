@@ -22,10 +22,7 @@ type Key = (u64, u32);
 
 impl Typical {
     pub(super) fn new(p: f64) -> Self {
-        Self {
-            p,
-            items: Vec::new(),
-        }
+        Self { p, items: Vec::new() }
     }
 }
 
@@ -48,10 +45,8 @@ impl Sampler for Typical {
         let farthest = heavy.map(|token| key(token.logit, token.token_id)).max();
         set.retain(|token| Some(key(token.logit, token.token_id)) <= farthest);
         self.items.clear();
-        self.items.extend(set.iter().map(|token| Weighed {
-            key: key(token.logit, token.token_id),
-            weight: token.prob,
-        }));
+        self.items
+            .extend(set.iter().map(|token| Weighed { key: key(token.logit, token.token_id), weight: token.prob }));
         if let Some(last) = shortest_prefix(&mut self.items, self.p * sums.total) {
             set.retain(|token| key(token.logit, token.token_id) <= last);
             set.set_softmax(false);

@@ -76,36 +76,26 @@ impl TextView {
         }
         let (top, caret_was_visible) = (self.rows.range(self.top).start, self.caret_is_visible());
         let old_rows = self.rows.count();
-        let known =
-            change.filter(|change| self.revision.is_some() && change.new_end <= bytes.len());
+        let known = change.filter(|change| self.revision.is_some() && change.new_end <= bytes.len());
         self.caret = match known {
             Some(change) => shifted(self.caret, change),
             None => self.caret,
         };
-        let (same_width, unchanged) = (
-            self.rows.width() == size.width,
-            self.revision == Some(revision),
-        );
+        let (same_width, unchanged) = (self.rows.width() == size.width, self.revision == Some(revision));
         match known {
             Some(change) if same_width => self.rows.update(bytes, change),
             _ if same_width && unchanged => {}
             _ => self.rows = Rows::new(bytes, size.width),
         }
         (self.revision, self.height) = (Some(revision), size.height);
-        let caret = Places {
-            bytes,
-            rows: &self.rows,
-        }
-        .snap(self.caret);
+        let caret = Places { bytes, rows: &self.rows }.snap(self.caret);
         if caret != self.caret || !unchanged {
             (self.caret, self.goal) = (caret, None);
         }
         if self.follow == Follow::Attached {
             self.top = self.last_top();
         } else {
-            self.top = self
-                .rows
-                .row_of(known.map_or(top, |change| shifted(top, change)));
+            self.top = self.rows.row_of(known.map_or(top, |change| shifted(top, change)));
             if self.rows.count() > old_rows && same_width {
                 self.follow = Follow::Behind;
             }
@@ -130,14 +120,9 @@ impl TextView {
 
     /// Moves the caret and scrolls to it.
     pub fn move_caret(&mut self, bytes: &[u8], motion: Motion) {
-        let goal = self
-            .goal
-            .unwrap_or_else(|| self.places(bytes).column_of(self.caret));
+        let goal = self.goal.unwrap_or_else(|| self.places(bytes).column_of(self.caret));
         self.caret = self.target(bytes, motion);
-        let vertical = matches!(
-            motion,
-            Motion::Up | Motion::Down | Motion::PageUp | Motion::PageDown
-        );
+        let vertical = matches!(motion, Motion::Up | Motion::Down | Motion::PageUp | Motion::PageDown);
         self.goal = vertical.then_some(goal);
         match motion {
             Motion::PageUp => self.scroll_by(-self.page()),
@@ -198,13 +183,8 @@ impl TextView {
     /// The byte offset of the cell at a place on screen, for the text drawn in `area`; `None` outside of it.
     pub fn offset_at(&self, bytes: &[u8], area: Rect, at: Position) -> Option<usize> {
         let row = self.top + usize::from(at.y.checked_sub(area.y)?);
-        (area.contains(at)).then(|| {
-            if row < self.rows.count() {
-                self.places(bytes).in_row(row, at.x - area.x)
-            } else {
-                bytes.len()
-            }
-        })
+        (area.contains(at))
+            .then(|| if row < self.rows.count() { self.places(bytes).in_row(row, at.x - area.x) } else { bytes.len() })
     }
 
     /// Draws the visible rows, each cell in the style of its bytes, and gives the caret's place where it is visible (the
@@ -233,18 +213,12 @@ impl TextView {
 
     fn caret_in(&self, bytes: &[u8], area: Rect) -> Option<Position> {
         let y = u16::try_from(self.rows.row_of(self.caret).checked_sub(self.top)?).ok()?;
-        let x = self
-            .places(bytes)
-            .column_of(self.caret)
-            .min(area.width.checked_sub(1)?);
+        let x = self.places(bytes).column_of(self.caret).min(area.width.checked_sub(1)?);
         (y < area.height).then(|| Position::new(area.x + x, area.y + y))
     }
 
     fn places<'a>(&'a self, bytes: &'a [u8]) -> Places<'a> {
-        Places {
-            bytes,
-            rows: &self.rows,
-        }
+        Places { bytes, rows: &self.rows }
     }
 
     /// Rows of a page: all but one, so that the eye has something to hold on to.
@@ -253,9 +227,7 @@ impl TextView {
     }
 
     fn last_top(&self) -> usize {
-        self.rows
-            .count()
-            .saturating_sub(usize::from(self.height.max(1)))
+        self.rows.count().saturating_sub(usize::from(self.height.max(1)))
     }
 
     fn caret_is_visible(&self) -> bool {

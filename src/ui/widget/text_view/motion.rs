@@ -82,12 +82,8 @@ impl<'a> Places<'a> {
 
     /// The column of a boundary in its row.
     pub(super) fn column_of(self, at: usize) -> u16 {
-        let cells = self
-            .cells(self.rows.row_of(at))
-            .take_while(|cell| cell.range.end <= at);
-        cells
-            .map(|cell| columns(&cell))
-            .fold(0, u16::saturating_add)
+        let cells = self.cells(self.rows.row_of(at)).take_while(|cell| cell.range.end <= at);
+        cells.map(|cell| columns(&cell)).fold(0, u16::saturating_add)
     }
 
     /// The caret's place in a row that is nearest to a column from the left.
@@ -110,25 +106,15 @@ impl<'a> Places<'a> {
     pub(super) fn target(self, at: usize, motion: Motion, goal: u16, page: usize) -> usize {
         let row = self.rows.row_of(at);
         let up = |by: usize| {
-            if row == 0 {
-                0
-            } else {
-                self.in_row(row.saturating_sub(by), goal)
-            }
+            if row == 0 { 0 } else { self.in_row(row.saturating_sub(by), goal) }
         };
         let last = self.rows.count() - 1;
         let down = |by: usize| {
-            if row == last {
-                self.bytes.len()
-            } else {
-                self.in_row((row + by).min(last), goal)
-            }
+            if row == last { self.bytes.len() } else { self.in_row((row + by).min(last), goal) }
         };
         match motion {
             Motion::Left => self.before(at).map_or(0, |cell| cell.range.start),
-            Motion::Right => self
-                .after(at)
-                .map_or(self.bytes.len(), |cell| cell.range.end),
+            Motion::Right => self.after(at).map_or(self.bytes.len(), |cell| cell.range.end),
             Motion::WordLeft => self.word(at, Self::before, |cell| cell.range.start),
             Motion::WordRight => self.word(at, Self::after, |cell| cell.range.end),
             Motion::Up => up(1),
@@ -139,17 +125,11 @@ impl<'a> Places<'a> {
             Motion::RowEnd => self.in_row(row, u16::MAX),
             Motion::LineStart => {
                 let before = self.bytes.get(..at).unwrap_or_default();
-                before
-                    .iter()
-                    .rposition(|&byte| byte == b'\n')
-                    .map_or(0, |newline| newline + 1)
+                before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1)
             }
             Motion::LineEnd => {
                 let after = self.bytes.get(at..).unwrap_or_default();
-                after
-                    .iter()
-                    .position(|&byte| byte == b'\n')
-                    .map_or(self.bytes.len(), |newline| at + newline)
+                after.iter().position(|&byte| byte == b'\n').map_or(self.bytes.len(), |newline| at + newline)
             }
             Motion::Start => 0,
             Motion::End => self.bytes.len(),
@@ -161,23 +141,15 @@ impl<'a> Places<'a> {
     }
 
     fn before(self, at: usize) -> Option<Cell<'a>> {
-        self.cells(self.rows.row_of(at.checked_sub(1)?))
-            .take_while(|cell| cell.range.start < at)
-            .last()
+        self.cells(self.rows.row_of(at.checked_sub(1)?)).take_while(|cell| cell.range.start < at).last()
     }
 
     fn after(self, at: usize) -> Option<Cell<'a>> {
-        self.cells(self.rows.row_of(at))
-            .find(|cell| cell.range.start >= at)
+        self.cells(self.rows.row_of(at)).find(|cell| cell.range.start >= at)
     }
 
     /// Over spaces, and then over cells of one class.
-    fn word(
-        self,
-        at: usize,
-        next: fn(Self, usize) -> Option<Cell<'a>>,
-        far_side: fn(&Cell<'a>) -> usize,
-    ) -> usize {
+    fn word(self, at: usize, next: fn(Self, usize) -> Option<Cell<'a>>, far_side: fn(&Cell<'a>) -> usize) -> usize {
         let mut at = at;
         let mut word = None;
         while let Some(cell) = next(self, at) {

@@ -22,11 +22,7 @@ pub(super) struct Rows {
 
 impl Default for Rows {
     fn default() -> Self {
-        Self {
-            starts: vec![0],
-            len: 0,
-            width: 0,
-        }
+        Self { starts: vec![0], len: 0, width: 0 }
     }
 }
 
@@ -34,11 +30,7 @@ impl Rows {
     /// All rows of a text that is drawn `width` columns wide. The last column is left for a space that ends a row and
     /// for the caret.
     pub(super) fn new(bytes: &[u8], width: u16) -> Self {
-        let mut rows = Self {
-            starts: vec![0],
-            len: bytes.len(),
-            width,
-        };
+        let mut rows = Self { starts: vec![0], len: bytes.len(), width };
         rows.wrap(bytes, 0, |_| false);
         rows
     }
@@ -53,9 +45,7 @@ impl Rows {
 
     /// The row that holds the byte or caret `at`.
     pub(super) fn row_of(&self, at: usize) -> usize {
-        self.starts
-            .partition_point(|&start| start <= at)
-            .saturating_sub(1)
+        self.starts.partition_point(|&start| start <= at).saturating_sub(1)
     }
 
     /// The bytes of a row, with the newline that ends it; empty past the last row.
@@ -65,11 +55,7 @@ impl Rows {
     }
 
     /// The cells of a row, with their ranges counted from the start of the text.
-    pub(super) fn cells<'a>(
-        &self,
-        bytes: &'a [u8],
-        row: usize,
-    ) -> impl Iterator<Item = Cell<'a>> + use<'a> {
+    pub(super) fn cells<'a>(&self, bytes: &'a [u8], row: usize) -> impl Iterator<Item = Cell<'a>> + use<'a> {
         cells_of(bytes, self.range(row))
     }
 
@@ -77,16 +63,11 @@ impl Rows {
     pub(super) fn update(&mut self, bytes: &[u8], change: TextChange) {
         let first = self.row_of(change.start).saturating_sub(ROWS_BEFORE);
         let from = self.starts.get(first).copied().unwrap_or(0);
-        let after = self
-            .starts
-            .partition_point(|&start| start <= change.old_end);
+        let after = self.starts.partition_point(|&start| start <= change.old_end);
         let old_rest = self.starts.split_off(after);
         self.starts.truncate(first + 1);
         self.len = bytes.len();
-        let mut rest = old_rest
-            .iter()
-            .map(|start| start - change.old_end + change.new_end)
-            .peekable();
+        let mut rest = old_rest.iter().map(|start| start - change.old_end + change.new_end).peekable();
         let mut met = false;
         self.wrap(bytes, from, |start| {
             while rest.next_if(|&old| old < start).is_some() {}
@@ -106,11 +87,7 @@ impl Rows {
         while at < bytes.len() {
             let line = line_at(bytes, at);
             at = line.end;
-            let mut row = Wrap {
-                start: line.start,
-                column: 0,
-                opportunity: None,
-            };
+            let mut row = Wrap { start: line.start, column: 0, opportunity: None };
             for cell in cells_of(bytes, line) {
                 while let Some(start) = row.place(&cell, limit) {
                     self.starts.push(start);
@@ -125,11 +102,7 @@ impl Rows {
 
 /// The columns that a cell takes in a row.
 pub(super) fn columns(cell: &Cell<'_>) -> u16 {
-    if cell.kind == CellKind::Newline {
-        0
-    } else {
-        cell.width.max(1)
-    }
+    if cell.kind == CellKind::Newline { 0 } else { cell.width.max(1) }
 }
 
 /// A row while it is filled.
@@ -147,11 +120,7 @@ impl Wrap {
             let start = cell.range.end;
             // The cell is done: what is asked again sees the row after it.
             return (self.start != start).then(|| {
-                *self = Self {
-                    start,
-                    column: 0,
-                    opportunity: None,
-                };
+                *self = Self { start, column: 0, opportunity: None };
                 start
             });
         }
@@ -160,18 +129,10 @@ impl Wrap {
         if columns > 1 && cell.kind == CellKind::Text {
             self.allow_break(cell.range.start);
         }
-        let room = if space {
-            limit.saturating_add(1)
-        } else {
-            limit
-        };
+        let room = if space { limit.saturating_add(1) } else { limit };
         if self.column > 0 && self.column.saturating_add(columns) > room {
             let (start, column) = self.opportunity.unwrap_or((cell.range.start, self.column));
-            *self = Self {
-                start,
-                column: self.column - column,
-                opportunity: None,
-            };
+            *self = Self { start, column: self.column - column, opportunity: None };
             return Some(start);
         }
         self.column = self.column.saturating_add(columns);
@@ -199,10 +160,7 @@ fn cells_of(bytes: &[u8], range: Range<usize>) -> impl Iterator<Item = Cell<'_>>
 /// The bytes from `at` to the end of its line, with the newline.
 fn line_at(bytes: &[u8], at: usize) -> Range<usize> {
     let rest = bytes.get(at..).unwrap_or_default();
-    let end = rest
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .map_or(bytes.len(), |newline| at + newline + 1);
+    let end = rest.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |newline| at + newline + 1);
     at..end
 }
 
@@ -231,28 +189,20 @@ mod tests {
             ("abc", 1, &["a", "b", "c"]),
             ("中文", 1, &["中", "文"]),
             ("abc", 0, &["a", "b", "c"]),
-            (
-                "e\u{301}e\u{301}e\u{301}",
-                3,
-                &["e\u{301}e\u{301}", "e\u{301}"],
-            ),
+            ("e\u{301}e\u{301}e\u{301}", 3, &["e\u{301}e\u{301}", "e\u{301}"]),
             ("a\tb", 7, &["a\tb"]),
             ("\r\nx", 7, &["\r\n", "x"]),
         ];
         for &(text, width, expected) in cases {
             let rows = Rows::new(text.as_bytes(), width);
-            let got: Vec<&str> = (0..rows.count())
-                .map(|row| text.get(rows.range(row)).unwrap())
-                .collect();
+            let got: Vec<&str> = (0..rows.count()).map(|row| text.get(rows.range(row)).unwrap()).collect();
             assert_eq!(got, expected, "{text:?} in {width} columns");
         }
     }
 
     #[test]
     fn no_row_is_wider_than_the_screen() {
-        let text = "The 中文 quick\tbrown👨‍👩‍👧 fox é e\u{301} \u{1b}[31m jumps\u{202e} over"
-            .repeat(3)
-            .into_bytes();
+        let text = "The 中文 quick\tbrown👨‍👩‍👧 fox é e\u{301} \u{1b}[31m jumps\u{202e} over".repeat(3).into_bytes();
         for width in 8..60 {
             let rows = Rows::new(&text, width);
             for row in 0..rows.count() {

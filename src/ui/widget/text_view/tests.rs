@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may end at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end at the first surprise")]
 
 use std::time::Instant;
 
@@ -23,26 +18,16 @@ struct Pane {
 
 impl Pane {
     fn new(text: &str, width: u16, height: u16) -> Self {
-        let mut pane = Self {
-            text: text.into(),
-            view: TextView::new(),
-            revision: 0,
-            size: Size::new(width, height),
-        };
+        let mut pane = Self { text: text.into(), view: TextView::new(), revision: 0, size: Size::new(width, height) };
         pane.view.sync(&pane.text, 0, None, pane.size);
         pane
     }
 
     fn splice(&mut self, range: Range<usize>, new: &[u8]) {
-        let change = TextChange {
-            start: range.start,
-            old_end: range.end,
-            new_end: range.start + new.len(),
-        };
+        let change = TextChange { start: range.start, old_end: range.end, new_end: range.start + new.len() };
         self.text.splice(range, new.iter().copied());
         self.revision += 1;
-        self.view
-            .sync(&self.text, self.revision, Some(change), self.size);
+        self.view.sync(&self.text, self.revision, Some(change), self.size);
     }
 
     fn append(&mut self, new: &str) {
@@ -61,9 +46,7 @@ impl Pane {
     fn draw(&self) -> (Vec<String>, Option<(u16, u16)>) {
         let area = Rect::new(0, 0, self.size.width, self.size.height);
         let mut buf = Buffer::empty(area);
-        let caret = self
-            .view
-            .draw(&self.text, area, &mut buf, |_| Style::default());
+        let caret = self.view.draw(&self.text, area, &mut buf, |_| Style::default());
         (lines(&buf), caret.map(|at| (at.x, at.y)))
     }
 }
@@ -71,9 +54,7 @@ impl Pane {
 fn lines(buf: &Buffer) -> Vec<String> {
     let mut lines = Vec::new();
     for y in buf.area.y..buf.area.bottom() {
-        let line: String = (buf.area.x..buf.area.right())
-            .map(|x| buf[(x, y)].symbol())
-            .collect();
+        let line: String = (buf.area.x..buf.area.right()).map(|x| buf[(x, y)].symbol()).collect();
         lines.push(line.trim_end().to_owned());
     }
     lines
@@ -128,9 +109,7 @@ fn motions() {
         let mut got = String::from_utf8(pane.text.clone()).unwrap();
         got.insert(pane.view.caret(), '|');
         if got != after {
-            failures.push(format!(
-                "{before:?} {motions:?}: {got:?}, expected {after:?}"
-            ));
+            failures.push(format!("{before:?} {motions:?}: {got:?}, expected {after:?}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -142,10 +121,7 @@ fn what_a_motion_spans_is_what_deleting_deletes() {
     pane.go(End);
     assert_eq!(pane.view.span(&pane.text, WordLeft), 4..7);
     pane.splice(4..7, b"");
-    assert_eq!(
-        (pane.view.caret(), pane.view.span(&pane.text, Left)),
-        (4, 3..4)
-    );
+    assert_eq!((pane.view.caret(), pane.view.span(&pane.text, Left)), (4, 3..4));
 }
 
 #[test]
@@ -172,11 +148,7 @@ fn hostile_text_is_drawn_as_what_it_is() {
     let (lines, _) = pane.draw();
     assert_eq!(lines, ["a␛[2J\u{FFFD}    b␀", "\u{FFFD}", ""]);
     pane.splice(pane.text.len()..pane.text.len(), b"\xad");
-    assert_eq!(
-        pane.draw().0[1],
-        "中 ".trim_end(),
-        "the rest of a character came in"
-    );
+    assert_eq!(pane.draw().0[1], "中 ".trim_end(), "the rest of a character came in");
 }
 
 #[test]
@@ -186,30 +158,14 @@ fn the_view_follows_the_end_until_somebody_scrolls_up() {
     for i in 0..6 {
         pane.append(&format!("line {i}\n"));
     }
-    assert_eq!(
-        pane.draw(),
-        (
-            vec!["line 4".into(), "line 5".into(), String::new()],
-            Some((0, 2))
-        )
-    );
+    assert_eq!(pane.draw(), (vec!["line 4".into(), "line 5".into(), String::new()], Some((0, 2))));
     pane.view.scroll_by(-2);
     assert!(!pane.view.follows() && !pane.view.new_text_below());
     pane.append("more\n");
-    assert_eq!(
-        pane.draw(),
-        (
-            vec!["line 2".into(), "line 3".into(), "line 4".into()],
-            None
-        )
-    );
+    assert_eq!(pane.draw(), (vec!["line 2".into(), "line 3".into(), "line 4".into()], None));
     assert!(pane.view.new_text_below(), "text came in below");
     pane.splice(0..0, b"first\n");
-    assert_eq!(
-        pane.draw().0[0],
-        "line 2",
-        "text that is put in above does not move the view"
-    );
+    assert_eq!(pane.draw().0[0], "line 2", "text that is put in above does not move the view");
     pane.view.scroll_by(100);
     assert!(pane.view.follows() && !pane.view.new_text_below());
     assert_eq!(pane.draw().1, Some((0, 2)));
@@ -257,24 +213,14 @@ fn a_place_on_screen_is_a_place_in_the_text() {
         ((11, 1), None),
     ];
     for ((x, y), expected) in cases {
-        assert_eq!(
-            pane.view.offset_at(&pane.text, area, Position::new(x, y)),
-            expected,
-            "{x},{y}"
-        );
+        assert_eq!(pane.view.offset_at(&pane.text, area, Position::new(x, y)), expected, "{x},{y}");
     }
     // Every caret is drawn where a click would put it.
     pane.go(Start);
     loop {
         let mut buf = Buffer::empty(Rect::new(0, 0, 20, 10));
-        let at = pane
-            .view
-            .draw(&pane.text, area, &mut buf, |_| Style::default())
-            .unwrap();
-        assert_eq!(
-            pane.view.offset_at(&pane.text, area, at),
-            Some(pane.view.caret())
-        );
+        let at = pane.view.draw(&pane.text, area, &mut buf, |_| Style::default()).unwrap();
+        assert_eq!(pane.view.offset_at(&pane.text, area, at), Some(pane.view.caret()));
         if pane.view.caret() == pane.text.len() {
             break;
         }
@@ -287,13 +233,14 @@ fn cells_have_the_style_of_their_bytes() {
     let pane = Pane::new("ab中c", 9, 1);
     let area = Rect::new(0, 0, 9, 1);
     let mut buf = Buffer::empty(area);
-    pane.view.draw(&pane.text, area, &mut buf, |bytes| {
-        if bytes.start < 2 {
-            Style::new().red()
-        } else {
-            Style::new().blue()
-        }
-    });
+    pane.view.draw(
+        &pane.text,
+        area,
+        &mut buf,
+        |bytes| {
+            if bytes.start < 2 { Style::new().red() } else { Style::new().blue() }
+        },
+    );
     let colours: Vec<Color> = (0..6).map(|x| buf[(x, 0)].fg).collect();
     assert_eq!(colours[..3], [Color::Red, Color::Red, Color::Blue]);
     assert_eq!((colours[4], colours[5]), (Color::Blue, Color::Reset));
