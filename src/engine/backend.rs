@@ -67,14 +67,6 @@ pub enum EngineError {
         /// Rows of the embedding table.
         vocab: usize,
     },
-    /// The tokenizer files belong to another model.
-    #[error("the tokenizer has {tokenizer} tokens and the model only {model} rows for them; the files do not belong together")]
-    VocabularyTooLarge {
-        /// Tokens of the tokenizer.
-        tokenizer: usize,
-        /// Rows of the embedding table.
-        model: usize,
-    },
     /// Loading or running the model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

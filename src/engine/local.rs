@@ -6,6 +6,7 @@ use std::time::Instant;
 use candle_core::{DType, Device};
 
 use crate::model::{Checkpoint, Decoder, KvCache, MemoryEstimate, free_memory};
+use crate::sampling::random_seed;
 use crate::text::Tokenizer;
 
 use super::generation::PREFILL_CHUNK;
@@ -38,9 +39,6 @@ impl LocalModel {
         let (config, _) = Decoder::config_of(&checkpoint)?;
         MemoryEstimate::of(&config, PREFILL_CHUNK).check(free_memory())?;
         let tokenizer = Tokenizer::from_folder(&request.folder)?;
-        if tokenizer.vocab_size() > config.vocab {
-            return Err(EngineError::VocabularyTooLarge { tokenizer: tokenizer.vocab_size(), model: config.vocab });
-        }
         let device = Device::Cpu;
         let decoder = Decoder::load(checkpoint, DType::F32, &device, &mut |done, total| {
             progress(done, total);
@@ -101,9 +99,13 @@ impl Backend for LocalModel {
         cancel: &CancelToken,
         sink: &mut dyn FnMut(Produced),
     ) -> Result<Finish, EngineError> {
+        let seed = request.seed.unwrap_or_else(random_seed);
         let mut stops = vec![StopStrings::new(&request.stop); request.sequences.max(1)];
         let mut stopped_at = vec![None; stops.len()];
-        let mut generation = self.start(request.clone(), cancel.clone())?;
+        let mut generation = match self.start(GenerateRequest { seed: Some(seed), ..request.clone() }, cancel.clone()) {
+            Err(error) if error.is_cancelled() => return Ok(Finish::before_the_first_token(request, seed)),
+            started => started?,
+        };
         sink(Produced::Prefilled(generation.prefilled()));
         while let Some(step) = generation.next() {
             let step = match step {

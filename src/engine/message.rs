@@ -201,6 +201,20 @@ pub struct Finish {
     pub timings: Timings,
 }
 
+impl Finish {
+    /// The end of a run that was stopped while it still read the prompt.
+    pub(super) fn before_the_first_token(request: &GenerateRequest, seed: u64) -> Self {
+        let sequences = request.sequences.max(1);
+        Self {
+            reasons: vec![FinishReason::Cancelled; sequences],
+            stopped_at: vec![None; sequences],
+            seed,
+            prompt: request.prompt.clone(),
+            timings: Timings::default(),
+        }
+    }
+}
+
 /// Where the time of a run went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Timings {

@@ -34,20 +34,16 @@ pub(super) fn score(
 
     let begun = Instant::now();
     let unscored = |&id: &TokenId| TokenScore { id, logprob: None, rank: None, entropy: None, top: Vec::new() };
-    let mut scores = Scores {
-        tokens: request.ids.iter().map(unscored).collect(),
-        next: Vec::new(),
-        windows: 0,
-        seconds: 0.0,
-    };
+    let mut scores =
+        Scores { tokens: request.ids.iter().map(unscored).collect(), next: Vec::new(), windows: 0, seconds: 0.0 };
     for window in windows(read.len(), config.n_positions) {
         scores.windows += 1;
         cache.truncate(0);
         let mut at = window.read.start;
         while at < window.read.end {
             let end = window.read.end.min(at + PREFILL_CHUNK);
-            let hidden =
-                decoder.forward(&mut [Span { tokens: &read[at..end], cache: &mut *cache }], Pass::fused(cancel.flag()))?;
+            let hidden = decoder
+                .forward(&mut [Span { tokens: &read[at..end], cache: &mut *cache }], Pass::fused(cancel.flag()))?;
             // Row i of the pass predicts the token after `read[at + i]`.
             let wanted = at.max(window.scored.start.saturating_sub(1))..end;
             if !wanted.is_empty() {
@@ -113,8 +109,7 @@ mod tests {
     #[test]
     fn windows_are_those_of_the_harness() {
         let check = |len, context, expected: &[(Range<usize>, Range<usize>)]| {
-            let expected: Vec<_> =
-                expected.iter().cloned().map(|(read, scored)| Window { read, scored }).collect();
+            let expected: Vec<_> = expected.iter().cloned().map(|(read, scored)| Window { read, scored }).collect();
             assert_eq!(windows(len, context), expected, "{len} tokens, context {context}");
         };
         check(0, 4, &[]);

@@ -91,7 +91,9 @@ impl Decoder {
     pub fn config_of(checkpoint: &Checkpoint) -> Result<(DecoderConfig, &'static Family)> {
         let bad = |reason| ModelError::Config { path: checkpoint.folder().join("config.json"), reason };
         let family = family::of_config(checkpoint.config()).map_err(bad)?;
-        let config = (family.config)(checkpoint.config()).map_err(bad)?;
+        let mut config = (family.config)(checkpoint.config()).map_err(bad)?;
+        // A head of its own in the file wins over the switch, as in transformers (`tie_weights` finds it loaded).
+        config.tie_word_embeddings &= !checkpoint.has(&(family.tensor)(Part::LmHead, 0));
         Ok((config, family))
     }
 
@@ -107,7 +109,7 @@ impl Decoder {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Self> {
-        let (config, family) = Self::config_of(&checkpoint)?;
+        let (mut config, family) = Self::config_of(&checkpoint)?;
         let prefix = prefix_of(&checkpoint, family);
         let mut reader =
             Reader { family, prefix, dtype, device, done: 0, total: 0, checkpoint: &mut checkpoint, progress };
@@ -131,6 +133,9 @@ impl Decoder {
             .collect::<Result<Vec<_>>>()?;
         let ln_f = reader.layer_norm(Part::LnF, 0, c, epsilon)?;
         let head = if config.tie_word_embeddings { wte.clone() } else { reader.tensor(Part::LmHead, 0, &[v, c])? };
+        // Fine-tunes often carry the tied table a second time; it is kept once.
+        config.tie_word_embeddings |= same_values(&wte, &head)?;
+        let head = if config.tie_word_embeddings { wte.clone() } else { head };
         Ok(Self {
             lm_head: Linear::new(head, None),
             family: family.name,
@@ -294,6 +299,10 @@ impl Decoder {
 fn prefix_of(checkpoint: &Checkpoint, family: &Family) -> &'static str {
     let wte = (family.tensor)(Part::Wte, 0);
     family.prefixes.iter().find(|prefix| checkpoint.has(&format!("{prefix}{wte}"))).copied().unwrap_or("")
+}
+
+fn same_values(a: &Tensor, b: &Tensor) -> Result<bool> {
+    Ok(a.ne(b)?.to_dtype(DType::U32)?.max_all()?.to_scalar::<u32>()? == 0)
 }
 
 /// Reads parts of a decoder out of a checkpoint.

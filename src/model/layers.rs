@@ -57,7 +57,10 @@ impl LayerNorm {
 
 impl Activation {
     /// Element by element.
-    pub(super) fn forward(self, x: &Tensor) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// A failing tensor operation.
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Gelu => x.gelu_erf()?,
             Self::GeluTanh => x.gelu()?,
