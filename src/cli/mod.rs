@@ -13,7 +13,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, CompletionsArgs, DoctorArgs, GenerateArgs, ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PromptArgs,
+    BenchArgs, CompletionsArgs, Device, DoctorArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PromptArgs,
     PromptsArgs, PromptsCommand, RefArg, ScoreArgs, TextArgs, TokensArgs,
 };
 pub(crate) use sampling_flags::SamplingFlags;

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use kshot::text::sanitise;
+
 /// Least time between two redraws of the line on a terminal.
 const REDRAW: Duration = Duration::from_millis(100);
 /// Least time between two plain lines.
@@ -55,6 +57,12 @@ impl ProgressLine {
         };
         self.drawn = self.terminal;
     }
+
+    /// Says something above the line.
+    pub(crate) fn say(&mut self, text: &str) {
+        let erase = if std::mem::take(&mut self.drawn) { ERASE } else { "" };
+        let _ = writeln!(std::io::stderr(), "{erase}{}", sanitise::line(text));
+    }
 }
 
 impl Drop for ProgressLine {
@@ -69,7 +77,8 @@ fn line(what: &str, at: Standing) -> String {
     let share = if at.total == 0 { 1.0 } else { (at.done as f64 / at.total as f64).clamp(0.0, 1.0) };
     let full = (share * BAR as f64) as usize;
     let mut line = format!(
-        "{what} [{}{}] {:3.0}%  {} of {}",
+        "{} [{}{}] {:3.0}%  {} of {}",
+        sanitise::line(what),
         "#".repeat(full),
         "-".repeat(BAR - full),
         share * 100.0,
