@@ -4,3 +4,5 @@
 //! twin by its tests. What has no kernel here runs through candle's own operations.
 
 pub mod gemv;
+pub mod rowwise;
+pub mod softmax;

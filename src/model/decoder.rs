@@ -134,7 +134,7 @@ impl Decoder {
         let ln_f = reader.layer_norm(Part::LnF, 0, c, epsilon)?;
         let head = if config.tie_word_embeddings { wte.clone() } else { reader.tensor(Part::LmHead, 0, &[v, c])? };
         // Fine-tunes often carry the tied table a second time; it is kept once.
-        config.tie_word_embeddings |= same_values(&wte, &head)?;
+        config.tie_word_embeddings = config.tie_word_embeddings || same_values(&wte, &head)?;
         let head = if config.tie_word_embeddings { wte.clone() } else { head };
         Ok(Self {
             lm_head: Linear::new(head, None),
@@ -198,7 +198,7 @@ impl Decoder {
             x_tc = self.block(layer, block, &x_tc, spans, &masks, &mut pass)?;
         }
         pass.check()?;
-        let normed = self.ln_f.forward(&x_tc)?;
+        let normed = self.ln_f.forward(&x_tc, pass.path)?;
         pass.record(HookPoint::LnFinal, &normed)?;
         for span in spans {
             span.cache.advance(span.tokens);
@@ -224,7 +224,7 @@ impl Decoder {
         pass: &mut Pass<'_>,
     ) -> Result<Tensor> {
         pass.record(HookPoint::ResidPre(layer), x_tc)?;
-        let qkv = block.c_attn.forward(&block.ln_1.forward(x_tc)?, pass.path)?;
+        let qkv = block.c_attn.forward(&block.ln_1.forward(x_tc, pass.path)?, pass.path)?;
         let mut row = 0;
         let mut mixed = Vec::with_capacity(spans.len());
         for (span, mask) in spans.iter().zip(masks) {
@@ -238,9 +238,9 @@ impl Decoder {
         let x_tc = (x_tc + attn_out)?;
         pass.record(HookPoint::ResidMid(layer), &x_tc)?;
 
-        let pre_tf = block.c_fc.forward(&block.ln_2.forward(&x_tc)?, pass.path)?;
+        let pre_tf = block.c_fc.forward(&block.ln_2.forward(&x_tc, pass.path)?, pass.path)?;
         pass.record(HookPoint::MlpPre(layer), &pre_tf)?;
-        let post_tf = self.config.activation.forward(&pre_tf)?;
+        let post_tf = self.config.activation.forward(&pre_tf, pass.path)?;
         pass.record(HookPoint::MlpPost(layer), &post_tf)?;
         let mlp_out = block.mlp_c_proj.forward(&post_tf, pass.path)?;
         pass.record(HookPoint::MlpOut(layer), &mlp_out)?;
@@ -275,7 +275,7 @@ impl Decoder {
             None => scores,
         };
         pass.record(HookPoint::AttnScores(layer), &scores)?;
-        let pattern = softmax(&scores)?;
+        let pattern = softmax(&scores, pass.path)?;
         pass.record(HookPoint::Pattern(layer), &pattern)?;
         let z = pattern.to_dtype(values.dtype())?.matmul(&values)?;
         pass.record(HookPoint::Z(layer), &z)?;
@@ -302,7 +302,15 @@ fn prefix_of(checkpoint: &Checkpoint, family: &Family) -> &'static str {
 }
 
 fn same_values(a: &Tensor, b: &Tensor) -> Result<bool> {
-    Ok(a.ne(b)?.to_dtype(DType::U32)?.max_all()?.to_scalar::<u32>()? == 0)
+    let rows = a.dim(0)?;
+    for row in (0..rows).step_by(1024) {
+        let count = 1024.min(rows - row);
+        let differs = a.narrow(0, row, count)?.ne(&b.narrow(0, row, count)?)?;
+        if differs.max_all()?.to_scalar::<u8>()? != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Reads parts of a decoder out of a checkpoint.

@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 
 use super::{Activation, Result};
-use crate::kernels;
+use crate::kernels::{gemv, rowwise};
 
 /// x·Wᵀ + b with W kept as `[out, in]`.
 pub(super) struct Linear {
@@ -19,7 +19,7 @@ impl Linear {
     /// `[T, in]` to `[T, out]`.
     pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
         let product = match path {
-            Path::Fused if kernels::gemv::serves(x, &self.weight) => kernels::gemv::apply(x, &self.weight)?,
+            Path::Fused if gemv::serves(x, &self.weight) => gemv::apply(x, &self.weight)?,
             _ => x.matmul(&self.weight.t()?)?,
         };
         Ok(match &self.bias {
@@ -31,7 +31,7 @@ impl Linear {
 
 /// Which implementation a layer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Path {
+pub enum Path {
     /// Ordinary tensor operations: differentiable, traceable, on any device.
     Stock,
     /// Fused kernels where there is one for the shape, dtype and device; the stock operation elsewhere.
@@ -50,8 +50,12 @@ impl LayerNorm {
         Self { weight, bias, epsilon }
     }
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, self.epsilon as f32)?)
+    /// `[T, C]` to `[T, C]`.
+    pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
+        Ok(match path {
+            Path::Fused if rowwise::serves(x) => rowwise::layer_norm(x, &self.weight, &self.bias, self.epsilon)?,
+            _ => candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, self.epsilon as f32)?,
+        })
     }
 }
 
@@ -60,8 +64,9 @@ impl Activation {
     ///
     /// # Errors
     /// A failing tensor operation.
-    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(self, x: &Tensor, path: Path) -> Result<Tensor> {
         Ok(match self {
+            Self::GeluTanh if path == Path::Fused && rowwise::serves(x) => rowwise::gelu_tanh(x)?,
             Self::Gelu => x.gelu_erf()?,
             Self::GeluTanh => x.gelu()?,
             Self::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,
@@ -74,7 +79,10 @@ impl Activation {
     }
 }
 
-/// Softmax over the last dimension, differentiable.
-pub(super) fn softmax(scores: &Tensor) -> Result<Tensor> {
-    Ok(candle_nn::ops::softmax(scores, D::Minus1)?)
+/// Softmax over the last dimension.
+pub(super) fn softmax(scores: &Tensor, path: Path) -> Result<Tensor> {
+    Ok(match path {
+        Path::Fused if rowwise::serves(scores) => rowwise::softmax(scores)?,
+        _ => candle_nn::ops::softmax(scores, D::Minus1)?,
+    })
 }

@@ -20,6 +20,7 @@ pub use config::{Activation, DecoderConfig};
 pub use decoder::{Decoder, Pass, Span};
 pub use error::ModelError;
 pub use family::{FAMILIES, Family, Part};
+pub use layers::Path;
 pub use memory::{MemoryEstimate, free_memory};
 pub use trace::{FiniteCheck, HookPoint, Recorder, Trace};
 pub use weights::Checkpoint;
