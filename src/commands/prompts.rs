@@ -1,0 +1,1 @@
+//! `kshot prompts`: the few-shot library.
