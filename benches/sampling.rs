@@ -30,10 +30,8 @@ fn main() {
     let history: Vec<u32> = (0..HISTORY as u32).map(|i| (i * i * 31) % 5000).collect();
 
     let presets = ["greedy", "balanced", "creative", "transformers"];
-    let mut contestants: Vec<Contestant> = presets
-        .iter()
-        .map(|name| own(name, &Settings::preset(name).unwrap(), 0))
-        .collect();
+    let mut contestants: Vec<Contestant> =
+        presets.iter().map(|name| own(name, &Settings::preset(name).unwrap(), 0)).collect();
     contestants.push(own("balanced, top 512 kept", &Settings::default(), KEPT_CANDIDATES));
     contestants.push(own("temperature only", &changed(&[(ParamId::Temperature, "0.8")]), 0));
     contestants.push(own("top-p only", &changed(&[(ParamId::TopP, "0.95")]), 0));
@@ -57,7 +55,9 @@ fn main() {
         }
     }
 
-    println!("{VOCABULARY} logits, history of {HISTORY}, median of {ROUNDS} rounds x {TOKENS_A_ROUND} tokens, one thread");
+    println!(
+        "{VOCABULARY} logits, history of {HISTORY}, median of {ROUNDS} rounds x {TOKENS_A_ROUND} tokens, one thread"
+    );
     println!("cpu: {}\n", cpu_name());
     println!("{:28} {:>10} {:>10} {:>22}", "chain", "us/token", "worst", "times llm-samplers");
     let reference = median(&mut times[baseline]);
