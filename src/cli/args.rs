@@ -66,11 +66,11 @@ pub(crate) struct PromptArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "ids", help_heading = "Few-shot")]
     pub(crate) task: Option<String>,
 
-    /// How many examples the prompt shows [default: all]
+    /// How many examples the prompt shows [default: the task's own number]
     #[arg(short = 'k', long, value_name = "K", requires = "task", help_heading = "Few-shot")]
     pub(crate) shots: Option<usize>,
 
-    /// The query of the task; without it the prompt given by -p, -f or stdin is the query
+    /// The query of the task; without it what -p, -f or stdin give, or else the task's first
     #[arg(long, value_name = "TEXT", requires = "task", allow_hyphen_values = true, help_heading = "Few-shot",
         conflicts_with_all = ["prompt", "file"])]
     pub(crate) query: Option<String>,
@@ -240,10 +240,10 @@ pub(crate) enum PromptsCommand {
         /// The task
         #[arg(value_name = "NAME")]
         name: String,
-        /// How many examples to show [default: all]
+        /// How many examples to show [default: the task's own number]
         #[arg(short = 'k', long, value_name = "K")]
         shots: Option<usize>,
-        /// The query [default: the task's own]
+        /// The query [default: the task's first]
         #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
         query: Option<String>,
         /// Print one JSON object

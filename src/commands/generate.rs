@@ -1,6 +1,5 @@
 //! `kshot generate`: a prompt in, its continuation out as it is sampled.
 
-use anyhow::bail;
 use kshot::engine::{
     Backend, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step, Timings,
 };
@@ -9,10 +8,9 @@ use serde::Serialize;
 
 use super::interrupt::Interrupt;
 use super::out::{Out, TextStream};
-use super::prompts::Library;
 use super::score::{Row, rows};
 use super::tokens::hex;
-use super::{Context, Status, Usage, model};
+use super::{Context, Status, model, prompts};
 use crate::cli::GenerateArgs;
 
 /// What `--json` prints: one object. With `--samples` above 1, `samples` stands in the place of the single sequence.
@@ -144,15 +142,15 @@ fn prompt(args: &GenerateArgs, cx: &Context) -> anyhow::Result<Prompt> {
     let Some(task) = &args.prompt.task else {
         return Ok(Prompt { source: Source::Text(args.prompt.read()?), stop: Vec::new() });
     };
+    // Without a query of any kind the task's own first one is asked.
     let query = match &args.prompt.query {
         Some(query) => query.clone(),
         None => args.prompt.read()?,
     };
-    if query.is_empty() {
-        bail!(Usage("a task needs a query: give --query TEXT, -p TEXT, -f FILE, or pipe it in".into()));
-    }
-    let assembly = Library::open(cx)?.assemble(task, args.prompt.shots, Some(&query))?;
-    Ok(Prompt { stop: assembly.stop, source: Source::Text(assembly.text) })
+    let query = (!query.is_empty()).then_some(query.as_str());
+    let library = prompts::library(cx);
+    let prompt = prompts::assemble(prompts::task(&library, task)?, args.prompt.shots, query)?;
+    Ok(Prompt { stop: prompt.stop, source: Source::Text(prompt.text) })
 }
 
 /// Runs the request; `show` hears every step. When it fails (stdout is closed), the run is ended and that error returned.
@@ -214,7 +212,7 @@ fn report_step(step: &Step, tokenizer: &Tokenizer) -> ReportStep {
         logprob_sampled: step.sampled.logprob_sampled,
         rank: step.sampled.rank,
         entropy: step.sampled.entropy_bits,
-        top: rows(&step.sampled.top, tokenizer),
+        top: rows(step.sampled.top.iter().map(|c| (c.id, c.logprob)), tokenizer),
     }
 }
 

@@ -14,6 +14,7 @@ mod model;
 mod models;
 mod out;
 mod paths;
+mod playground;
 mod progress;
 mod prompts;
 mod score;
@@ -32,6 +33,7 @@ use crate::paths::Paths;
 
 pub(crate) use interrupt::EXIT_CODE as INTERRUPTED;
 pub(crate) use out::{Closed, Out, Style};
+pub(crate) use playground::run as playground;
 
 /// How a command ended, other than with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

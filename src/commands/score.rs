@@ -1,7 +1,6 @@
 //! `kshot score`: what the model thinks of a given text.
 
 use kshot::engine::{Backend, ScoreRequest, Scores, Start, TokenScore};
-use kshot::sampling::Candidate;
 use kshot::text::{TokenId, Tokenizer, sanitise};
 use serde::Serialize;
 
@@ -61,7 +60,7 @@ fn report<'a>(scores: &Scores, tokenizer: &Tokenizer, info: &'a kshot::engine::M
         model: &info.name,
         dtype: info.dtype,
         tokens: scores.tokens.iter().map(|token| describe(token, tokenizer)).collect(),
-        next: rows(&scores.next, tokenizer),
+        next: rows(scores.next.iter().copied(), tokenizer),
         total_logprob: scores.total_logprob(),
         perplexity: scores.perplexity(),
         bits_per_byte: bits_per_byte(scores, tokenizer),
@@ -83,9 +82,9 @@ fn describe(token: &TokenScore, tokenizer: &Tokenizer) -> Token {
 }
 
 /// Candidates as they stand in JSON.
-pub(super) fn rows(candidates: &[Candidate], tokenizer: &Tokenizer) -> Vec<Row> {
+pub(super) fn rows(candidates: impl Iterator<Item = (TokenId, f32)>, tokenizer: &Tokenizer) -> Vec<Row> {
     let text = |id| String::from_utf8_lossy(tokenizer.bytes(id).unwrap_or_default()).into_owned();
-    candidates.iter().map(|c| (c.id, text(c.id), c.logprob)).collect()
+    candidates.map(|(id, logprob)| (id, text(id), logprob)).collect()
 }
 
 /// Negative total in bits over the bytes of the tokens that have a score (lm-evaluation-harness's `bits_per_byte`).
@@ -112,9 +111,9 @@ fn print(scores: &Scores, tokenizer: &Tokenizer, cx: &mut Context) -> anyhow::Re
     if !scores.next.is_empty() {
         cx.out.line(style.bold("next"))?;
     }
-    for candidate in &scores.next {
-        let percent = candidate.logprob.exp() * 100.0;
-        cx.out.line(format!("{:>6}  {:>9.4}  {percent:>7.3}%  {}", candidate.id, candidate.logprob, label(candidate.id)))?;
+    for &(id, logprob) in &scores.next {
+        let percent = logprob.exp() * 100.0;
+        cx.out.line(format!("{id:>6}  {logprob:>9.4}  {percent:>7.3}%  {}", label(id)))?;
     }
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
     cx.out.line(format!("total logprob  {:.4} over {} of {} tokens", scores.total_logprob(), scores.scored(), scores.tokens.len()))?;
