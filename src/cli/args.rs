@@ -12,7 +12,7 @@ use super::SamplingFlags;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelArg {
     /// The model: a hub id (org/name[@revision]) or a folder
-    #[arg(short, long = "model", value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
+    #[arg(short = 'm', long = "model", value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) name: Option<String>,
 
     /// The device to compute on
@@ -55,7 +55,7 @@ pub(crate) struct PromptArgs {
     pub(crate) file: Option<PathBuf>,
 
     /// The prompt as token ids, e.g. 15496,11,995
-    #[arg(long = "prompt-ids", value_name = "LIST", value_delimiter = ',', num_args = 1..)]
+    #[arg(long = "prompt-ids", value_name = "LIST", value_delimiter = ',')]
     pub(crate) ids: Option<Vec<u32>>,
 
     /// Read special tokens such as <|endoftext|> in the prompt as plain text
