@@ -69,7 +69,6 @@ fn main() -> anyhow::Result<()> {
     match fault.as_deref() {
         None => {}
         Some("cuts") => (0..10_000_u64).for_each(|n| {
-            // Bodies of small files are shorter than the cut, so they arrive.
             server.fail(
                 Target::Body,
                 Fault::Cut(1_000_000 + (n * 7_919_317) % 63_000_000),

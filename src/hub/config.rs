@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::HubError;
 use super::disk::{Disk, SystemDisk};
 use super::error::clean;
+use super::token::Token;
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,30 +61,6 @@ impl Default for Patience {
             trickle_window: Duration::from_secs(60),
             trickle_bytes: 4096,
         }
-    }
-}
-
-/// A secret. `Debug` hides it and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// Takes a token as a person pasted it: white space around it is dropped; `None` if nothing is left or if it
-    /// holds what no HTTP header may hold.
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()))
-            .then(|| Self(text.to_owned()))
-    }
-
-    pub(super) fn header(&self) -> String {
-        format!("Bearer {}", self.0)
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(***)")
     }
 }
 
@@ -200,7 +177,7 @@ impl Vars<'_> {
             return Ok(DEFAULT_ENDPOINT.to_owned());
         };
         let endpoint = value.trim_end_matches('/');
-        match super::http::Origin::of(endpoint) {
+        match super::url::Origin::of(endpoint) {
             Some(_) if !endpoint.contains(['?', '#']) => Ok(endpoint.to_owned()),
             _ => Err(HubError::InvalidSetting {
                 name: "HF_ENDPOINT",
