@@ -158,10 +158,8 @@ impl Task {
             .first()
             .or_else(|| self.examples.first().map(|e| &e.doc))?;
         let used = template::variables(&self.doc_to_text).unwrap_or_default();
-        let fields = doc.keys().map(String::as_str);
-        fields
-            .filter(|field| *field == self.doc_to_text || used.iter().any(|name| name == field))
-            .last()
+        let mut fields = doc.keys().map(String::as_str);
+        fields.rfind(|field| *field == self.doc_to_text || used.iter().any(|name| name == field))
     }
 
     /// A document whose input field is `typed`; the other fields come from the first query.
