@@ -12,6 +12,7 @@ mod error;
 mod files;
 pub mod sanitise;
 mod tokenizer;
+mod tokenizer_json;
 mod utf8;
 
 pub use alphabet::byte_symbol;

@@ -1,0 +1,145 @@
+//! `tokenizer.json`: which of its components are accepted. Truncation, padding and post-processors that it may declare
+//! are not read at all, so that they cannot change an id.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::TextError;
+use super::files::{Parts, added_token, parse_vocab, read_json, split_pair, token_id};
+
+/// Reads a `tokenizer.json`.
+pub(super) fn from_tokenizer_json(file: PathBuf) -> Result<Parts, TextError> {
+    let json = read_json(&file)?;
+    let unsupported = |component: String| TextError::Unsupported {
+        file: file.clone(),
+        component,
+    };
+    let malformed = |reason: String| TextError::Malformed {
+        file: file.clone(),
+        reason,
+    };
+    let model = json
+        .get("model")
+        .ok_or_else(|| malformed("it has no `model`".to_owned()))?;
+
+    match model.get("type").and_then(Value::as_str) {
+        None | Some("BPE") => {}
+        Some(other) => return Err(unsupported(format!("model {other}"))),
+    }
+    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        if let Some(affix) = model
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|affix| !affix.is_empty())
+        {
+            return Err(unsupported(format!("{key} {affix:?} of the model")));
+        }
+    }
+    if model.get("byte_fallback").and_then(Value::as_bool) == Some(true) {
+        return Err(unsupported("byte_fallback of the model".to_owned()));
+    }
+    if model
+        .get("dropout")
+        .and_then(Value::as_f64)
+        .is_some_and(|p| p != 0.0)
+    {
+        return Err(unsupported("dropout of the model (random ids)".to_owned()));
+    }
+    if let Some(normalizer) = json.get("normalizer").filter(|n| !n.is_null()) {
+        return Err(unsupported(format!(
+            "normalizer {} (it changes the text)",
+            component_name(normalizer)
+        )));
+    }
+    if let Some(decoder) = json.get("decoder").filter(|d| !d.is_null())
+        && component_name(decoder) != "ByteLevel"
+    {
+        return Err(unsupported(format!("decoder {}", component_name(decoder))));
+    }
+    let mut pre_tokenizer = json.get("pre_tokenizer").cloned().unwrap_or_default();
+    if let Err(name) = accept_pre_tokenizer(&mut pre_tokenizer) {
+        return Err(unsupported(format!("pre_tokenizer {name}")));
+    }
+
+    let vocab = parse_vocab(&file, model.get("vocab").unwrap_or(&Value::Null))?;
+    let merges = model
+        .get("merges")
+        .and_then(Value::as_array)
+        .map_or(&[] as &[Value], Vec::as_slice);
+    let merges = merges.iter().enumerate().map(|(rank, merge)| {
+        merge_pair(merge)
+            .ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens: {merge}")))
+    });
+    let mut parts = Parts::plain(file.clone(), vocab, merges.collect::<Result<_, _>>()?);
+    parts.pre_tokenizer = Some(pre_tokenizer);
+    parts.ignore_merges = model
+        .get("ignore_merges")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    for token in json
+        .get("added_tokens")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let id = token
+            .get("id")
+            .and_then(token_id)
+            .ok_or_else(|| malformed(format!("added token without an id: {token}")))?;
+        parts.add(Some(id), added_token(token, false));
+    }
+    Ok(parts)
+}
+
+/// Byte-level splitting only; with `add_prefix_space` set to false, because text is taken as it is. The error names the
+/// component that is not accepted.
+fn accept_pre_tokenizer(component: &mut Value) -> Result<(), String> {
+    match component_name(component).as_str() {
+        "ByteLevel" => {
+            component["add_prefix_space"] = Value::Bool(false);
+            // Only about offsets, which we don't use; the library wants it said.
+            component["trim_offsets"] = Value::Bool(true);
+            Ok(())
+        }
+        "Sequence" => {
+            let Some(Value::Array(steps)) = component.get_mut("pretokenizers") else {
+                return Err("Sequence without steps".to_owned());
+            };
+            let Some((last, splits)) = steps.split_last_mut() else {
+                return Err("Sequence without steps".to_owned());
+            };
+            for split in splits {
+                let name = component_name(split);
+                let drops_text = split.get("behavior").and_then(Value::as_str) == Some("Removed");
+                if !matches!(name.as_str(), "Split" | "Digits") || drops_text {
+                    return Err(format!("Sequence with {name}"));
+                }
+            }
+            match component_name(last).as_str() {
+                "ByteLevel" => accept_pre_tokenizer(last),
+                other => Err(format!("Sequence that ends with {other}")),
+            }
+        }
+        other => Err(other.to_owned()),
+    }
+}
+
+fn component_name(component: &Value) -> String {
+    component
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or("none")
+        .to_owned()
+}
+
+fn merge_pair(merge: &Value) -> Option<(String, String)> {
+    match merge {
+        Value::String(line) => split_pair(line),
+        Value::Array(pair) => match pair.as_slice() {
+            [Value::String(left), Value::String(right)] => Some((left.clone(), right.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}

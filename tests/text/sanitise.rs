@@ -1,0 +1,304 @@
+use std::sync::LazyLock;
+
+use kshot::text::{CellKind, Utf8Assembler, cells, sanitise};
+use rand_chacha::ChaCha8Rng;
+use rand08::seq::SliceRandom;
+use rand08::{Rng, SeedableRng};
+use tokenizers::utils::SysRegex;
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::HARD;
+
+/// Terminal attacks (reliability: title report, DECRQSS, OSC 8/50/52, graphics, device queries, C1, bidi, tags, zalgo).
+static ATTACKS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let raw = [
+        "\x1b]0;evil\x07\x1b[21t",
+        "\x1b]2;evil\x1b\\",
+        "\x1bP$q\"p\x1b\\",
+        "\x1bP+q544e\x1b\\",
+        "\x1b]50;?\x07",
+        "\x1b]52;c;cm0gLXJmIC8=\x07",
+        "\x1b]8;;http://x\x07y\x1b]8;;\x07",
+        "\x1b]7;file://h/p\x07",
+        "\x1b]1337;File=:AAAA\x07",
+        "\x1b_Ga=T;AAAA\x1b\\",
+        "\x1bPq#0;2;0;0;0\x1b\\",
+        "\x1b[H\x1b[2J",
+        "\x1b[?1049h",
+        "\x1b[?25l",
+        "\x1bc",
+        "\x1b[8m",
+        "\x1b[6n",
+        "\x1b[c",
+        "\x1b[>q",
+        "\x1b[0c",
+        "\x1b[?2004l",
+        "\x1b[201~rm -rf /\r",
+        "\x1b[31mred",
+        "\x1b]4;1;?\x07",
+        "\x1b]10;?\x07",
+        "\x1b]104\x07",
+        "\x1b#8",
+        "\x1b(0",
+        "\x1bN",
+        "\x1b^x\x1b\\",
+        "\x1bX",
+        "\x1b[?1000h",
+        "\x1b[5i",
+        "\x1b]unterminated",
+        "\x1bP",
+        "\x1b",
+        "\u{9b}21t",
+        "\u{9d}0;x\u{9c}",
+        "\u{90}$q\u{9c}",
+        "\u{85}",
+        "\u{8d}",
+        "\x07\x07\x07",
+        "\x08\x08\x08rm",
+        "abc\rxyz",
+        "\x0e\x0f",
+        "\x7f\x7f",
+        "\x0b\x0c",
+        "\0\x05",
+        "a\r\nb",
+        "\u{202e}deined\u{202c}",
+        "\u{2066}a\u{2069}",
+        "\u{061c}\u{200e}\u{200f}",
+        "in\u{200b}vis\u{2060}ible\u{feff}",
+        "\u{00ad}\u{180e}\u{034f}",
+        "\u{e0001}\u{e0068}\u{e0069}",
+        "a\u{fe00}\u{e0100}",
+        "\u{2028}\u{2029}",
+        "a\u{200d}b\u{200c}c",
+        "👨\u{200d}👩 \u{200d}x 👨\u{200d}",
+        "\u{115f}\u{1160}\u{3164}\u{ffa0}",
+        "\u{1161}\u{11ab}",
+        "\u{d4e}\u{d4e}\u{d4e}a",
+        "\u{301}\u{301}x",
+    ];
+    let floods = [
+        ("Z", "\u{351}"),
+        ("ᄀ", "ᄀ"),
+        ("👨", "\u{200d}👨"),
+        ("क", "\u{94d}क"),
+        ("\u{d4e}", "\u{d4e}"),
+        ("1", "\u{20e3}"),
+    ];
+    let floods = floods
+        .into_iter()
+        .flat_map(|(base, more)| [12, 200].map(|n| format!("{base}{}", more.repeat(n))));
+    raw.into_iter().map(str::to_owned).chain(floods).collect()
+});
+
+/// Control and format characters, separators, and everything that is ignorable: by the regex engine's own tables.
+static FORBIDDEN: LazyLock<SysRegex> = LazyLock::new(|| {
+    SysRegex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").unwrap()
+});
+static JOINED_EMOJI: LazyLock<SysRegex> = LazyLock::new(|| {
+    let element = r"\p{Extended_Pictographic}\x{FE0F}?[\x{1F3FB}-\x{1F3FF}]?";
+    SysRegex::new(&format!(
+        r"{element}(\x{{200D}}{element})*|[0-9#*]\x{{FE0F}}\x{{20E3}}"
+    ))
+    .unwrap()
+});
+
+/// What is wrong with a text as shown, if anything.
+fn unsafe_part(shown: &str, allowed: &[&str]) -> Option<String> {
+    let emoji: Vec<(usize, usize)> = JOINED_EMOJI.find_iter(shown).collect();
+    let inside_emoji = |at: usize| emoji.iter().any(|&(start, end)| (start..end).contains(&at));
+    for (start, end) in FORBIDDEN.find_iter(shown) {
+        let found = &shown[start..end];
+        let joins = matches!(found, "\u{200d}" | "\u{fe0f}") && inside_emoji(start);
+        if !joins && !allowed.contains(&found) {
+            return Some(format!("{found:?} at {start} of {shown:?}"));
+        }
+    }
+    let too_long = shown.graphemes(true).find(|g| g.len() > 64)?;
+    Some(format!(
+        "a grapheme of {} bytes in {shown:?}",
+        too_long.len()
+    ))
+}
+
+/// Every face of the sanitiser on one text: nothing forbidden comes out, and a second pass changes nothing.
+fn leak(raw: &str) -> Option<String> {
+    let (text, line) = (sanitise::text(raw), sanitise::line(raw));
+    let problem = unsafe_part(&text, &["\n", "\t"])
+        .or_else(|| unsafe_part(&line, &[]))
+        .or_else(|| unsafe_part(&sanitise::token_label(raw.as_bytes()), &[]))
+        .or_else(|| {
+            (sanitise::text(&text) != text).then(|| format!("text is not idempotent: {text:?}"))
+        })
+        .or_else(|| {
+            (sanitise::line(&line) != line).then(|| format!("line is not idempotent: {line:?}"))
+        });
+    problem
+        .or_else(|| cell_problem(raw.as_bytes()))
+        .map(|problem| format!("{raw:?}: {problem}"))
+}
+
+fn cell_problem(source: &[u8]) -> Option<String> {
+    let mut at = 0;
+    for cell in cells(source) {
+        if cell.range.start != at || cell.range.is_empty() {
+            return Some(format!("a cell at {:?} where {at} was due", cell.range));
+        }
+        at = cell.range.end;
+        if (cell.width == 0) != (cell.kind == CellKind::Newline) {
+            return Some(format!("{cell:?} has a width that its kind has not"));
+        }
+        if let Some(problem) = unsafe_part(&cell.text, &[]) {
+            return Some(problem);
+        }
+    }
+    (at != source.len()).then(|| format!("the cells end at {at} of {}", source.len()))
+}
+
+fn report(leaks: impl Iterator<Item = String>) {
+    let leaks: Vec<String> = leaks.collect();
+    assert!(
+        leaks.is_empty(),
+        "{} leaks:\n{}",
+        leaks.len(),
+        leaks[..leaks.len().min(20)].join("\n")
+    );
+}
+
+#[test]
+fn no_character_steers_a_terminal() {
+    report((0..=0x10_FFFF).filter_map(char::from_u32).filter_map(|c| {
+        // Alone, as a second character, before one, and joined: that is where the grapheme rules differ.
+        [
+            format!("{c}"),
+            format!("a{c}"),
+            format!("{c}a"),
+            format!("👨\u{200d}{c}"),
+        ]
+        .iter()
+        .find_map(|raw| leak(raw))
+    }));
+}
+
+#[test]
+fn no_pair_of_bytes_steers_a_terminal() {
+    report((0..=u16::MAX).filter_map(|pair| {
+        let bytes = pair.to_be_bytes();
+        let lossy = String::from_utf8_lossy(&bytes);
+        let label = unsafe_part(&sanitise::token_label(&bytes), &[]);
+        leak(&lossy)
+            .or(label)
+            .or_else(|| cell_problem(&bytes))
+            .map(|problem| format!("{bytes:02x?}: {problem}"))
+    }));
+}
+
+#[test]
+fn attacks_are_harmless_however_they_are_cut() {
+    assert!(ATTACKS.len() >= 60);
+    report(ATTACKS.iter().flat_map(|attack| {
+        let bytes = attack.as_bytes();
+        let cuts = (0..=bytes.len()).filter_map(|cut| {
+            let mut assembler = Utf8Assembler::new();
+            let parts = [
+                assembler.push(&bytes[..cut]),
+                assembler.push(&bytes[cut..]),
+                assembler.finish(),
+            ];
+            assert_eq!(parts.concat(), *attack);
+            parts
+                .iter()
+                .find_map(|part| leak(part))
+                .or_else(|| cell_problem(&bytes[..cut]))
+        });
+        cuts.collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn random_mixtures_of_attacks_are_harmless() {
+    let mut rng = ChaCha8Rng::seed_from_u64(33);
+    let chars: Vec<char> = ATTACKS
+        .concat()
+        .chars()
+        .chain(HARD.concat().chars())
+        .collect();
+    report((0..60_000).filter_map(|_| {
+        let raw: String = (0..rng.gen_range(1..24))
+            .map(|_| *chars.choose(&mut rng).unwrap())
+            .collect();
+        leak(&raw)
+    }));
+}
+
+#[test]
+fn replacements_are_visible_and_say_what_was_there() {
+    let cases = [
+        (
+            "plain text, 我爱计算机\n\tend",
+            "plain text, 我爱计算机\n\tend",
+            "plain text, 我爱计算机↵ end",
+        ),
+        ("\x1b[2J", "␛[2J", "␛[2J"),
+        ("a\rb\r\nc", "a␍b␍\nc", "a␍b␍↵c"),
+        ("\x7f\u{9b}\u{202e}", "␡<0x9B>⟨U+202E⟩", "␡<0x9B>⟨U+202E⟩"),
+        ("👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈"),
+        (
+            "a\u{200d}b x\u{fe0f}",
+            "a⟨U+200D⟩b x⟨U+FE0F⟩",
+            "a⟨U+200D⟩b x⟨U+FE0F⟩",
+        ),
+        (
+            "e\u{301} \n\u{301}",
+            "e\u{301} \n◌\u{301}",
+            "e\u{301} ↵\u{301}",
+        ),
+    ];
+    for (raw, text, line) in cases {
+        assert_eq!(sanitise::text(raw), text, "{raw:?}");
+        if !raw.contains('\u{301}') {
+            assert_eq!(sanitise::line(raw), line, "{raw:?}");
+        }
+    }
+    let zalgo = format!("Z{}", "\u{351}".repeat(100));
+    assert_eq!(
+        sanitise::text(&zalgo),
+        format!("Z{}⟨+92⟩", "\u{351}".repeat(8))
+    );
+    let labels: &[(&[u8], &str)] = &[
+        (b" the", "␣the"),
+        (b"\n\n", "↵↵"),
+        (b"\t", "⇥"),
+        (b"\r\n", "␍↵"),
+        (b"\xE6\x88", "<0xE6><0x88>"),
+        ("我".as_bytes(), "我"),
+        (b"\x1b", "␛"),
+        (b"", ""),
+        ("\u{a0}".as_bytes(), "\u{a0}"),
+    ];
+    for (bytes, label) in labels {
+        assert_eq!(sanitise::token_label(bytes), *label, "{bytes:02x?}");
+    }
+}
+
+#[test]
+fn cells_map_a_screen_back_to_bytes() {
+    let source = b"a\xE6\x88\x91\t\n\x1b\xFF\r\n\xE7\x88";
+    let shown: Vec<_> = cells(source)
+        .map(|c| (c.range, c.text.into_owned(), c.width, c.kind))
+        .collect();
+    let expected = [
+        (0..1, "a", 1, CellKind::Text),
+        (1..4, "我", 2, CellKind::Text),
+        (4..5, "    ", 4, CellKind::Tab),
+        (5..6, "", 0, CellKind::Newline),
+        (6..7, "␛", 1, CellKind::Replaced),
+        (7..8, "\u{FFFD}", 1, CellKind::Invalid),
+        (8..9, "␍", 1, CellKind::Replaced),
+        (9..10, "", 0, CellKind::Newline),
+        (10..12, "\u{FFFD}", 1, CellKind::Partial),
+    ];
+    assert_eq!(
+        shown,
+        expected.map(|(range, text, width, kind)| (range, text.to_owned(), width, kind))
+    );
+}
