@@ -320,3 +320,19 @@ fn below(logit: f32) -> f32 {
     const MARGIN: f32 = 1.0 / (1 << 20) as f32;
     (logit - logit.abs() * MARGIN - 1e-30).max(f32::MIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uniform_of_0_passes_over_a_token_without_weight() -> Result<(), SamplingError> {
+        let mut chain = Chain::new(&Settings::neutral());
+        let outcome = chain.run(&Row::new(&[-200.0, 0.0, 0.0])?, &[], 0)?;
+        let drawn = |target: f64| chain.draw(target).map(|token| token.token_id);
+        assert_eq!(drawn(0.0), Some(1));
+        assert_eq!(drawn(1.0), Some(2));
+        assert_eq!(drawn(outcome.moments.total.next_down()), Some(2));
+        Ok(())
+    }
+}

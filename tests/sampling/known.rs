@@ -99,6 +99,24 @@ fn the_order_of_stages_matters() {
 }
 
 #[test]
+fn logits_that_a_temperature_rounds_together_tie() {
+    // Neighbours below 2 fall together above 1, where floats lie twice as far apart.
+    let merges = |high: &f32| high.next_down() / 1.9 == high / 1.9;
+    let high = std::iter::successors(Some(2f32.next_down()), |x| Some(x.next_down()))
+        .find(merges)
+        .unwrap();
+    let mut row = vec![-5.0; 1000];
+    row[7] = high.next_down();
+    row[600] = high;
+    let mut settings = settings("temperature = 1.9\ntop_k = 1");
+    for (order, expected) in [("temperature,top_k", 7), ("top_k,temperature", 600)] {
+        settings.set_order(parse_order(order).unwrap()).unwrap();
+        let found = Chain::new(&settings).distribution(&row, &[], 5).unwrap();
+        assert_eq!(survivors(&found), [(expected, 0.0)], "{order}");
+    }
+}
+
+#[test]
 fn neutral_settings_leave_the_model_as_it_is() {
     let logits = [0.5f32, -1.0, f32::NEG_INFINITY, 2.0];
     let found = Chain::new(&Settings::neutral()).distribution(&logits, &[1, 1], 4).unwrap();
