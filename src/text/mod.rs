@@ -1,1 +1,4 @@
-//! Tokenizer loading, the exact id-to-bytes table, UTF-8 assembly of streamed bytes, and the one sanitiser between model text and a terminal.
+//! Local stand-in, not committed.
+mod cells;
+pub mod sanitise;
+pub use cells::{Cell, CellKind, TAB_WIDTH, cells};
