@@ -1,12 +1,31 @@
-//! Terminal set-up and restore.
-#![allow(missing_docs, unused_variables, dead_code)]
+//! The terminal in the program's hands: set up, shared with other programs, and restored on every way out.
+//!
+//! Ways out: leaving, dropping (an error return), a panic, SIGTERM, SIGINT, SIGQUIT, SIGHUP, a hang-up. Ways away and
+//! back: Ctrl+Z, SIGTSTP, SIGSTOP with SIGCONT, `$EDITOR`. Keys come from standard input, or from `/dev/tty` where that
+//! is a pipe. Knows no screen content.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Write};
+use std::panic::{self, PanicHookInfo};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use crossbeam_channel::Receiver;
-use ratatui::backend::CrosstermBackend;
+use crossbeam_channel::{Receiver, Sender};
 
+mod input;
+#[cfg(unix)]
+mod keyboard;
+mod modes;
+mod screen;
+#[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+mod tty;
+
+pub use screen::ScreenBackend;
+
+/// Whether the mouse is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mouse {
     /// The terminal keeps the mouse for its own selection.
@@ -16,24 +35,30 @@ pub enum Mouse {
     On,
 }
 
+/// How the terminal is taken over.
 #[derive(Debug, Clone, Default)]
 pub struct TerminalOptions {
+    /// Whether the mouse is reported at first.
     pub mouse: Mouse,
-    /// Named in the message after a panic.
+    /// The log to name after a panic.
     pub log: Option<PathBuf>,
 }
 
+/// A request to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
+    /// SIGINT.
     Interrupt,
-    Terminate,
+    /// SIGQUIT.
     Quit,
+    /// SIGTERM.
+    Terminate,
     /// SIGHUP, or the terminal is gone.
     HangUp,
 }
 
 impl Signal {
-    /// 128 + the signal's number.
+    /// The exit code of a program that ended for it: 128 and the signal's number.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::HangUp => 129,
@@ -44,70 +69,240 @@ impl Signal {
     }
 }
 
-/// What arrives on the channel of the input.
+/// What comes from the terminal.
 #[derive(Debug)]
 pub enum TerminalEvent {
-    /// A key, paste, mouse, focus or resize.
+    /// A key, a paste, the mouse, the focus or a new size.
     Input(crossterm::event::Event),
-    /// The process is asked to end: save and leave; after 2 s it ends anyway on HangUp.
+    /// The program is to save and leave. A second signal ends it at once; a hang-up ends it anyway, 1.3 s later.
     Signal(Signal),
-    /// Stopped and continued from outside, or resumed: the modes are set again; draw everything anew.
+    /// The process was stopped and goes on, and the modes are set again: clear the screen and draw everything.
     Resumed,
-    /// The keyboard can't be read any more.
+    /// A thread other than the one that draws panicked. Whoever owns it may have caught that; the screen is untouched.
+    /// The message is in the log, and is printed once the terminal is restored.
+    Panicked(String),
+    /// No key can be read any more.
     Failed(io::Error),
 }
 
+/// Why there is no terminal to draw on.
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
-    #[error("no terminal: {what} is not one; use a headless command such as `kshot generate`")]
+    /// A stream that has to be a terminal is none.
+    #[error(
+        "{what} is not a terminal; without one use a headless command such as `kshot generate`"
+    )]
     NoTerminal {
+        /// The stream.
         what: &'static str,
+        /// What the system says.
         #[source]
         source: Option<io::Error>,
     },
-    #[error("the terminal could not be set up")]
-    Setup(#[source] io::Error),
+    /// One process has one terminal, taken over once.
+    #[error("the terminal was already taken over by this process")]
+    Taken,
+    /// The system refused a mode, a signal handler or a thread.
+    #[error("cannot set up the terminal")]
+    SetUp(#[source] io::Error),
 }
 
-pub type Screen = ratatui::Terminal<CrosstermBackend<io::Stdout>>;
+/// What is drawn on.
+pub type Screen = ratatui::Terminal<ScreenBackend>;
 
-/// The terminal in the program's hands; dropped, it is as it was before.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Panics of other threads, to be told once the terminal is restored.
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// The terminal, taken over. Dropped, it is as it was before.
+#[derive(Debug)]
 pub struct Terminal {
     screen: Screen,
     events: Receiver<TerminalEvent>,
+    input: input::Input,
+    log: Option<PathBuf>,
 }
 
 impl Terminal {
-    /// Takes the terminal over: hooks, signals, watchdog, modes, input thread.
+    /// Takes the terminal over: signals and hang-ups, the panic hook, the modes, and a thread that reads keys.
+    ///
+    /// # Errors
+    /// [`TerminalError`] where there is no terminal or it can't be set up; it is then as it was before.
     pub fn enter(options: &TerminalOptions) -> Result<Self, TerminalError> {
-        let (_s, events) = crossbeam_channel::unbounded();
-        Ok(Self {
-            screen: ratatui::Terminal::new(CrosstermBackend::new(io::stdout())).map_err(TerminalError::Setup)?,
-            events,
+        if !io::stdout().is_terminal() {
+            return Err(TerminalError::NoTerminal {
+                what: "standard output",
+                source: None,
+            });
+        }
+        #[cfg(unix)]
+        tty::Tty::open().map_err(|error| TerminalError::NoTerminal {
+            what: "standard input",
+            source: Some(error),
+        })?;
+        if TAKEN.swap(true, Ordering::SeqCst) {
+            return Err(TerminalError::Taken);
+        }
+        let (sender, events) = crossbeam_channel::unbounded();
+        Self::set_up(options, sender, events).map_err(|error| {
+            // The reason for the failure says more than what the restoring says.
+            let _ = modes::restore();
+            TerminalError::SetUp(error)
         })
     }
+
+    fn set_up(
+        options: &TerminalOptions,
+        sender: Sender<TerminalEvent>,
+        events: Receiver<TerminalEvent>,
+    ) -> io::Result<Self> {
+        hook_panics(sender.clone(), options.log.clone());
+        #[cfg(unix)]
+        signals::listen(sender.clone())?;
+        modes::set_mouse(options.mouse)?;
+        modes::enter()?;
+        #[cfg(unix)]
+        if keyboard::may_know(std::env::var("TERM").ok().as_deref()) {
+            modes::write_frame(keyboard::QUESTION)?;
+        }
+        let screen = ratatui::Terminal::new(ScreenBackend::new())?;
+        Ok(Self {
+            screen,
+            events,
+            input: input::Input::start(sender)?,
+            log: options.log.clone(),
+        })
+    }
+
     /// ratatui's terminal, to draw on.
     pub fn screen(&mut self) -> &mut Screen {
         &mut self.screen
     }
-    /// Keys, signals and so on.
+
+    /// Keys, signals and everything else that happens.
     pub fn events(&self) -> &Receiver<TerminalEvent> {
         &self.events
     }
-    /// Turns mouse reporting on or off while running.
+
+    /// Turns the reporting of the mouse on or off.
+    ///
+    /// # Errors
+    /// What the terminal says when it is written to.
     pub fn set_mouse(&mut self, mouse: Mouse) -> io::Result<()> {
-        Ok(())
+        modes::set_mouse(mouse)
     }
-    /// Ctrl+Z: leaves the modes, stops the process, and on SIGCONT enters again with a cleared screen.
+
+    /// Stops the process as Ctrl+Z does, with the terminal restored, and comes back with an empty screen once it is
+    /// continued in the foreground. Does nothing where there is no job control.
+    ///
+    /// # Errors
+    /// What the terminal says when it is set up again.
     pub fn suspend(&mut self) -> io::Result<()> {
-        Ok(())
+        #[cfg(unix)]
+        modes::around(tty::stop)?;
+        self.screen.clear()
     }
-    /// Gives the terminal to another program ($EDITOR) while `run` runs; the input thread is paused.
+
+    /// Gives the terminal to another program while `run` runs, and comes back with an empty screen.
+    ///
+    /// # Errors
+    /// What the terminal says when it is restored or set up again; `run` has run all the same.
     pub fn lend<R>(&mut self, run: impl FnOnce() -> R) -> io::Result<R> {
-        Ok(run())
+        self.input.pause();
+        #[cfg(unix)]
+        signals::set_lent(signals::Lent::Away);
+        let restored = modes::restore();
+        let result = run();
+        let entered = modes::enter();
+        #[cfg(unix)]
+        signals::set_lent(signals::Lent::Back);
+        self.input.resume();
+        restored.and(entered)?;
+        self.screen.clear()?;
+        Ok(result)
     }
-    /// Restores the terminal and says whether that worked; dropping does the same in silence.
+
+    /// Restores the terminal; dropping does the same, but can't say whether it worked.
+    ///
+    /// # Errors
+    /// What the terminal says.
     pub fn leave(self) -> io::Result<()> {
-        Ok(())
+        modes::restore()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `leave`.
+        let _ = modes::restore();
+        #[cfg(unix)]
+        signals::stop_listening();
+        for message in PANICS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
+            tell(&message);
+            tell_log(self.log.as_deref());
+        }
+    }
+}
+
+/// A panic of the thread that draws restores the terminal before its message is printed. One of another thread must not
+/// touch the screen: it may be caught, and the program goes on.
+fn hook_panics(events: Sender<TerminalEvent>, log: Option<PathBuf>) {
+    let drawing = thread::current().id();
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let over = !modes::are_set();
+        if over || thread::current().id() == drawing || cfg!(panic = "abort") {
+            // Restored or not, the message has to come out.
+            let _ = modes::restore();
+            previous(info);
+            if !over {
+                tell_log(log.as_deref());
+            }
+        } else {
+            let message = describe(info);
+            tracing::error!("{message}");
+            PANICS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(message.clone());
+            let _ = events.send(TerminalEvent::Panicked(message));
+        }
+    }));
+}
+
+fn describe(info: &PanicHookInfo<'_>) -> String {
+    let thread = thread::current();
+    format!("thread '{}' panicked: {info}", thread.name().unwrap_or("?"))
+}
+
+fn tell_log(log: Option<&Path>) {
+    if let Some(log) = log {
+        tell(&format!("The log is in {}", log.display()));
+    }
+}
+
+fn tell(message: &str) {
+    // Standard error may be closed; there is nobody else to tell.
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_the_shell() {
+        let codes = [
+            Signal::HangUp,
+            Signal::Interrupt,
+            Signal::Quit,
+            Signal::Terminate,
+        ]
+        .map(Signal::exit_code);
+        assert_eq!(codes, [129, 130, 131, 143]);
     }
 }
