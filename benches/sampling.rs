@@ -23,7 +23,8 @@ const TOKENS_A_ROUND: usize = 20;
 /// What the panes ask for with every token (ARCHITECTURE.md, "Generation").
 const KEPT_CANDIDATES: usize = 512;
 
-type Contestant = (String, Box<dyn FnMut(&[f32], &[u32]) -> u32>);
+type Draw = Box<dyn FnMut(&[f32], &[u32]) -> u32>;
+type Contestant = (String, Draw);
 
 fn main() {
     let rows: Vec<Vec<f32>> = (0..8).map(logits).collect();
@@ -59,12 +60,12 @@ fn main() {
         "{VOCABULARY} logits, history of {HISTORY}, median of {ROUNDS} rounds x {TOKENS_A_ROUND} tokens, one thread"
     );
     println!("cpu: {}\n", cpu_name());
-    println!("{:28} {:>10} {:>10} {:>22}", "chain", "us/token", "worst", "times llm-samplers");
+    println!("{:28} {:>10} {:>10} {:>22}", "chain", "us/token", "best", "times llm-samplers");
     let reference = median(&mut times[baseline]);
     for ((name, _), times) in contestants.iter().zip(&mut times) {
         let median = median(times);
-        let worst = times.last().copied().unwrap_or_default();
-        println!("{name:28} {median:>10.1} {worst:>10.1} {:>22.1}", reference / median);
+        let best = times.first().copied().unwrap_or_default();
+        println!("{name:28} {median:>10.1} {best:>10.1} {:>22.1}", reference / median);
     }
 }
 
@@ -74,7 +75,7 @@ fn own(name: &str, settings: &Settings, top: usize) -> Contestant {
     (name.to_owned(), Box::new(move |row, history| chain.sample(row, history, &mut rng).unwrap().id))
 }
 
-fn theirs() -> Box<dyn FnMut(&[f32], &[u32]) -> u32> {
+fn theirs() -> Draw {
     let mut chain = SamplerChain::new();
     chain += SampleTopK::new(40, 1);
     chain += SampleTopP::new(0.95, 1);
