@@ -44,8 +44,16 @@ fn main() -> anyhow::Result<()> {
     match fault.as_deref() {
         None => {}
         Some("cuts") => (0..10_000_u64).for_each(|n| {
+<<<<<<< HEAD
             // Bodies of small files are shorter than the cut, so they arrive.
             server.fail(Target::Body, Fault::Cut(1_000_000 + (n * 7_919_317) % 63_000_000), 1);
+=======
+            server.fail(
+                Target::Body,
+                Fault::Cut(1_000_000 + (n * 7_919_317) % 63_000_000),
+                1,
+            );
+>>>>>>> hub
         }),
         Some("stall") => server.fail(Target::Body, Fault::Stall(100_000), 1),
         Some("flip") => server.fail(Target::Body, Fault::Flip(1_000), usize::MAX),

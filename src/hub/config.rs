@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::HubError;
 use super::disk::{Disk, SystemDisk};
 use super::error::clean;
+use super::token::Token;
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +64,7 @@ impl Default for Patience {
     }
 }
 
+<<<<<<< HEAD
 /// A secret. `Debug` hides it and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
@@ -86,6 +88,8 @@ impl fmt::Debug for Token {
     }
 }
 
+=======
+>>>>>>> hub
 impl HubConfig {
     /// The configuration that the environment describes.
     ///
@@ -183,7 +187,7 @@ impl Vars<'_> {
             return Ok(DEFAULT_ENDPOINT.to_owned());
         };
         let endpoint = value.trim_end_matches('/');
-        match super::http::Origin::of(endpoint) {
+        match super::url::Origin::of(endpoint) {
             Some(_) if !endpoint.contains(['?', '#']) => Ok(endpoint.to_owned()),
             _ => Err(HubError::InvalidSetting {
                 name: "HF_ENDPOINT",

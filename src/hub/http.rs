@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Uri};
 
-use super::config::{HubConfig, Token};
+use super::config::HubConfig;
 use super::error::clean;
+use super::token::Token;
+use super::url::{Origin, host_of, next_url};
 use super::{Cancel, HubError};
 
 const MAX_REDIRECTS: usize = 10;
@@ -23,6 +25,7 @@ const PIECES: usize = 8;
 /// The longest time for which a cancel goes unseen.
 pub(super) const TURN: Duration = Duration::from_millis(25);
 
+<<<<<<< HEAD
 /// Scheme, host and port: what decides whether the token may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -58,6 +61,8 @@ impl Origin {
     }
 }
 
+=======
+>>>>>>> hub
 /// Which redirects an exchange follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follow {
@@ -323,6 +328,7 @@ pub(super) fn pause(time: Duration, cancel: &Cancel) -> Result<(), HubError> {
     }
 }
 
+<<<<<<< HEAD
 /// The address that a `Location` seen at `base` means.
 pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static str> {
     let origin = Origin::of(base).ok_or("the address is not http")?;
@@ -350,6 +356,8 @@ fn host_of(url: &str) -> String {
     Origin::of(url).map_or_else(|| clean(url, 80), |origin| format!("{}:{}", origin.host(), origin.port))
 }
 
+=======
+>>>>>>> hub
 /// The system's roots, so that a company's own certificates work as they do in the browser.
 fn tls() -> ureq::tls::TlsConfig {
     ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build()
@@ -362,6 +370,7 @@ fn broken(error: &ureq::Error, timeout: Duration) -> Broken {
         other => Broken::Cut(clean(&other.to_string(), 200)),
     }
 }
+<<<<<<< HEAD
 
 #[cfg(test)]
 mod tests {
@@ -404,3 +413,5 @@ mod tests {
         }
     }
 }
+=======
+>>>>>>> hub

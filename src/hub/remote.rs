@@ -6,16 +6,16 @@ use serde::Deserialize;
 
 use super::config::HubConfig;
 use super::error::clean;
-use super::http::{Ask, Client, Follow, Origin, Reply, next_url, pause};
+use super::http::{Ask, Client, Follow, pause};
 use super::layout::Layout;
 use super::model_ref::{is_commit, is_lower_hex};
-use super::retry::{Again, Failed, Retry, is_transient, retry_after};
+use super::retry::{Failed, Retry};
+use super::url::{Origin, escape_path, next_url, plain};
 use super::{Cancel, HubError, ModelRef};
 
 /// The longest JSON answer that is read: a listing of 1,000 files is about 200 kB.
 const MAX_JSON: usize = 8 << 20;
 const MAX_PAGES: usize = 50;
-const MAX_WORDS: usize = 300;
 
 /// A repository as the hub describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +123,7 @@ impl Remote<'_> {
         format!("{}/{}/resolve/{commit}/{}", self.config.endpoint, self.model.id(), escape_path(file))
     }
 
+<<<<<<< HEAD
     /// What an answer of 400 or more means. Reads a little of its body for the server's own words.
     pub(super) fn refusal(&self, reply: &mut Reply, file: Option<&str>) -> Failed {
         let status = reply.status;
@@ -167,6 +168,8 @@ impl Remote<'_> {
         error.into()
     }
 
+=======
+>>>>>>> hub
     pub(super) fn ask(&self, method: &'static str, url: &str, follow: Follow) -> Ask {
         Ask { method, url: url.to_owned(), follow, from: 0, if_range: None, head_timeout: self.config.etag_timeout }
     }
@@ -207,6 +210,7 @@ impl Remote<'_> {
             }
         }
     }
+<<<<<<< HEAD
 
     /// `: what the server says (request id)`, or nothing.
     fn words(&self, reply: &mut Reply) -> String {
@@ -226,6 +230,8 @@ impl Remote<'_> {
             (text, Some(id)) => format!(": {text} (request {id})"),
         }
     }
+=======
+>>>>>>> hub
 }
 
 #[derive(Deserialize)]
@@ -270,21 +276,19 @@ fn normal_etag(etag: &str) -> &str {
     etag.trim().trim_start_matches("W/").trim_matches('"')
 }
 
-/// An address without its query: signatures do not belong in messages.
-pub(super) fn plain(url: &str) -> String {
-    clean(url.split(['?', '#']).next().unwrap_or(url), 200)
-}
-
 fn next_link(header: &str) -> Option<&str> {
     let next = header.split(',').find(|part| part.contains("rel=\"next\""))?;
     Some(next.split_once('<')?.1.split_once('>')?.0)
 }
 
+<<<<<<< HEAD
 fn escape_path(path: &str) -> String {
     let keep = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'/');
     path.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+=======
+>>>>>>> hub
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,8 +306,6 @@ mod tests {
         ] {
             assert_eq!(next_link(header), next, "{header}");
         }
-        assert_eq!(escape_path("a b/ü?#.bin"), "a%20b/%C3%BC%3F%23.bin");
-        assert_eq!(plain("https://h/f?Signature=secret#x"), "https://h/f");
     }
 
     #[test]

@@ -8,44 +8,25 @@
 )]
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
 
 #[path = "hub_faults.rs"]
 pub mod faults;
 pub use faults::{Fault, Target};
 
-/// A repository that is served.
-#[derive(Clone, Default)]
-pub struct Repo {
-    pub commit: String,
-    pub files: Vec<Served>,
-    /// Wants a token, and then permission that nobody has.
-    pub gated: bool,
-}
+#[path = "hub_answers.rs"]
+mod answers;
 
-/// A file that is served, from memory or from disk.
-#[derive(Clone)]
-pub struct Served {
-    pub path: String,
-    pub size: u64,
-    pub sha256: String,
-    pub git_sha1: String,
-    source: Source,
-}
+#[path = "hub_http.rs"]
+pub mod http;
+use http::{Head, Request, read_request, write_head};
 
-#[derive(Clone)]
-enum Source {
-    Memory(Arc<Vec<u8>>),
-    Disk(PathBuf),
-}
+#[path = "hub_repo.rs"]
+pub mod repo;
+pub use repo::{Repo, Served, hex};
 
 /// One request as the server saw it.
 #[derive(Debug, Clone)]
@@ -75,6 +56,7 @@ struct State {
     gone: AtomicBool,
 }
 
+<<<<<<< HEAD
 impl Served {
     pub fn from_bytes(path: &str, bytes: Vec<u8>) -> Self {
         let (sha256, git_sha1) = hashes(&mut &bytes[..], bytes.len() as u64).expect("memory reads");
@@ -134,6 +116,8 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
+=======
+>>>>>>> hub
 impl HubServer {
     /// Starts on any free port, or on `port`.
     pub fn start(port: u16) -> io::Result<Self> {
@@ -215,6 +199,7 @@ impl Drop for HubServer {
     }
 }
 
+<<<<<<< HEAD
 struct Request {
     method: String,
     path: String,
@@ -238,6 +223,8 @@ impl Head {
     }
 }
 
+=======
+>>>>>>> hub
 impl State {
     fn serve(&self, host: &'static str, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
@@ -264,6 +251,7 @@ impl State {
             Some(rest) => (true, rest.to_owned()),
             None => (false, path),
         };
+<<<<<<< HEAD
         let target = match (path.starts_with("/api/"), request.method.as_str(), host) {
             (true, ..) => Target::Api,
             (_, "HEAD", _) => Target::Head,
@@ -272,6 +260,18 @@ impl State {
         // A large file's bytes come from the store; the hub's redirect to it is no body.
         let carries = target != Target::Body || host == "store" || self.is_small(&path);
         let fault = if carries && !moved { self.take_fault(target) } else { None };
+=======
+        let target = match (request.method.as_str(), host) {
+            _ if path.starts_with("/api/") => Some(Target::Api),
+            ("HEAD", _) => Some(Target::Head),
+            (_, "store") => Some(Target::Body),
+            // The hub's redirect to the store is no body.
+            _ => self.is_small(&path).then_some(Target::Small),
+        };
+        let fault = target
+            .filter(|_| !moved)
+            .and_then(|target| self.take_fault(target));
+>>>>>>> hub
         match &fault {
             Some(Fault::Garbage) => {
                 return stream.write_all(b"\x15\x03\x01 not http\r\n\r\n").map(|()| false);
@@ -315,6 +315,7 @@ impl State {
         }
     }
 
+<<<<<<< HEAD
     fn api(&self, stream: &mut TcpStream, request: &Request, rest: &str) -> io::Result<bool> {
         let (id, tail) = split_id(rest);
         if let Some(new) = lock(&self.aliases).get(&id) {
@@ -458,6 +459,15 @@ impl State {
     }
 
     fn plain(&self, stream: &mut TcpStream, request: &Request, head: Head, body: &str) -> io::Result<bool> {
+=======
+    fn plain(
+        &self,
+        stream: &mut TcpStream,
+        request: &Request,
+        head: Head,
+        body: &str,
+    ) -> io::Result<bool> {
+>>>>>>> hub
         write_head(stream, &head.with("Content-Length", body.len()))?;
         if request.method != "HEAD" {
             stream.write_all(body.as_bytes())?;
@@ -484,7 +494,7 @@ impl State {
         lock(&self.repos)
             .values()
             .flat_map(|repo| &repo.files)
-            .any(|file| !file.is_large() && path.ends_with(&file.path))
+            .any(|file| !file.is_large() && path.ends_with(&format!("/{}", file.path)))
     }
 
     fn take_fault(&self, target: Target) -> Option<Fault> {
@@ -495,6 +505,7 @@ impl State {
     }
 }
 
+<<<<<<< HEAD
 fn knows(repo: &Repo, revision: &str) -> bool {
     revision == repo.commit || matches!(revision, "main" | "v1.0" | "refs/pr/1")
 }
@@ -554,6 +565,8 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+=======
+>>>>>>> hub
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread of the server panics with a lock held")
 }
