@@ -47,7 +47,7 @@ pub(super) fn run(args: &TokensArgs, cx: &mut Context) -> anyhow::Result<Status>
                 bytes: hex(bytes),
                 start,
                 end: start + bytes.len(),
-                special: tokenizer.is_special(id),
+                special: tokenizer.is_special(id) || tokenizer.end_of_text() == Some(id),
             };
             start = token.end;
             token
