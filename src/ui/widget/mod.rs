@@ -1,0 +1,15 @@
+//! Widgets: things that draw themselves from plain values. They know no pane, no app state, no model.
+
+mod bar;
+mod glyphs;
+mod line_input;
+mod list;
+mod slider;
+mod text_view;
+
+pub use bar::Bar;
+pub use glyphs::Glyphs;
+pub use line_input::{Edit, LineInput};
+pub use list::ListView;
+pub use slider::Slider;
+pub use text_view::{Motion, TextChange, TextView};
