@@ -1,0 +1,60 @@
+use std::path::PathBuf;
+
+/// What can be wrong with a tokenizer, or with a text given to it.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// The folder holds no tokenizer that we read.
+    #[error(
+        "no tokenizer in {}: expected tokenizer.json, or vocab.json with merges.txt (missing: {missing})",
+        folder.display()
+    )]
+    Missing {
+        /// The folder that was looked into.
+        folder: PathBuf,
+        /// The file names that would have to be there.
+        missing: &'static str,
+    },
+
+    /// A file is there and cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// A file's content is not what its name says.
+    #[error("{} is malformed: {reason}", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, with the line or key.
+        reason: String,
+    },
+
+    /// The tokenizer is built from a part that is not byte-level BPE, or that would change the text.
+    #[error("{}: {component} is not supported; kshot reads byte-level BPE tokenizers (GPT-2's kind)", file.display())]
+    Unsupported {
+        /// The file that declares the component.
+        file: PathBuf,
+        /// The component's kind and name as in the file.
+        component: String,
+    },
+
+    /// The tokens do not spell the text, so the model would read something else than was typed.
+    #[error(
+        "the tokenizer cannot represent the text from byte {offset} on ({near:?}): \
+         its vocabulary has no token for it, or a special token there swallows the white space beside it"
+    )]
+    NotCovered {
+        /// First byte of the text that the tokens do not reproduce.
+        offset: usize,
+        /// The text there.
+        near: String,
+    },
+
+    /// The tokenizers library failed on a text.
+    #[error("tokenizing failed: {0}")]
+    Encode(String),
+}

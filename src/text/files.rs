@@ -1,0 +1,427 @@
+//! Tokenizer files of a checkpoint folder, read into [`Parts`] and checked. Truncation, padding and post-processors
+//! that a `tokenizer.json` may declare are not read at all, so that they cannot change an id.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use super::{TextError, TokenId, alphabet};
+
+/// GPT-2's only special token, and the default where no file names another.
+pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
+
+/// Largest id that we build a table for; the largest vocabularies in use have about 260,000 entries.
+const MAX_ID: TokenId = 1 << 22;
+
+/// Everything that a byte-level BPE tokenizer is made of.
+pub(super) struct Parts {
+    /// The file to name in errors.
+    pub(super) file: PathBuf,
+    pub(super) vocab: Vec<(String, TokenId)>,
+    /// Pairs in order of rank.
+    pub(super) merges: Vec<(String, String)>,
+    pub(super) added: Vec<(TokenId, AddedToken)>,
+    /// The `pre_tokenizer` of tokenizer.json; None is GPT-2's.
+    pub(super) pre_tokenizer: Option<Value>,
+    pub(super) ignore_merges: bool,
+    /// Content of the end-of-text token, if a file names one.
+    pub(super) end_of_text: Option<String>,
+}
+
+impl Parts {
+    pub(super) fn from_folder(folder: &Path) -> Result<Self, TextError> {
+        let single = folder.join("tokenizer.json");
+        let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
+        let mut parts = if single.is_file() {
+            from_tokenizer_json(single)?
+        } else if vocab.is_file() && merges.is_file() {
+            let merges = parse_merges(&merges)?;
+            Parts::plain(
+                vocab.clone(),
+                parse_vocab(&vocab, &read_json(&vocab)?)?,
+                merges,
+            )
+        } else {
+            let missing = match (vocab.is_file(), merges.is_file()) {
+                (true, _) => "merges.txt",
+                (_, true) => "vocab.json",
+                _ => "all of them",
+            };
+            return Err(TextError::Missing {
+                folder: folder.to_path_buf(),
+                missing,
+            });
+        };
+        parts.read_special_tokens(folder)?;
+        parts.check()?;
+        Ok(parts)
+    }
+
+    pub(super) fn plain(
+        file: PathBuf,
+        vocab: Vec<(String, TokenId)>,
+        merges: Vec<(String, String)>,
+    ) -> Self {
+        let end_of_text = None;
+        Parts {
+            file,
+            vocab,
+            merges,
+            added: Vec::new(),
+            pre_tokenizer: None,
+            ignore_merges: false,
+            end_of_text,
+        }
+    }
+
+    /// Checks what the tokenizers library takes on trust, and gives `<|endoftext|>` its role where no file names a
+    /// special token.
+    pub(super) fn check(&mut self) -> Result<(), TextError> {
+        let malformed = |reason: String| TextError::Malformed {
+            file: self.file.clone(),
+            reason,
+        };
+        let mut ids = HashSet::new();
+        let added = self.added.iter().map(|(id, token)| (&token.content, id));
+        let all = self
+            .vocab
+            .iter()
+            .map(|(token, id)| (token, id))
+            .chain(added);
+        if let Some((token, id)) = all.into_iter().find(|(_, id)| **id > MAX_ID) {
+            return Err(malformed(format!(
+                "token {token:?} has id {id}, above the limit of {MAX_ID}"
+            )));
+        }
+        for (token, id) in &self.vocab {
+            if !ids.insert(*id) {
+                return Err(malformed(format!(
+                    "token {token:?} has id {id}, as another token has"
+                )));
+            }
+        }
+        let tokens: HashSet<&str> = self.vocab.iter().map(|(token, _)| token.as_str()).collect();
+        if tokens.len() < self.vocab.len() {
+            return Err(malformed(
+                "a token stands in the vocabulary twice".to_owned(),
+            ));
+        }
+        if !tokens.contains(alphabet::byte_symbol(b' ').to_string().as_str()) {
+            return Err(TextError::Unsupported {
+                file: self.file.clone(),
+                component: "a vocabulary without `Ġ` (the space of the byte-level alphabet)"
+                    .to_owned(),
+            });
+        }
+        for (rank, (left, right)) in self.merges.iter().enumerate() {
+            let merged = format!("{left}{right}");
+            if let Some(absent) = [left, right, &merged]
+                .into_iter()
+                .find(|t| !tokens.contains(t.as_str()))
+            {
+                return Err(malformed(format!(
+                    "merge {rank} ({left} {right}): {absent:?} is not in the vocabulary"
+                )));
+            }
+        }
+        if self.added.is_empty()
+            && let Some((_, id)) = self.vocab.iter().find(|(token, _)| token == END_OF_TEXT)
+        {
+            self.added.push((*id, AddedToken::from(END_OF_TEXT, true)));
+        }
+        Ok(())
+    }
+
+    /// Adds the special tokens named beside the vocabulary. A token that no file gives an id is left out: the
+    /// checkpoint has no row for it.
+    fn read_special_tokens(&mut self, folder: &Path) -> Result<(), TextError> {
+        let [config, map, ids] = [
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "added_tokens.json",
+        ]
+        .map(|name| read_object_if_there(&folder.join(name)));
+        let (config, map, ids) = (config?, map?, ids?);
+
+        for (content, id) in &ids {
+            self.add(token_id(id), AddedToken::from(content.as_str(), false));
+        }
+        if let Some(Value::Object(declared)) = config.get("added_tokens_decoder") {
+            for (id, token) in declared {
+                self.add(id.parse().ok(), added_token(token, false));
+            }
+        }
+        for source in [&config, &map] {
+            for (role, named) in source
+                .iter()
+                .filter(|(role, _)| role.ends_with("_token") || role.ends_with("_tokens"))
+            {
+                let list = named
+                    .as_array()
+                    .map_or(std::slice::from_ref(named), Vec::as_slice);
+                for token in list.iter().map(|token| added_token(token, true)) {
+                    if role == "eos_token" && !token.content.is_empty() {
+                        self.end_of_text = Some(token.content.clone());
+                    }
+                    let id = self.id_of(&token.content);
+                    self.add(id, token);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn id_of(&self, content: &str) -> Option<TokenId> {
+        let added = self
+            .added
+            .iter()
+            .find(|(_, token)| token.content == content)
+            .map(|(id, _)| *id);
+        added.or_else(|| {
+            self.vocab
+                .iter()
+                .find(|(token, _)| token == content)
+                .map(|(_, id)| *id)
+        })
+    }
+
+    /// First come, first kept, except that a later file may call a token special.
+    fn add(&mut self, id: Option<TokenId>, token: AddedToken) {
+        let Some(id) = id else { return };
+        if token.content.is_empty() {
+            return;
+        }
+        match self.added.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, known)) => known.special |= token.special && known.content == token.content,
+            None => self.added.push((id, token)),
+        }
+    }
+}
+
+fn from_tokenizer_json(file: PathBuf) -> Result<Parts, TextError> {
+    let json = read_json(&file)?;
+    let unsupported = |component: String| TextError::Unsupported {
+        file: file.clone(),
+        component,
+    };
+    let malformed = |reason: String| TextError::Malformed {
+        file: file.clone(),
+        reason,
+    };
+    let model = json
+        .get("model")
+        .ok_or_else(|| malformed("it has no `model`".to_owned()))?;
+
+    match model.get("type").and_then(Value::as_str) {
+        None | Some("BPE") => {}
+        Some(other) => return Err(unsupported(format!("model {other}"))),
+    }
+    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        if let Some(affix) = model
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|affix| !affix.is_empty())
+        {
+            return Err(unsupported(format!("{key} {affix:?} of the model")));
+        }
+    }
+    if model.get("byte_fallback").and_then(Value::as_bool) == Some(true) {
+        return Err(unsupported("byte_fallback of the model".to_owned()));
+    }
+    if model
+        .get("dropout")
+        .and_then(Value::as_f64)
+        .is_some_and(|p| p != 0.0)
+    {
+        return Err(unsupported("dropout of the model (random ids)".to_owned()));
+    }
+    if let Some(normalizer) = json.get("normalizer").filter(|n| !n.is_null()) {
+        return Err(unsupported(format!(
+            "normalizer {} (it changes the text)",
+            component_name(normalizer)
+        )));
+    }
+    if let Some(decoder) = json.get("decoder").filter(|d| !d.is_null())
+        && component_name(decoder) != "ByteLevel"
+    {
+        return Err(unsupported(format!("decoder {}", component_name(decoder))));
+    }
+    let mut pre_tokenizer = json.get("pre_tokenizer").cloned().unwrap_or_default();
+    if let Err(name) = accept_pre_tokenizer(&mut pre_tokenizer) {
+        return Err(unsupported(format!("pre_tokenizer {name}")));
+    }
+
+    let vocab = parse_vocab(&file, model.get("vocab").unwrap_or(&Value::Null))?;
+    let merges = model
+        .get("merges")
+        .and_then(Value::as_array)
+        .map_or(&[] as &[Value], Vec::as_slice);
+    let merges = merges.iter().enumerate().map(|(rank, merge)| {
+        merge_pair(merge)
+            .ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens: {merge}")))
+    });
+    let mut parts = Parts::plain(file.clone(), vocab, merges.collect::<Result<_, _>>()?);
+    parts.pre_tokenizer = Some(pre_tokenizer);
+    parts.ignore_merges = model
+        .get("ignore_merges")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    for token in json
+        .get("added_tokens")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let id = token
+            .get("id")
+            .and_then(token_id)
+            .ok_or_else(|| malformed(format!("added token without an id: {token}")))?;
+        parts.add(Some(id), added_token(token, false));
+    }
+    Ok(parts)
+}
+
+/// Byte-level splitting only; with `add_prefix_space` set to false, because text is taken as it is. The error names the
+/// component that is not accepted.
+fn accept_pre_tokenizer(component: &mut Value) -> Result<(), String> {
+    match component_name(component).as_str() {
+        "ByteLevel" => {
+            component["add_prefix_space"] = Value::Bool(false);
+            // Only about offsets, which we don't use; the library wants it said.
+            component["trim_offsets"] = Value::Bool(true);
+            Ok(())
+        }
+        "Sequence" => {
+            let Some(Value::Array(steps)) = component.get_mut("pretokenizers") else {
+                return Err("Sequence without steps".to_owned());
+            };
+            let Some((last, splits)) = steps.split_last_mut() else {
+                return Err("Sequence without steps".to_owned());
+            };
+            for split in splits {
+                let name = component_name(split);
+                let drops_text = split.get("behavior").and_then(Value::as_str) == Some("Removed");
+                if !matches!(name.as_str(), "Split" | "Digits") || drops_text {
+                    return Err(format!("Sequence with {name}"));
+                }
+            }
+            match component_name(last).as_str() {
+                "ByteLevel" => accept_pre_tokenizer(last),
+                other => Err(format!("Sequence that ends with {other}")),
+            }
+        }
+        other => Err(other.to_owned()),
+    }
+}
+
+fn component_name(component: &Value) -> String {
+    component
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or("none")
+        .to_owned()
+}
+
+fn merge_pair(merge: &Value) -> Option<(String, String)> {
+    match merge {
+        Value::String(line) => split_pair(line),
+        Value::Array(pair) => match pair.as_slice() {
+            [Value::String(left), Value::String(right)] => Some((left.clone(), right.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn split_pair(line: &str) -> Option<(String, String)> {
+    let (left, right) = line.split_once(' ')?;
+    let whole = !left.is_empty() && !right.is_empty() && !right.contains(' ');
+    whole.then(|| (left.to_owned(), right.to_owned()))
+}
+
+fn parse_vocab(file: &Path, vocab: &Value) -> Result<Vec<(String, TokenId)>, TextError> {
+    let malformed = |reason: String| TextError::Malformed {
+        file: file.to_path_buf(),
+        reason,
+    };
+    let Value::Object(entries) = vocab else {
+        return Err(malformed(
+            "the vocabulary is not an object of tokens and ids".to_owned(),
+        ));
+    };
+    let entry = |(token, id): (&String, &Value)| match token_id(id) {
+        Some(id) => Ok((token.clone(), id)),
+        None => Err(malformed(format!(
+            "token {token:?} has the id {id}, which is not a token id"
+        ))),
+    };
+    entries.iter().map(entry).collect()
+}
+
+/// merges.txt: a `#version` line, then one pair a line.
+fn parse_merges(file: &Path) -> Result<Vec<(String, String)>, TextError> {
+    let content = String::from_utf8(read(file)?).map_err(|e| TextError::Malformed {
+        file: file.to_path_buf(),
+        reason: format!("it is not UTF-8 ({e})"),
+    })?;
+    let lines = content
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
+    let pair = |(i, line): (usize, &str)| {
+        split_pair(line).ok_or_else(|| TextError::Malformed {
+            file: file.to_path_buf(),
+            reason: format!("line {} is not a pair of tokens: {line:?}", i + 1),
+        })
+    };
+    lines.map(pair).collect()
+}
+
+/// A token as a file names it: its content alone, or an object with its matching rules.
+fn added_token(token: &Value, special: bool) -> AddedToken {
+    let flag =
+        |key: &str, default: bool| token.get(key).and_then(Value::as_bool).unwrap_or(default);
+    let content = token
+        .as_str()
+        .or_else(|| token.get("content").and_then(Value::as_str))
+        .unwrap_or_default();
+    let special = special || flag("special", false);
+    AddedToken::from(content, special)
+        .single_word(flag("single_word", false))
+        .lstrip(flag("lstrip", false))
+        .rstrip(flag("rstrip", false))
+        .normalized(flag("normalized", !special))
+}
+
+fn token_id(id: &Value) -> Option<TokenId> {
+    id.as_u64().and_then(|id| TokenId::try_from(id).ok())
+}
+
+fn read_object_if_there(file: &Path) -> Result<Map<String, Value>, TextError> {
+    if !file.is_file() {
+        return Ok(Map::new());
+    }
+    match read_json(file)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(TextError::Malformed {
+            file: file.to_path_buf(),
+            reason: "it is not an object".to_owned(),
+        }),
+    }
+}
+
+fn read_json(file: &Path) -> Result<Value, TextError> {
+    serde_json::from_slice(&read(file)?).map_err(|e| TextError::Malformed {
+        file: file.to_path_buf(),
+        reason: e.to_string(),
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TextError> {
+    std::fs::read(file).map_err(|source| TextError::Read {
+        file: file.to_path_buf(),
+        source,
+    })
+}

@@ -1,0 +1,244 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{Model, OffsetType, PreTokenizedString, PreTokenizer};
+
+use super::files::{END_OF_TEXT, Parts};
+use super::{TextError, TokenId, alphabet};
+
+/// Byte-level BPE with an exact table of the bytes of each id. Cloning is cheap; it can be shared between threads.
+#[derive(Clone)]
+pub struct Tokenizer(Arc<Inner>);
+
+/// What a special token's name means inside a text that is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialTokens {
+    /// The name is the token: `<|endoftext|>` is one id, as in Hugging Face's tokenizers.
+    Parse,
+    /// The name is plain characters.
+    Literal,
+}
+
+struct Inner {
+    library: tokenizers::Tokenizer,
+    /// Bytes by id; None for ids that no token has.
+    bytes: Vec<Option<Box<[u8]>>>,
+    ids: HashMap<String, TokenId>,
+    special: Vec<TokenId>,
+    end_of_text: Option<TokenId>,
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer of a checkpoint folder: tokenizer.json, or else vocab.json and merges.txt; special tokens
+    /// also from tokenizer_config.json, special_tokens_map.json and added_tokens.json where these are there.
+    ///
+    /// # Errors
+    /// A file that is missing, unreadable or malformed is named with the reason; so is a component that is not
+    /// byte-level BPE or that would change the text.
+    pub fn from_folder(folder: &Path) -> Result<Self, TextError> {
+        Self::build(Parts::from_folder(folder)?)
+    }
+
+    /// Builds GPT-2's kind of tokenizer from entries in the byte-level alphabet (see [`super::byte_symbol`]) and merges
+    /// in order of rank. `<|endoftext|>` is special if it is in the vocabulary.
+    ///
+    /// # Errors
+    /// As for [`from_folder`](Self::from_folder), for the vocabulary and the merges.
+    pub fn from_vocab_and_merges(
+        vocab: impl IntoIterator<Item = (String, TokenId)>,
+        merges: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, TextError> {
+        let (vocab, merges) = (vocab.into_iter().collect(), merges.into_iter().collect());
+        let mut parts = Parts::plain(PathBuf::from("the given vocabulary"), vocab, merges);
+        parts.check()?;
+        Self::build(parts)
+    }
+
+    /// The ids of a text. Nothing is added, stripped or changed: the ids' bytes are exactly the text's.
+    ///
+    /// # Errors
+    /// [`TextError::NotCovered`] if the ids do not spell the text.
+    pub fn encode(&self, text: &str, special: SpecialTokens) -> Result<Vec<TokenId>, TextError> {
+        let encoded = match special {
+            SpecialTokens::Parse => self.0.library.encode_fast(text, false),
+            SpecialTokens::Literal => self.0.encode_plain(text),
+        };
+        let ids = encoded
+            .map_err(|e| TextError::Encode(e.to_string()))?
+            .get_ids()
+            .to_vec();
+        self.check_spelling(&ids, text)?;
+        Ok(ids)
+    }
+
+    /// The bytes of the ids in order. Ids that no token has give nothing.
+    pub fn decode(&self, ids: &[TokenId]) -> Vec<u8> {
+        ids.iter()
+            .filter_map(|&id| self.bytes(id))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// The exact bytes of a token (of an added token, the bytes of its name), or None if no token has this id.
+    pub fn bytes(&self, id: TokenId) -> Option<&[u8]> {
+        self.0.bytes.get(usize::try_from(id).ok()?)?.as_deref()
+    }
+
+    /// One more than the largest id.
+    pub fn vocab_size(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    /// Whether the token steers the model and is not text.
+    pub fn is_special(&self, id: TokenId) -> bool {
+        self.0.special.contains(&id)
+    }
+
+    /// The token that ends a document and starts an unconditional sample.
+    pub fn end_of_text(&self) -> Option<TokenId> {
+        self.0.end_of_text
+    }
+
+    /// The id of a vocabulary entry, spelled as in the vocabulary: `Ġhello`, `<|endoftext|>`.
+    pub fn token_id(&self, entry: &str) -> Option<TokenId> {
+        self.0.ids.get(entry).copied()
+    }
+
+    fn build(mut parts: Parts) -> Result<Self, TextError> {
+        let mut ids: HashMap<String, TokenId> = parts.vocab.drain(..).collect();
+        // An added token gets the id that its file says, not the next free one, when the library finds it here.
+        for (id, token) in &parts.added {
+            let known = *ids.entry(token.content.clone()).or_insert(*id);
+            if known != *id {
+                let reason = format!(
+                    "added token {:?} has the ids {known} and {id}",
+                    token.content
+                );
+                return Err(TextError::Malformed {
+                    file: parts.file,
+                    reason,
+                });
+            }
+        }
+        let bytes = byte_table(&ids, &parts)?;
+        let end_of_text = parts.end_of_text.as_deref().and_then(|name| ids.get(name));
+        let end_of_text = end_of_text.or_else(|| ids.get(END_OF_TEXT)).copied();
+        let special = parts
+            .added
+            .iter()
+            .filter(|(_, token)| token.special)
+            .map(|(id, _)| *id)
+            .collect();
+        let library = library_tokenizer(&ids, parts)?;
+        Ok(Self(Arc::new(Inner {
+            library,
+            bytes,
+            ids,
+            special,
+            end_of_text,
+        })))
+    }
+
+    fn check_spelling(&self, ids: &[TokenId], text: &str) -> Result<(), TextError> {
+        let spelled = ids.iter().filter_map(|&id| self.bytes(id)).flatten();
+        let same = spelled
+            .zip(text.as_bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
+        let total: usize = ids
+            .iter()
+            .filter_map(|&id| self.bytes(id))
+            .map(<[u8]>::len)
+            .sum();
+        if same == text.len() && total == text.len() {
+            return Ok(());
+        }
+        let start = (0..=same)
+            .rev()
+            .find(|&i| text.is_char_boundary(i))
+            .unwrap_or(0);
+        Err(TextError::NotCovered {
+            offset: same,
+            near: text[start..].chars().take(16).collect(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("vocab_size", &self.vocab_size())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The library's own steps, without its search for added tokens.
+    fn encode_plain(&self, text: &str) -> tokenizers::Result<tokenizers::Encoding> {
+        let mut pieces = PreTokenizedString::from(text);
+        if let Some(splitter) = self.library.get_pre_tokenizer() {
+            splitter.pre_tokenize(&mut pieces)?;
+        }
+        pieces.tokenize(|piece| self.library.get_model().tokenize(piece.get()))?;
+        pieces.into_encoding(None, 0, OffsetType::None)
+    }
+}
+
+fn byte_table(
+    ids: &HashMap<String, TokenId>,
+    parts: &Parts,
+) -> Result<Vec<Option<Box<[u8]>>>, TextError> {
+    let size = ids.values().max().map_or(0, |&id| id as usize + 1);
+    let mut table = vec![None; size];
+    for (token, &id) in ids {
+        let slot: &mut Option<Box<[u8]>> = &mut table[id as usize];
+        if slot.is_some() {
+            let reason = format!("token {token:?} has id {id}, as another token has");
+            return Err(TextError::Malformed {
+                file: parts.file.clone(),
+                reason,
+            });
+        }
+        *slot = Some(
+            alphabet::symbols_to_bytes(token)
+                .unwrap_or_else(|| token.clone().into_bytes())
+                .into(),
+        );
+    }
+    for (id, token) in &parts.added {
+        table[*id as usize] = Some(token.content.as_bytes().into());
+    }
+    Ok(table)
+}
+
+fn library_tokenizer(
+    ids: &HashMap<String, TokenId>,
+    parts: Parts,
+) -> Result<tokenizers::Tokenizer, TextError> {
+    let malformed = |reason: String| TextError::Malformed {
+        file: parts.file.clone(),
+        reason,
+    };
+    // `BPE::new` panics on merges outside the vocabulary; `Parts::check` has refused them.
+    let mut model = BPE::new(
+        ids.iter().map(|(token, &id)| (token.clone(), id)).collect(),
+        parts.merges,
+    );
+    model.ignore_merges = parts.ignore_merges;
+    let splitter: PreTokenizerWrapper = match parts.pre_tokenizer {
+        Some(declared) => serde_json::from_value(declared)
+            .map_err(|e| malformed(format!("pre_tokenizer: {e}")))?,
+        None => ByteLevel::new(false, true, true).into(),
+    };
+    let mut library = tokenizers::Tokenizer::new(model);
+    library.with_pre_tokenizer(Some(splitter));
+    library
+        .add_tokens(parts.added.into_iter().map(|(_, token)| token))
+        .map_err(|e| malformed(format!("added tokens: {e}")))?;
+    Ok(library)
+}
