@@ -6,7 +6,7 @@ use super::command::Cx;
 use super::effect::Effect;
 use super::log::Level;
 use super::models::Stage;
-use super::run::{Phase, Run, Seeding};
+use super::run::{Begin, Phase, Run, Seeding};
 use super::App;
 use crate::engine::{
     CancelToken, Command, EngineError, Event, Finish, GenerateRequest, JobId, OnEndOfText, Step,
@@ -63,14 +63,19 @@ impl App {
             self.log.say(Level::Notice, "the document is empty: starting from <|endoftext|>");
         }
         let seed = match seeding {
-            Seeding::AsSet => self.sampler.seed(),
+            Seeding::AsSet => self.sampler.settings.seed(),
             Seeding::New => None,
             Seeding::Same => self.last_seed(),
         };
         let (job, cancel) = (self.new_job(), CancelToken::new());
-        let mut run = Run::new(job, cancel.clone(), prompt.len(), self.sampler.max_tokens(), self.now);
-        run.began_at = self.document.revision();
-        run.left_at = run.began_at;
+        let run = Run::new(Begin {
+            job,
+            cancel: cancel.clone(),
+            model: loaded.clone(),
+            max_tokens: self.sampler.settings.max_tokens(),
+            revision: self.document.revision(),
+            now: self.now,
+        });
         let request = GenerateRequest {
             prompt,
             sequences: 1,

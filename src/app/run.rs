@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::models::Loaded;
 use crate::engine::{CancelToken, Finish, FinishReason, JobId, Step};
 
 /// Which seed a run takes.
@@ -40,8 +41,8 @@ pub struct Run {
     pub cancel: CancelToken,
     /// How far it is.
     pub phase: Phase,
-    /// Tokens of the prompt.
-    pub prompt_tokens: usize,
+    /// The model that runs.
+    pub model: Loaded,
     /// The most tokens it was to sample.
     pub max_tokens: usize,
     /// What was sampled.
@@ -55,18 +56,36 @@ pub struct Run {
     newest: Duration,
 }
 
+/// What a run starts with.
+#[derive(Debug)]
+pub struct Begin {
+    /// Its job.
+    pub job: JobId,
+    /// Ends it.
+    pub cancel: CancelToken,
+    /// The model.
+    pub model: Loaded,
+    /// The most tokens to sample.
+    pub max_tokens: usize,
+    /// The document's revision.
+    pub revision: u64,
+    /// Time since the start of the program.
+    pub now: Duration,
+}
+
 impl Run {
     /// A run that starts now.
-    pub fn new(job: JobId, cancel: CancelToken, prompt_tokens: usize, max_tokens: usize, now: Duration) -> Self {
+    pub fn new(begin: Begin) -> Self {
+        let Begin { job, cancel, model, max_tokens, revision, now } = begin;
         Self {
             job,
             cancel,
             phase: Phase::Reading,
-            prompt_tokens,
+            model,
             max_tokens,
             steps: Vec::new(),
-            began_at: 0,
-            left_at: 0,
+            began_at: revision,
+            left_at: revision,
             started: now,
             first: None,
             newest: now,

@@ -45,19 +45,6 @@ impl Sampler {
         Self::rows().nth(self.selected).unwrap_or(Row::Stop)
     }
 
-    /// The seed that is set; `None`: a random one for each run.
-    pub fn seed(&self) -> Option<u64> {
-        match self.settings.get(ParamId::Seed) {
-            Value::Seed(seed) => seed,
-            Value::Float(_) | Value::Integer(_) => None,
-        }
-    }
-
-    /// The most tokens of a run.
-    pub fn max_tokens(&self) -> usize {
-        self.settings.get(ParamId::MaxTokens).number().map_or(0, |n| n.max(0.0) as usize)
-    }
-
     /// The stop strings with escapes, as they are shown and typed: `"\n" "Q:"`.
     pub fn stop_text(&self) -> String {
         let quoted: Vec<String> = self.stop.iter().map(|stop| format!("\"{}\"", escape(stop))).collect();
@@ -66,7 +53,7 @@ impl Sampler {
 
     /// The name of the preset that these settings are, if they are one.
     pub fn preset_name(&self) -> Option<&'static str> {
-        presets().iter().find(|preset| preset.settings().chain_eq(&self.settings)).map(|preset| preset.name)
+        presets().iter().find(|preset| self.settings.samples_like(&preset.settings())).map(|preset| preset.name)
     }
 
     /// Takes the typed value of the selected row.
@@ -76,8 +63,7 @@ impl Sampler {
     pub fn accept(&mut self, text: &str) -> Result<(), String> {
         match self.row() {
             Row::Param(spec) => {
-                let value = spec.parse(text).map_err(|error| error.to_string())?;
-                self.set(spec, value);
+                self.settings.set_text(spec.id, text).map_err(|error| error.to_string())?;
             }
             Row::Stop => self.stop = parse_stop(text)?,
         }
@@ -87,7 +73,7 @@ impl Sampler {
     /// Takes over a preset's stages and values; seed, length and stop strings stay. Gives its name.
     pub fn apply_preset(&mut self, index: usize) -> Option<&'static str> {
         let preset = presets().get(index)?;
-        self.settings.apply(preset);
+        self.settings.use_sampling_of(&preset.settings());
         self.switched_off.clear();
         Some(preset.name)
     }
@@ -119,10 +105,7 @@ impl App {
 
     pub(super) fn sampler_step(&mut self, step: Step) {
         match self.sampler.row() {
-            Row::Param(spec) => {
-                let value = spec.step(self.sampler.settings.get(spec.id), step);
-                self.sampler.set(spec, value);
-            }
+            Row::Param(spec) => self.sampler.settings.step(spec.id, step),
             Row::Stop => self.sampler_edit(""),
         }
     }
@@ -130,7 +113,7 @@ impl App {
     /// Opens the row's value for typing; what was typed already starts it.
     pub(super) fn sampler_edit(&mut self, start: &str) {
         let (label, text) = match self.sampler.row() {
-            Row::Param(spec) => (spec.key, spec.format(self.sampler.settings.get(spec.id))),
+            Row::Param(spec) => (spec.key, self.sampler.settings.display(spec.id)),
             Row::Stop => ("stop strings", self.sampler.stop_text()),
         };
         let text = if start.is_empty() { text } else { start.to_owned() };
@@ -139,7 +122,7 @@ impl App {
 
     pub(super) fn sampler_toggle(&mut self) {
         match self.sampler.row() {
-            Row::Param(spec) if spec.id == ParamId::Seed && self.sampler.seed().is_none() => self.sampler_new_seed(),
+            Row::Param(spec) if spec.id == ParamId::Seed && self.sampler.settings.seed().is_none() => self.sampler_new_seed(),
             Row::Param(spec) => self.sampler.toggle(spec),
             Row::Stop => self.sampler.stop.clear(),
         }
@@ -161,7 +144,7 @@ impl App {
 
     /// Fixes the seed: to the one the last run used, so that its text can be had again, or to a new one.
     pub(super) fn sampler_new_seed(&mut self) {
-        let seed = match (self.sampler.seed(), self.last_seed()) {
+        let seed = match (self.sampler.settings.seed(), self.last_seed()) {
             (None, Some(seed)) => seed,
             _ => random_seed(),
         };
