@@ -76,7 +76,17 @@ pub enum EngineError {
     /// The tokenizer could not be loaded.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// A tensor operation failed.
+    #[error("tensor operation failed: {0}")]
+    Candle(#[from] candle_core::Error),
     /// The engine thread is gone.
     #[error("the engine has ended unexpectedly: {0}")]
     Engine(String),
+}
+
+impl EngineError {
+    /// Whether the job only ended because somebody stopped it.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Model(ModelError::Cancelled))
+    }
 }

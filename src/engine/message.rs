@@ -52,6 +52,16 @@ pub enum Command {
     Unload,
 }
 
+impl Command {
+    /// The job it starts.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Load(job, ..) | Self::Generate(job, ..) | Self::Score(job, ..) => Some(*job),
+            Self::Unload => None,
+        }
+    }
+}
+
 /// What the engine thread says. After `Finished`, `Scored`, `Loaded` or `Failed` a job says nothing more.
 #[derive(Debug)]
 pub enum Event {
@@ -189,6 +199,20 @@ pub struct Finish {
     pub prompt: Vec<TokenId>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+impl Finish {
+    /// The end of a run that was stopped while it still read the prompt.
+    pub(super) fn before_the_first_token(request: &GenerateRequest, seed: u64) -> Self {
+        let sequences = request.sequences.max(1);
+        Self {
+            reasons: vec![FinishReason::Cancelled; sequences],
+            stopped_at: vec![None; sequences],
+            seed,
+            prompt: request.prompt.clone(),
+            timings: Timings::default(),
+        }
+    }
 }
 
 /// Where the time of a run went.

@@ -1,1 +1,29 @@
 //! Configurations, weights and the one decoder.
+//!
+//! Every family of GPT is written once, as data: a [`Family`] row says how its `config.json` is read and what its tensors
+//! are called; [`Decoder`] is the only forward pass. The key/value cache is an argument ([`KvCache`]), the model itself is
+//! never changed by running it. This layer knows no text: it takes token ids and gives logits.
+
+mod cache;
+mod config;
+mod decoder;
+mod error;
+mod family;
+mod gpt2;
+mod layers;
+mod memory;
+mod trace;
+mod weights;
+
+pub use cache::KvCache;
+pub use config::{Activation, DecoderConfig};
+pub use decoder::{Decoder, Pass, Span};
+pub use error::ModelError;
+pub use family::{FAMILIES, Family, Part};
+pub use layers::Path;
+pub use memory::{MemoryEstimate, free_memory};
+pub use trace::{FiniteCheck, HookPoint, Recorder, Trace};
+pub use weights::Checkpoint;
+
+/// Any failure of this layer.
+pub type Result<T, E = ModelError> = std::result::Result<T, E>;

@@ -1,0 +1,37 @@
+# Recipes that save typing; each line is an ordinary command.
+
+# the playground
+run *args:
+    cargo run --release -- {{args}}
+
+# all tests, as in the README
+test:
+    cargo test --release
+
+# what CI runs
+ci:
+    bash .ci/run
+
+# accept changed screen snapshots after looking at them (needs cargo-insta)
+review:
+    cargo insta review
+
+# benchmarks that print ratios side by side
+bench:
+    cargo bench --bench sampling --bench frame
+
+# golden checkpoints again (needs Python; versions in the script)
+goldens:
+    python tests/goldens/make.py
+
+# the loopback hub against Python's huggingface_hub
+hub-interop:
+    python tests/python/hub_interop.py
+
+# speed beside transformers, on a checkpoint folder
+compare-speed model:
+    python tests/compare/speed.py {{model}} target/release/kshot
+
+# numbers beside transformers, on a checkpoint folder with a real vocabulary
+compare-logits model:
+    python tests/compare/logits.py {{model}} target/release/kshot

@@ -1,0 +1,267 @@
+//! Generation as an iterator: each step carries all that the decode knew when it drew the token.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use candle_core::Tensor;
+
+use crate::model::{Decoder, FiniteCheck, KvCache, ModelError, Pass, Span};
+use crate::sampling::{Chain, Rng, SamplingError, random_seed};
+use crate::text::{TokenId, Tokenizer};
+
+use super::{CancelToken, EngineError, Finish, FinishReason, GenerateRequest, OnEndOfText, Step, Timings};
+
+/// Tokens of a prompt that are run at once. Large enough for the matrix products, small enough to be cancelled soon.
+pub(super) const PREFILL_CHUNK: usize = 128;
+
+/// The prompt has been read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prefilled {
+    /// Tokens of the prompt.
+    pub tokens: usize,
+    /// How many of them were still in the cache.
+    pub cached: usize,
+    /// Seconds the others took.
+    pub seconds: f64,
+}
+
+/// Samples from a prompt, all sequences side by side. Ends by itself when every sequence has ended, or with
+/// [`Generation::end`]; [`Generation::finish`] then says why.
+pub struct Generation<'m> {
+    decoder: &'m Decoder,
+    tokenizer: &'m Tokenizer,
+    /// The model's own cache; sequence 0 runs in it, so that the next prompt can go on from it.
+    cache: &'m mut KvCache,
+    request: GenerateRequest,
+    cancel: CancelToken,
+    seed: u64,
+    lanes: Vec<Lane>,
+    ready: VecDeque<Step>,
+    prefilled: Prefilled,
+    decoding: Duration,
+    failed: bool,
+}
+
+/// One sequence of the batch.
+struct Lane {
+    /// `None` for the first, which runs in the model's own cache.
+    cache: Option<KvCache>,
+    chain: Chain,
+    rng: Rng,
+    /// Prompt and sampled tokens.
+    ids: Vec<TokenId>,
+    logits: Vec<f32>,
+    sampled: usize,
+    reason: Option<FinishReason>,
+}
+
+impl<'m> Generation<'m> {
+    /// Reads the prompt, from the first token that is not in `cache` on.
+    ///
+    /// # Errors
+    /// A prompt that leaves no room, an unknown token, [`EngineError::Cancelled`], a failing operation.
+    pub fn start(
+        decoder: &'m Decoder,
+        tokenizer: &'m Tokenizer,
+        cache: &'m mut KvCache,
+        mut request: GenerateRequest,
+        cancel: CancelToken,
+    ) -> Result<Self, EngineError> {
+        let config = decoder.config();
+        if request.prompt.is_empty() {
+            request.prompt.push(tokenizer.end_of_text().ok_or(EngineError::NothingToStartFrom)?);
+        }
+        check_ids(&request.prompt, config.vocab)?;
+        let (tokens, context) = (request.prompt.len(), config.n_positions);
+        if tokens >= context {
+            return Err(EngineError::PromptTooLong { tokens, context });
+        }
+
+        let begun = Instant::now();
+        // The last token runs again even where it is cached: its logits are not kept.
+        let cached = cache.common_prefix(&request.prompt).min(tokens - 1);
+        cache.truncate(cached);
+        let hidden = prefill(decoder, cache, &request.prompt, &cancel)?;
+        let logits = decoder.logits(&hidden)?.flatten_all()?.to_vec1::<f32>()?;
+        let prefilled = Prefilled { tokens, cached, seconds: begun.elapsed().as_secs_f64() };
+
+        let seed = request.seed.unwrap_or_else(random_seed);
+        let lanes = (0..request.sequences.max(1))
+            .map(|index| {
+                Ok(Lane {
+                    cache: if index == 0 { None } else { Some(cache.fork()?) },
+                    chain: Chain::new(&request.settings),
+                    rng: Rng::with_stream(seed, index as u64),
+                    ids: request.prompt.clone(),
+                    logits: logits.clone(),
+                    sampled: 0,
+                    reason: (request.max_tokens == 0).then_some(FinishReason::Length),
+                })
+            })
+            .collect::<Result<Vec<_>, EngineError>>()?;
+        Ok(Self {
+            decoder,
+            tokenizer,
+            cache,
+            request,
+            cancel,
+            seed,
+            lanes,
+            ready: VecDeque::new(),
+            prefilled,
+            decoding: Duration::ZERO,
+            failed: false,
+        })
+    }
+
+    /// What reading the prompt took.
+    pub fn prefilled(&self) -> Prefilled {
+        self.prefilled
+    }
+
+    /// Ends one sequence from outside, e.g. at a stop string. Steps of it that were not handed out yet are dropped.
+    pub fn end(&mut self, sequence: usize, reason: FinishReason) {
+        self.lanes[sequence].reason = Some(reason);
+        self.ready.retain(|step| step.sequence != sequence);
+    }
+
+    /// Why each sequence ended (those that had not are cancelled), the seed, the timings.
+    pub fn finish(self) -> Finish {
+        Finish {
+            reasons: self.lanes.iter().map(|lane| lane.reason.unwrap_or(FinishReason::Cancelled)).collect(),
+            stopped_at: vec![None; self.lanes.len()],
+            seed: self.seed,
+            timings: Timings {
+                prefill_tokens: self.prefilled.tokens - self.prefilled.cached,
+                prefill_s: self.prefilled.seconds,
+                cached_tokens: self.prefilled.cached,
+                decode_tokens: self.lanes.iter().map(|lane| lane.sampled).sum(),
+                decode_s: self.decoding.as_secs_f64(),
+            },
+            prompt: self.request.prompt,
+        }
+    }
+
+    /// Runs the token that each live sequence sampled last, where it has not been run.
+    fn advance(&mut self) -> Result<(), EngineError> {
+        let Self { decoder, cache, lanes, cancel, .. } = self;
+        let mut live: Vec<_> = Vec::new();
+        let mut own = Some(&mut **cache);
+        let mut spans = Vec::new();
+        for lane in lanes.iter_mut() {
+            let lane_cache = match &mut lane.cache {
+                Some(cache) => cache,
+                None => own.take().ok_or_else(|| EngineError::Engine("two sequences share a cache".into()))?,
+            };
+            if lane.reason.is_none() && lane_cache.len() < lane.ids.len() {
+                spans.push(Span { tokens: &lane.ids[lane_cache.len()..], cache: lane_cache });
+                live.push(&mut lane.logits);
+            }
+        }
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let hidden = decoder.forward(&mut spans, Pass::fused(cancel.flag()))?;
+        let logits = decoder.logits(&hidden)?;
+        for (row, target) in live.into_iter().enumerate() {
+            *target = logits.get(row)?.to_vec1::<f32>()?;
+        }
+        Ok(())
+    }
+
+    /// Draws a token for each live sequence.
+    fn draw(&mut self) -> Result<(), EngineError> {
+        let context = self.decoder.config().n_positions;
+        for index in 0..self.lanes.len() {
+            let lane = &mut self.lanes[index];
+            if lane.reason.is_some() {
+                continue;
+            }
+            let drawn = lane.chain.sample(&lane.logits, &lane.ids, self.request.top, &mut lane.rng);
+            let sampled = match drawn {
+                Err(SamplingError::NotFinite { .. }) => return Err(self.where_not_finite(index)),
+                other => other?,
+            };
+            let id = sampled.id;
+            let lane = &mut self.lanes[index];
+            lane.ids.push(id);
+            lane.sampled += 1;
+            let ended = self.request.on_end_of_text == OnEndOfText::Stop && self.tokenizer.end_of_text() == Some(id);
+            if ended {
+                lane.reason = Some(FinishReason::Eos);
+            } else if lane.sampled == self.request.max_tokens {
+                lane.reason = Some(FinishReason::Length);
+            } else if lane.ids.len() >= context {
+                lane.reason = Some(FinishReason::Context);
+            }
+            let bytes = self.tokenizer.bytes(id).unwrap_or_default().to_vec();
+            let shown = if ended { 0 } else { bytes.len() };
+            self.ready.push_back(Step { sequence: index, index: lane.sampled - 1, bytes, shown, sampled });
+        }
+        Ok(())
+    }
+
+    /// Runs the tokens of a sequence again, looking at every point, to say where numbers went wrong.
+    fn where_not_finite(&self, lane: usize) -> EngineError {
+        let ids = &self.lanes[lane].ids;
+        let traced = self.decoder.new_cache().and_then(|mut cache| {
+            let mut check = FiniteCheck;
+            self.decoder.forward(&mut [Span { tokens: ids, cache: &mut cache }], Pass::traced(&mut check))
+        });
+        match traced {
+            Err(error) => error.into(),
+            Ok(_) => ModelError::NotFinite { point: "the logits".into() }.into(),
+        }
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<Step, EngineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(step) = self.ready.pop_front() {
+            return Some(Ok(step));
+        }
+        if self.failed || self.lanes.iter().all(|lane| lane.reason.is_some()) {
+            return None;
+        }
+        let begun = Instant::now();
+        let round = match self.cancel.is_cancelled() {
+            true => Err(EngineError::Cancelled),
+            false => self.advance().and_then(|()| self.draw()),
+        };
+        self.decoding += begun.elapsed();
+        match round {
+            Ok(()) => self.ready.pop_front().map(Ok),
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// Refuses ids that the embedding table has no row for.
+pub(super) fn check_ids(ids: &[TokenId], vocab: usize) -> Result<(), EngineError> {
+    match ids.iter().find(|id| **id as usize >= vocab) {
+        Some(&id) => Err(EngineError::UnknownToken { id, vocab }),
+        None => Ok(()),
+    }
+}
+
+/// Runs `ids` from where `cache` ends, in chunks; gives the hidden state of the last token, `[1, C]`.
+fn prefill(
+    decoder: &Decoder,
+    cache: &mut KvCache,
+    ids: &[TokenId],
+    cancel: &CancelToken,
+) -> Result<Tensor, EngineError> {
+    let mut last = None;
+    while cache.len() < ids.len() {
+        let end = ids.len().min(cache.len() + PREFILL_CHUNK);
+        let tokens = &ids[cache.len()..end];
+        let hidden = decoder.forward(&mut [Span { tokens, cache }], Pass::fused(cancel.flag()))?;
+        last = Some(hidden.narrow(0, hidden.dim(0)? - 1, 1)?);
+    }
+    last.ok_or_else(|| EngineError::Engine("a prompt without tokens reached the model".into()))
+}

@@ -1,0 +1,134 @@
+//! The model in this process.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::{DType, Device};
+
+use crate::model::{Checkpoint, Decoder, KvCache, MemoryEstimate, free_memory};
+use crate::sampling::random_seed;
+use crate::text::Tokenizer;
+
+use super::generation::PREFILL_CHUNK;
+use super::{
+    Backend, CancelToken, EngineError, Finish, FinishReason, GenerateRequest, Generation, LoadRequest, ModelInfo,
+    Produced, ScoreRequest, Scores, StopStrings, score,
+};
+
+/// A checkpoint in memory with its tokenizer and the cache of what it read last.
+pub struct LocalModel {
+    decoder: Decoder,
+    tokenizer: Arc<Tokenizer>,
+    info: Arc<ModelInfo>,
+    cache: KvCache,
+}
+
+impl LocalModel {
+    /// Reads a checkpoint folder. `progress` hears bytes of weights read and in all.
+    ///
+    /// # Errors
+    /// A file that is missing or wrong, a model that needs more memory than is free (said before anything is read),
+    /// [`EngineError::Cancelled`].
+    pub fn load(
+        request: &LoadRequest,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, EngineError> {
+        let begun = Instant::now();
+        let checkpoint = Checkpoint::open(&request.folder)?;
+        let (config, _) = Decoder::config_of(&checkpoint)?;
+        MemoryEstimate::of(&config, PREFILL_CHUNK).check(free_memory())?;
+        let tokenizer = Tokenizer::from_folder(&request.folder)?;
+        let device = Device::Cpu;
+        let decoder = Decoder::load(checkpoint, DType::F32, &device, &mut |done, total| {
+            progress(done, total);
+            !cancel.is_cancelled()
+        })?;
+        let cache = decoder.new_cache()?;
+        let info = ModelInfo {
+            name: request.name.clone(),
+            folder: request.folder.clone(),
+            family: decoder.family(),
+            parameters: config.parameters(),
+            layers: config.n_layer,
+            heads: config.n_head,
+            width: config.n_embd,
+            context: config.n_positions,
+            vocab: config.vocab,
+            dtype: "f32",
+            device: "cpu".into(),
+            weight_bytes: config.parameters() * 4,
+            load_s: begun.elapsed().as_secs_f64(),
+            end_of_text: tokenizer.end_of_text(),
+        };
+        Ok(Self { decoder, tokenizer: Arc::new(tokenizer), info: Arc::new(info), cache })
+    }
+
+    /// The tokenizer of the checkpoint.
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.tokenizer
+    }
+
+    /// The facts, to keep.
+    pub fn shared_info(&self) -> &Arc<ModelInfo> {
+        &self.info
+    }
+
+    /// The decoder itself.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// Reads the prompt and gives the iterator over sampled tokens, stop strings not yet looked for.
+    ///
+    /// # Errors
+    /// As for [`Generation::start`].
+    pub fn start(&mut self, request: GenerateRequest, cancel: CancelToken) -> Result<Generation<'_>, EngineError> {
+        Generation::start(&self.decoder, &self.tokenizer, &mut self.cache, request, cancel)
+    }
+}
+
+impl Backend for LocalModel {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn generate(
+        &mut self,
+        request: &GenerateRequest,
+        cancel: &CancelToken,
+        sink: &mut dyn FnMut(Produced),
+    ) -> Result<Finish, EngineError> {
+        let seed = request.seed.unwrap_or_else(random_seed);
+        let mut stops = vec![StopStrings::new(&request.stop); request.sequences.max(1)];
+        let mut stopped_at = vec![None; stops.len()];
+        let mut generation = match self.start(GenerateRequest { seed: Some(seed), ..request.clone() }, cancel.clone()) {
+            Err(error) if error.is_cancelled() => return Ok(Finish::before_the_first_token(request, seed)),
+            started => started?,
+        };
+        sink(Produced::Prefilled(generation.prefilled()));
+        while let Some(step) = generation.next() {
+            let step = match step {
+                Err(error) if error.is_cancelled() => break,
+                other => other?,
+            };
+            let sequence = step.sequence;
+            let watched = stops[sequence].push(step);
+            watched.released.into_iter().for_each(|step| sink(Produced::Step(Box::new(step))));
+            if watched.stopped_at.is_some() {
+                stopped_at[sequence] = watched.stopped_at;
+                generation.end(sequence, FinishReason::Stop);
+            }
+        }
+        for mut stop in stops {
+            stop.finish().into_iter().for_each(|step| sink(Produced::Step(Box::new(step))));
+        }
+        let mut finish = generation.finish();
+        finish.stopped_at = stopped_at;
+        Ok(finish)
+    }
+
+    fn score(&mut self, request: &ScoreRequest, cancel: &CancelToken) -> Result<Scores, EngineError> {
+        score::score(&self.decoder, &self.tokenizer, &mut self.cache, request, cancel)
+    }
+}

@@ -1,0 +1,256 @@
+//! Operations on each row of a tensor by itself: LayerNorm, softmax, GELU. Threads share the rows.
+//!
+//! candle's own versions take several passes on one thread, or subtract nearly equal sums; these keep PyTorch's order
+//! of operations (mean first, then the sum of squared differences). None is differentiable.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Tensor};
+
+use super::softmax::{self, LOWEST, exp};
+
+/// Values below which waking other threads costs more than it saves.
+const WORTH_SHARING: usize = 1 << 14;
+
+/// Whether the functions here take a tensor: f32 on the CPU, contiguous.
+pub fn serves(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32 && x.is_contiguous()
+}
+
+/// (x - mean) / √(variance + ε) · weight + bias over the last dimension (Ba et al. 2016, eq. 4).
+///
+/// # Errors
+/// Fails where the shapes do not fit.
+pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f64) -> Result<Tensor> {
+    x.apply_op3_no_bwd(weight, bias, &LayerNorm { epsilon: epsilon as f32 })
+}
+
+/// exp(x - max) / Σ exp(x - max) over the last dimension; minus infinity becomes exactly 0.
+///
+/// # Errors
+/// Fails where the tensor is not served.
+pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Softmax)
+}
+
+/// 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks & Gimpel 2016, section 2; GPT-2's `gelu`).
+///
+/// # Errors
+/// Fails where the tensor is not served.
+pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&GeluTanh)
+}
+
+struct LayerNorm {
+    epsilon: f32,
+}
+
+impl CustomOp3 for LayerNorm {
+    fn name(&self) -> &'static str {
+        "kshot-layer-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, width) = rows_of(x, x_layout)?;
+        let weight = &weight.as_slice::<f32>()?[weight_layout.start_offset()..][..width];
+        let bias = &bias.as_slice::<f32>()?[bias_layout.start_offset()..][..width];
+        let mut out = x.to_vec();
+        for_rows(&mut out, width, |row| {
+            let mean = sum(row) / width as f32;
+            row.iter_mut().for_each(|value| *value -= mean);
+            let variance = sum_of_squares(row) / width as f32;
+            let scale = 1.0 / (variance + self.epsilon).sqrt();
+            for ((value, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
+                *value = *value * scale * weight + bias;
+            }
+        });
+        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+}
+
+struct Softmax;
+
+impl CustomOp1 for Softmax {
+    fn name(&self) -> &'static str {
+        "kshot-softmax"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, width) = rows_of(x, layout)?;
+        let mut out = x.to_vec();
+        for_rows(&mut out, width, |row| {
+            let max = softmax::scan(row).max;
+            let scale = (1.0 / softmax::exp_shifted(row, max).total) as f32;
+            row.iter_mut().for_each(|value| *value *= scale);
+        });
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
+struct GeluTanh;
+
+impl CustomOp1 for GeluTanh {
+    fn name(&self) -> &'static str {
+        "kshot-gelu-tanh"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, width) = rows_of(x, layout)?;
+        let mut out = x.to_vec();
+        for_rows(&mut out, width, gelu_row);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
+fn gelu_row(row: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(row: &mut [f32]) {
+            gelu_body(row);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features that `avx2` was compiled for have just been detected.
+            return unsafe { avx2(row) };
+        }
+    }
+    gelu_body(row);
+}
+
+/// x · σ(2u) is the same as 0.5x(1 + tanh u); the exponential of -2|u| cannot overflow.
+#[inline(always)]
+fn gelu_body(row: &mut [f32]) {
+    const TWO_ROOT_2_OVER_PI: f32 = 1.595_769_1;
+    for value in row {
+        let x = *value;
+        let doubled = TWO_ROOT_2_OVER_PI * (x + 0.044_715 * x * x * x);
+        let falling = exp((-doubled.abs()).max(LOWEST));
+        let numerator = if doubled < 0.0 { falling } else { 1.0 };
+        *value = x * (numerator / (1.0 + falling));
+    }
+}
+
+/// Sums over 16 lanes, so that the order of additions is the same on every processor and vectorises.
+fn sum(row: &[f32]) -> f32 {
+    lanes(row, |value| value)
+}
+
+fn sum_of_squares(row: &[f32]) -> f32 {
+    lanes(row, |value| value * value)
+}
+
+#[inline(always)]
+fn lanes(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0f32; 16];
+    for chunk in row.chunks(16) {
+        for (sum, &value) in sums.iter_mut().zip(chunk) {
+            *sum += term(value);
+        }
+    }
+    sums.iter().sum()
+}
+
+/// The values of a contiguous tensor and the length of its rows.
+fn rows_of<'a>(x: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], usize)> {
+    match (layout.contiguous_offsets(), layout.dims().last()) {
+        (Some((start, end)), Some(&width)) => Ok((&x.as_slice::<f32>()?[start..end], width)),
+        _ => candle_core::bail!("a row-wise kernel wants a contiguous tensor with rows"),
+    }
+}
+
+/// Calls `change` with each row of `width` values, on several threads where that pays.
+fn for_rows(values: &mut [f32], width: usize, change: impl Fn(&mut [f32]) + Sync) {
+    if values.len() < WORTH_SHARING || width == 0 {
+        values.chunks_mut(width.max(1)).for_each(change);
+        return;
+    }
+    let rows = values.len() / width;
+    let shared = Shared(values.as_mut_ptr());
+    candle_core::utils::barrier_pool().execute_chunked(rows, |range| {
+        for row in range {
+            // SAFETY: the pool hands out each row once, rows do not overlap, and `values` outlives the call.
+            change(unsafe { std::slice::from_raw_parts_mut(shared.row(row * width), width) });
+        }
+    });
+}
+
+/// Values that several threads change at different places.
+struct Shared(*mut f32);
+
+// SAFETY: every thread changes only the rows it was handed (see `for_rows`).
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    fn row(&self, offset: usize) -> *mut f32 {
+        self.0.wrapping_add(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use candle_core::{D, Device};
+
+    fn gap(a: &Tensor, b: &Tensor) -> f32 {
+        (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+    }
+
+    /// Shapes below and above the sharing limit, with and without remainders; values far from zero.
+    fn tensors() -> Vec<Tensor> {
+        [(1, 1), (1, 20), (3, 36), (2, 768), (128, 257), (40, 3072)]
+            .map(|shape| Tensor::randn(3f32, 5.0, shape, &Device::Cpu).unwrap())
+            .to_vec()
+    }
+
+    #[test]
+    fn layer_norm_equals_the_stock_operation() {
+        for x in tensors() {
+            let width = x.dim(1).unwrap();
+            let weight = Tensor::randn(1f32, 0.5, width, &Device::Cpu).unwrap();
+            let bias = Tensor::randn(0f32, 0.5, width, &Device::Cpu).unwrap();
+            let stock = candle_nn::ops::layer_norm_slow(&x, &weight, &bias, 1e-5).unwrap();
+            assert!(gap(&layer_norm(&x, &weight, &bias, 1e-5).unwrap(), &stock) < 2e-5, "{:?}", x.dims());
+        }
+    }
+
+    #[test]
+    fn softmax_equals_the_stock_operation_and_masks_exactly() {
+        for x in tensors() {
+            let stock = candle_nn::ops::softmax(&x, D::Minus1).unwrap();
+            assert!(gap(&softmax(&x).unwrap(), &stock) < 1e-6, "{:?}", x.dims());
+        }
+        let masked = Tensor::new(&[[0f32, f32::NEG_INFINITY, 1.0]], &Device::Cpu).unwrap();
+        assert_eq!(softmax(&masked).unwrap().to_vec2::<f32>().unwrap()[0][1], 0.0);
+    }
+
+    #[test]
+    fn gelu_equals_the_formula() {
+        for x in tensors() {
+            let expected: Vec<f32> = x
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+                .into_iter()
+                .map(f64::from)
+                .map(|x| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh()))
+                .map(|y| y as f32)
+                .collect();
+            let expected = Tensor::from_vec(expected, x.shape(), &Device::Cpu).unwrap();
+            assert!(gap(&gelu_tanh(&x).unwrap(), &expected) < 4e-6, "{:?}", x.dims());
+        }
+        let hostile = Tensor::new(&[f32::MAX, f32::MIN, 0.0, -0.0, f32::INFINITY], &Device::Cpu).unwrap();
+        let got = gelu_tanh(&hostile).unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(&got[..4], &[f32::MAX, 0.0, 0.0, 0.0]);
+        assert!(got[4].is_infinite());
+        let nan = gelu_tanh(&Tensor::new(&[f32::NAN], &Device::Cpu).unwrap()).unwrap();
+        assert!(nan.to_vec1::<f32>().unwrap()[0].is_nan());
+    }
+}

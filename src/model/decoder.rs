@@ -1,0 +1,393 @@
+//! The one decoder (GPT-2 paper, section 2.3; openai/gpt-2 `src/model.py`; transformers `modeling_gpt2.py`).
+//!
+//! Letters in names and comments: T tokens of a pass (all sequences together), C `n_embd`, NH heads, HS head width,
+//! S keys of one sequence, F `n_inner`, V vocabulary.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::{DType, Device, Tensor};
+
+use super::cache::KvCache;
+use super::config::DecoderConfig;
+use super::family::{self, Affine, Family, Part};
+use super::layers::{LayerNorm, Linear, Path, softmax};
+use super::trace::{HookPoint, Trace};
+use super::weights::Checkpoint;
+use super::{ModelError, Result};
+
+/// A GPT in memory. It is never changed by running it: what a sequence adds is in its [`KvCache`].
+pub struct Decoder {
+    config: DecoderConfig,
+    family: &'static str,
+    device: Device,
+    dtype: DType,
+    wte: Tensor,
+    wpe: Tensor,
+    h: Vec<Block>,
+    ln_f: LayerNorm,
+    lm_head: Linear,
+}
+
+struct Block {
+    ln_1: LayerNorm,
+    c_attn: Linear,
+    attn_c_proj: Linear,
+    ln_2: LayerNorm,
+    c_fc: Linear,
+    mlp_c_proj: Linear,
+}
+
+/// The next tokens of one sequence, and the cache of those before them.
+pub struct Span<'a> {
+    /// Tokens to run, at least one.
+    pub tokens: &'a [u32],
+    /// Where their keys and values go.
+    pub cache: &'a mut KvCache,
+}
+
+/// How a pass is run.
+pub struct Pass<'a> {
+    cancel: Option<&'a AtomicBool>,
+    trace: Option<&'a mut dyn Trace>,
+    path: Path,
+}
+
+impl<'a> Pass<'a> {
+    /// The fast path, ended by `cancel`, which every layer looks at.
+    pub fn fused(cancel: &'a AtomicBool) -> Self {
+        Self { cancel: Some(cancel), trace: None, path: Path::Fused }
+    }
+
+    /// Ordinary tensor operations only.
+    pub fn stock() -> Self {
+        Self { cancel: None, trace: None, path: Path::Stock }
+    }
+
+    /// The stock path, looked at by `trace`.
+    pub fn traced(trace: &'a mut dyn Trace) -> Self {
+        Self { cancel: None, trace: Some(trace), path: Path::Stock }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.cancel {
+            Some(flag) if flag.load(Ordering::Relaxed) => Err(ModelError::Cancelled),
+            _ => Ok(()),
+        }
+    }
+
+    fn record(&mut self, point: HookPoint, value: &Tensor) -> Result<()> {
+        match &mut self.trace {
+            Some(trace) => trace.record(point, value),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Decoder {
+    /// The configuration that a checkpoint's `config.json` asks for, and the family that reads it.
+    ///
+    /// # Errors
+    /// Names the switch that is not known or cannot be honoured.
+    pub fn config_of(checkpoint: &Checkpoint) -> Result<(DecoderConfig, &'static Family)> {
+        let bad = |reason| ModelError::Config { path: checkpoint.folder().join("config.json"), reason };
+        let family = family::of_config(checkpoint.config()).map_err(bad)?;
+        let mut config = (family.config)(checkpoint.config()).map_err(bad)?;
+        // A head of its own in the file wins over the switch, as in transformers (`tie_weights` finds it loaded).
+        config.tie_word_embeddings &= !checkpoint.has(&(family.tensor)(Part::LmHead, 0));
+        Ok((config, family))
+    }
+
+    /// Reads a checkpoint's weights, converted to `dtype` on `device`. `progress` hears bytes read and bytes in all and
+    /// ends the load by answering `false`. Tensors that the decoder has no use for (mask buffers of any dtype) are
+    /// never read.
+    ///
+    /// # Errors
+    /// A missing tensor, a wrong shape, a failing read, [`ModelError::Cancelled`].
+    pub fn load(
+        mut checkpoint: Checkpoint,
+        dtype: DType,
+        device: &Device,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Self> {
+        let (mut config, family) = Self::config_of(&checkpoint)?;
+        let prefix = prefix_of(&checkpoint, family);
+        let mut reader =
+            Reader { family, prefix, dtype, device, done: 0, total: 0, checkpoint: &mut checkpoint, progress };
+        reader.total = reader.stored_bytes(&config);
+
+        let (c, f, v) = (config.n_embd, config.n_inner, config.vocab);
+        let epsilon = config.layer_norm_epsilon;
+        let wte = reader.tensor(Part::Wte, 0, &[v, c])?;
+        let wpe = reader.tensor(Part::Wpe, 0, &[config.n_positions, c])?;
+        let h = (0..config.n_layer)
+            .map(|layer| {
+                Ok(Block {
+                    ln_1: reader.layer_norm(Part::Ln1, layer, c, epsilon)?,
+                    c_attn: reader.linear(Part::CAttn, layer, [3 * c, c])?,
+                    attn_c_proj: reader.linear(Part::AttnCProj, layer, [c, c])?,
+                    ln_2: reader.layer_norm(Part::Ln2, layer, c, epsilon)?,
+                    c_fc: reader.linear(Part::CFc, layer, [f, c])?,
+                    mlp_c_proj: reader.linear(Part::MlpCProj, layer, [c, f])?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let ln_f = reader.layer_norm(Part::LnF, 0, c, epsilon)?;
+        let head = if config.tie_word_embeddings { wte.clone() } else { reader.tensor(Part::LmHead, 0, &[v, c])? };
+        // Fine-tunes often carry the tied table a second time; it is kept once.
+        config.tie_word_embeddings = config.tie_word_embeddings || same_values(&wte, &head)?;
+        let head = if config.tie_word_embeddings { wte.clone() } else { head };
+        Ok(Self {
+            lm_head: Linear::new(head, None),
+            family: family.name,
+            device: device.clone(),
+            dtype,
+            config,
+            wte,
+            wpe,
+            h,
+            ln_f,
+        })
+    }
+
+    /// The configuration it was built from.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// The family its checkpoint belongs to.
+    pub fn family(&self) -> &'static str {
+        self.family
+    }
+
+    /// An empty cache of the right shape.
+    ///
+    /// # Errors
+    /// Fails where the device cannot allocate it.
+    pub fn new_cache(&self) -> Result<KvCache> {
+        KvCache::new(&self.config, self.dtype, &self.device)
+    }
+
+    /// Runs the next tokens of several sequences at once, each with its own cache and its own length. Gives the hidden
+    /// states after the last LayerNorm, `[T, C]`, the rows of the spans one after the other.
+    ///
+    /// # Errors
+    /// [`ModelError::Context`] where a sequence would outgrow its learned positions (nothing is run then),
+    /// [`ModelError::Cancelled`] (the caches stay as they were), or a failing operation.
+    pub fn forward(&self, spans: &mut [Span<'_>], mut pass: Pass<'_>) -> Result<Tensor> {
+        let context = self.config.n_positions;
+        let mut ids = Vec::new();
+        let mut positions = Vec::new();
+        for span in spans.iter() {
+            let (start, end) = (span.cache.len(), span.cache.len() + span.tokens.len());
+            if end > context {
+                return Err(ModelError::Context { tokens: end, context });
+            }
+            ids.extend_from_slice(span.tokens);
+            positions.extend(start as u32..end as u32);
+        }
+        let masks = spans.iter().map(|span| self.causal_mask(span)).collect::<Result<Vec<_>>>()?;
+
+        let t = ids.len();
+        let tokens = self.wte.index_select(&Tensor::from_vec(ids, t, &self.device)?, 0)?;
+        let places = self.wpe.index_select(&Tensor::from_vec(positions, t, &self.device)?, 0)?;
+        pass.record(HookPoint::Embed, &tokens)?;
+        pass.record(HookPoint::PosEmbed, &places)?;
+        let mut x_tc = (tokens + places)?;
+        for (layer, block) in self.h.iter().enumerate() {
+            pass.check()?;
+            x_tc = self.block(layer, block, &x_tc, spans, &masks, &mut pass)?;
+        }
+        pass.check()?;
+        let normed = self.ln_f.forward(&x_tc, pass.path)?;
+        pass.record(HookPoint::LnFinal, &normed)?;
+        for span in spans {
+            span.cache.advance(span.tokens);
+        }
+        Ok(normed)
+    }
+
+    /// Logits of some rows of what [`Decoder::forward`] gave: `[R, C]` to `[R, V]` in f32.
+    ///
+    /// # Errors
+    /// A failing operation.
+    pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
+        Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?)
+    }
+
+    fn block(
+        &self,
+        layer: usize,
+        block: &Block,
+        x_tc: &Tensor,
+        spans: &[Span<'_>],
+        masks: &[Option<Tensor>],
+        pass: &mut Pass<'_>,
+    ) -> Result<Tensor> {
+        pass.record(HookPoint::ResidPre(layer), x_tc)?;
+        let qkv = block.c_attn.forward(&block.ln_1.forward(x_tc, pass.path)?, pass.path)?;
+        let mut row = 0;
+        let mut mixed = Vec::with_capacity(spans.len());
+        for (span, mask) in spans.iter().zip(masks) {
+            let t = span.tokens.len();
+            mixed.push(self.attention(layer, &qkv.narrow(0, row, t)?, span.cache, mask.as_ref(), pass)?);
+            row += t;
+        }
+        let mixed = if let [only] = mixed.as_slice() { only.clone() } else { Tensor::cat(&mixed, 0)? };
+        let attn_out = block.attn_c_proj.forward(&mixed, pass.path)?;
+        pass.record(HookPoint::AttnOut(layer), &attn_out)?;
+        let x_tc = (x_tc + attn_out)?;
+        pass.record(HookPoint::ResidMid(layer), &x_tc)?;
+
+        let pre_tf = block.c_fc.forward(&block.ln_2.forward(&x_tc, pass.path)?, pass.path)?;
+        pass.record(HookPoint::MlpPre(layer), &pre_tf)?;
+        let post_tf = self.config.activation.forward(&pre_tf, pass.path)?;
+        pass.record(HookPoint::MlpPost(layer), &post_tf)?;
+        let mlp_out = block.mlp_c_proj.forward(&post_tf, pass.path)?;
+        pass.record(HookPoint::MlpOut(layer), &mlp_out)?;
+        let x_tc = (x_tc + mlp_out)?;
+        pass.record(HookPoint::ResidPost(layer), &x_tc)?;
+        Ok(x_tc)
+    }
+
+    /// softmax(scale · QKᵀ + mask) · V of one sequence, heads put side by side again: `[T, 3C]` to `[T, C]`.
+    fn attention(
+        &self,
+        layer: usize,
+        qkv: &Tensor,
+        cache: &KvCache,
+        mask: Option<&Tensor>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Tensor> {
+        let (t, nh, hs) = (qkv.dim(0)?, self.config.n_head, self.config.head_dim());
+        let qkv = qkv.reshape((t, 3, nh, hs))?.permute((1, 2, 0, 3))?;
+        let (query, key, value) = (qkv.get(0)?.contiguous()?, qkv.get(1)?, qkv.get(2)?);
+        pass.record(HookPoint::Q(layer), &query)?;
+        pass.record(HookPoint::K(layer), &key)?;
+        pass.record(HookPoint::V(layer), &value)?;
+        let (keys, values) = cache.extend(layer, &key, &value)?;
+        let (query, keys) = match self.config.upcast_attention {
+            true => (query.to_dtype(DType::F32)?, keys.to_dtype(DType::F32)?),
+            false => (query, keys),
+        };
+        let scores = (query * self.config.score_scale[layer])?.matmul(&keys.t()?)?;
+        let scores = match mask {
+            Some(mask) => scores.broadcast_add(&mask.to_dtype(scores.dtype())?)?,
+            None => scores,
+        };
+        pass.record(HookPoint::AttnScores(layer), &scores)?;
+        let pattern = softmax(&scores, pass.path)?;
+        pass.record(HookPoint::Pattern(layer), &pattern)?;
+        let z = pattern.to_dtype(values.dtype())?.matmul(&values)?;
+        pass.record(HookPoint::Z(layer), &z)?;
+        Ok(z.transpose(0, 1)?.reshape((t, nh * hs))?)
+    }
+
+    /// `[T, S]` with 0 where query i may look and minus infinity after it; none for a single token, which sees all.
+    fn causal_mask(&self, span: &Span<'_>) -> Result<Option<Tensor>> {
+        let (t, start) = (span.tokens.len(), span.cache.len());
+        if t == 1 {
+            return Ok(None);
+        }
+        let s = start + t;
+        let mask: Vec<f32> =
+            (0..t).flat_map(|i| (0..s).map(move |j| if j <= start + i { 0.0 } else { f32::NEG_INFINITY })).collect();
+        Ok(Some(Tensor::from_vec(mask, (t, s), &self.device)?))
+    }
+}
+
+/// The first prefix under which the checkpoint has a token embedding; none if it has it under no name.
+fn prefix_of(checkpoint: &Checkpoint, family: &Family) -> &'static str {
+    let wte = (family.tensor)(Part::Wte, 0);
+    family.prefixes.iter().find(|prefix| checkpoint.has(&format!("{prefix}{wte}"))).copied().unwrap_or("")
+}
+
+fn same_values(a: &Tensor, b: &Tensor) -> Result<bool> {
+    let rows = a.dim(0)?;
+    for row in (0..rows).step_by(1024) {
+        let count = 1024.min(rows - row);
+        let differs = a.narrow(0, row, count)?.ne(&b.narrow(0, row, count)?)?;
+        if differs.max_all()?.to_scalar::<u8>()? != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads parts of a decoder out of a checkpoint.
+struct Reader<'a> {
+    checkpoint: &'a mut Checkpoint,
+    family: &'static Family,
+    prefix: &'static str,
+    dtype: DType,
+    device: &'a Device,
+    done: u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(u64, u64) -> bool,
+}
+
+impl Reader<'_> {
+    /// The output head stands beside the prefixed body, as transformers writes it.
+    fn name(&self, part: Part, layer: usize) -> String {
+        let prefix = if part == Part::LmHead { "" } else { self.prefix };
+        format!("{prefix}{}", (self.family.tensor)(part, layer))
+    }
+
+    fn tensor(&mut self, part: Part, layer: usize, shape: &[usize]) -> Result<Tensor> {
+        let name = self.name(part, layer);
+        let conv1d = (self.family.conv1d)(part);
+        let stored: Vec<usize> = if conv1d { shape.iter().rev().copied().collect() } else { shape.to_vec() };
+        let Self { checkpoint, done, total, progress, .. } = self;
+        let mut values = checkpoint.read_f32(&name, &stored, &mut |bytes| {
+            *done += bytes as u64;
+            progress(*done, *total)
+        })?;
+        if conv1d {
+            values = transpose(&values, stored[0], stored[1]);
+        }
+        Ok(Tensor::from_vec(values, shape, self.device)?.to_dtype(self.dtype)?)
+    }
+
+    fn linear(&mut self, part: fn(Affine) -> Part, layer: usize, shape: [usize; 2]) -> Result<Linear> {
+        let weight = self.tensor(part(Affine::Weight), layer, &shape)?;
+        let bias = self.tensor(part(Affine::Bias), layer, &shape[..1])?;
+        Ok(Linear::new(weight, Some(bias)))
+    }
+
+    fn layer_norm(&mut self, part: fn(Affine) -> Part, layer: usize, width: usize, epsilon: f64) -> Result<LayerNorm> {
+        let weight = self.tensor(part(Affine::Weight), layer, &[width])?;
+        let bias = self.tensor(part(Affine::Bias), layer, &[width])?;
+        Ok(LayerNorm::new(weight, bias, epsilon))
+    }
+
+    /// Bytes of all parts in their files, for the progress bar.
+    fn stored_bytes(&self, config: &DecoderConfig) -> u64 {
+        use Affine::{Bias, Weight};
+        let affine: [fn(Affine) -> Part; 6] =
+            [Part::Ln1, Part::CAttn, Part::AttnCProj, Part::Ln2, Part::CFc, Part::MlpCProj];
+        let blocks = (0..config.n_layer)
+            .flat_map(|layer| affine.iter().flat_map(move |part| [(part(Weight), layer), (part(Bias), layer)]));
+        let head = (!config.tie_word_embeddings).then_some((Part::LmHead, 0));
+        [(Part::Wte, 0), (Part::Wpe, 0), (Part::LnF(Weight), 0), (Part::LnF(Bias), 0)]
+            .into_iter()
+            .chain(blocks)
+            .chain(head)
+            .map(|(part, layer)| self.checkpoint.stored_bytes(&self.name(part, layer)))
+            .sum()
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, by tiles so that both sides stay in cache lines.
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const TILE: usize = 32;
+    let mut out = vec![0f32; values.len()];
+    for row_tile in (0..rows).step_by(TILE) {
+        for column_tile in (0..columns).step_by(TILE) {
+            for column in column_tile..columns.min(column_tile + TILE) {
+                for row in row_tile..rows.min(row_tile + TILE) {
+                    out[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    out
+}

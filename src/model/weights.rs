@@ -1,0 +1,240 @@
+//! Weights on disk: one or several safetensors files, read tensor by tensor.
+//!
+//! The files are read, not mapped: what is in memory is what was converted, pages of the file never count as the
+//! process's own, and a file that another program cuts short is an error instead of a signal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+use serde_json::{Map, Value};
+
+use super::{ModelError, Result};
+
+/// Bytes read between two looks at the cancel flag.
+const CHUNK: usize = 4 << 20;
+
+/// Longest safetensors header, the format's own limit (safetensors/src/tensor.rs, `MAX_HEADER_SIZE`).
+const MAX_HEADER: u64 = 100_000_000;
+
+/// Suffixes and names of weights that other programs write; they are named when there is nothing that kshot reads.
+const OTHER_WEIGHTS: &[&str] =
+    &[".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".index", ".tflite"];
+
+/// The weight files of a checkpoint folder, opened and checked, their tensors findable by name.
+pub struct Checkpoint {
+    folder: PathBuf,
+    config: Map<String, Value>,
+    files: Vec<WeightFile>,
+    tensors: BTreeMap<String, Located>,
+}
+
+/// One safetensors file.
+struct WeightFile {
+    path: PathBuf,
+    file: File,
+}
+
+/// Where a tensor lies.
+struct Located {
+    file: usize,
+    offset: u64,
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+/// Called with the bytes just read; `false` ends the load.
+pub(super) type OnBytes<'a> = &'a mut dyn FnMut(usize) -> bool;
+
+impl Checkpoint {
+    /// Opens `config.json` and `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    ///
+    /// # Errors
+    /// A missing or malformed file, by name; a folder without safetensors is told with what it has instead.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let config = read_json(&folder.join("config.json"))?;
+        let single = folder.join("model.safetensors");
+        let index = folder.join("model.safetensors.index.json");
+        let paths = if single.is_file() {
+            vec![single]
+        } else if index.is_file() {
+            shards(folder, &index)?
+        } else {
+            return Err(ModelError::NoSafetensors { folder: folder.into(), found: other_weights(folder) });
+        };
+
+        let mut checkpoint = Self { folder: folder.into(), config, files: Vec::new(), tensors: BTreeMap::new() };
+        for path in paths {
+            checkpoint.add(path)?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// `config.json` as it is.
+    pub fn config(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
+    /// The folder it was opened from.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether there is a tensor of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// Shape of a tensor, where there is one of that name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|located| located.shape.as_slice())
+    }
+
+    /// Reads a tensor as f32, whatever it is stored as.
+    ///
+    /// # Errors
+    /// A missing tensor, another shape than `expected`, a dtype that is no float of 16 or 32 bits, a failing read,
+    /// or [`ModelError::Cancelled`] when `on_bytes` says so.
+    pub(super) fn read_f32(&mut self, name: &str, expected: &[usize], on_bytes: OnBytes<'_>) -> Result<Vec<f32>> {
+        let Some(located) = self.tensors.get(name) else {
+            return Err(ModelError::MissingTensor { folder: self.folder.clone(), name: name.into() });
+        };
+        if located.shape != expected {
+            return Err(ModelError::Shape {
+                name: name.into(),
+                found: located.shape.clone(),
+                expected: expected.into(),
+            });
+        }
+        let count: usize = expected.iter().product();
+        let WeightFile { path, file } = &mut self.files[located.file];
+        let io = |source| ModelError::Io { path: path.clone(), source };
+        file.seek(SeekFrom::Start(located.offset)).map_err(io)?;
+
+        let mut values = vec![0f32; count];
+        match located.dtype {
+            Dtype::F32 => {
+                for part in values.chunks_mut(CHUNK / 4) {
+                    file.read_exact(bytemuck::cast_slice_mut(part)).map_err(io)?;
+                    if cfg!(target_endian = "big") {
+                        part.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+                    }
+                    proceed(on_bytes, part.len() * 4)?;
+                }
+            }
+            Dtype::F16 | Dtype::BF16 => {
+                let mut raw = vec![0u8; CHUNK.min(count * 2)];
+                for part in values.chunks_mut(CHUNK / 2) {
+                    let raw = &mut raw[..part.len() * 2];
+                    file.read_exact(raw).map_err(io)?;
+                    let halves = raw.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+                    for (value, bits) in part.iter_mut().zip(halves) {
+                        *value = match located.dtype {
+                            Dtype::F16 => half::f16::from_bits(bits).to_f32(),
+                            _ => half::bf16::from_bits(bits).to_f32(),
+                        };
+                    }
+                    proceed(on_bytes, raw.len())?;
+                }
+            }
+            other => return Err(ModelError::Dtype { name: name.into(), dtype: format!("{other:?}") }),
+        }
+        Ok(values)
+    }
+
+    /// Bytes that a tensor takes in its file.
+    pub(super) fn stored_bytes(&self, name: &str) -> u64 {
+        self.tensors
+            .get(name)
+            .map_or(0, |located| located.shape.iter().product::<usize>() as u64 * located.dtype.bitsize() as u64 / 8)
+    }
+
+    fn add(&mut self, path: PathBuf) -> Result<()> {
+        let io = |source| ModelError::Io { path: path.clone(), source };
+        let invalid = |reason: String| ModelError::Safetensors { path: path.clone(), reason };
+        let mut file = File::open(&path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+
+        let mut prefix = [0u8; 8];
+        if length < 8 {
+            return Err(invalid(format!("it is only {length} bytes long")));
+        }
+        file.read_exact(&mut prefix).map_err(io)?;
+        let header_length = u64::from_le_bytes(prefix);
+        if header_length > MAX_HEADER || header_length > length - 8 {
+            let looks_like = match prefix {
+                [b'<', ..] => " (it looks like a web page)",
+                [b'v', b'e', b'r', b's', ..] => {
+                    " (it looks like a Git LFS pointer: the weights themselves were not fetched)"
+                }
+                _ => "",
+            };
+            return Err(invalid(format!("its header would be {header_length} bytes long{looks_like}")));
+        }
+        let mut header = vec![0u8; header_length as usize];
+        file.read_exact(&mut header).map_err(io)?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|error| invalid(format!("its header: {error}")))?;
+        let expected = 8 + header_length + metadata.data_len() as u64;
+        if expected != length {
+            return Err(invalid(format!("its header describes {expected} bytes and it is {length} bytes long")));
+        }
+
+        let index = self.files.len();
+        for (name, info) in metadata.tensors() {
+            let located = Located {
+                file: index,
+                offset: 8 + header_length + info.data_offsets.0 as u64,
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+            };
+            if self.tensors.insert(name.clone(), located).is_some() {
+                return Err(invalid(format!("tensor {name} stands in another shard too")));
+            }
+        }
+        self.files.push(WeightFile { path, file });
+        Ok(())
+    }
+}
+
+fn proceed(on_bytes: OnBytes<'_>, bytes: usize) -> Result<()> {
+    if on_bytes(bytes) { Ok(()) } else { Err(ModelError::Cancelled) }
+}
+
+fn read_json(path: &Path) -> Result<Map<String, Value>> {
+    let text = std::fs::read(path).map_err(|source| ModelError::Io { path: path.into(), source })?;
+    serde_json::from_slice(&text).map_err(|error| ModelError::Config { path: path.into(), reason: error.to_string() })
+}
+
+/// The files an index names, each once; a name that leaves the folder is refused.
+fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
+    let bad = |reason: String| ModelError::Config { path: index.into(), reason };
+    let json = read_json(index)?;
+    let map =
+        json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("it has no \"weight_map\"".into()))?;
+    let mut names = BTreeSet::new();
+    for name in map.values() {
+        let name = name.as_str().ok_or_else(|| bad(format!("{name} is not a file name")))?;
+        if name.contains(['/', '\\']) || name == ".." {
+            return Err(bad(format!("{name:?} is not a file beside it")));
+        }
+        names.insert(name);
+    }
+    if names.is_empty() {
+        return Err(bad("its \"weight_map\" is empty".into()));
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+fn other_weights(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| OTHER_WEIGHTS.iter().any(|suffix| name.ends_with(suffix)) || name.ends_with(".safetensors"))
+        .collect();
+    found.sort();
+    found
+}

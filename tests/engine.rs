@@ -1,0 +1,404 @@
+//! The engine on a small real checkpoint: generation, batches, scoring, cancelling, errors, the thread.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/bytes_model.rs"]
+mod bytes_model;
+
+use std::time::Duration;
+
+use kshot::engine::{
+    Backend, CancelToken, Command, Engine, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId,
+    LoadRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Step, StopStrings,
+};
+use kshot::model::ModelError;
+use kshot::sampling::Settings;
+
+const CONTEXT: usize = 56;
+
+fn model() -> LocalModel {
+    model_in(bytes_model::folder().path()).unwrap()
+}
+
+fn model_in(folder: &std::path::Path) -> Result<LocalModel, EngineError> {
+    let request = LoadRequest { name: "bytes".into(), folder: folder.into() };
+    LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {})
+}
+
+fn request(prompt: &str) -> GenerateRequest {
+    GenerateRequest {
+        prompt: prompt.bytes().map(u32::from).collect(),
+        sequences: 1,
+        max_tokens: 12,
+        settings: Settings::preset("balanced").unwrap(),
+        seed: Some(7),
+        stop: Vec::new(),
+        on_end_of_text: OnEndOfText::Continue,
+        top: 5,
+    }
+}
+
+fn run(model: &mut LocalModel, request: &GenerateRequest) -> (Vec<Step>, Finish) {
+    let mut steps = Vec::new();
+    let mut sink = |produced| {
+        if let Produced::Step(step) = produced {
+            steps.push(*step);
+        }
+    };
+    let finish = model.generate(request, &CancelToken::new(), &mut sink).unwrap();
+    (steps, finish)
+}
+
+fn ids(steps: &[Step], sequence: usize) -> Vec<u32> {
+    steps.iter().filter(|step| step.sequence == sequence).map(|step| step.sampled.id).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_tokens_and_another_does_not() {
+    let mut model = model();
+    let seven = ids(&run(&mut model, &request("abc")).0, 0);
+    assert_eq!(ids(&run(&mut model, &request("abc")).0, 0), seven);
+    let eight = GenerateRequest { seed: Some(8), ..request("abc") };
+    assert_ne!(ids(&run(&mut model, &eight).0, 0), seven);
+    let (_, finish) = run(&mut model, &GenerateRequest { seed: None, ..request("abc") });
+    let again = GenerateRequest { seed: Some(finish.seed), ..request("abc") };
+    assert_eq!(run(&mut model, &again).1.seed, finish.seed);
+}
+
+#[test]
+fn the_first_sequence_of_a_batch_is_the_run_alone_and_the_others_differ() {
+    let mut model = model();
+    let alone = ids(&run(&mut model, &request("abc")).0, 0);
+    let (steps, finish) = run(&mut model, &GenerateRequest { sequences: 3, ..request("abc") });
+    assert_eq!(ids(&steps, 0), alone);
+    assert_ne!(ids(&steps, 1), alone);
+    assert_ne!(ids(&steps, 1), ids(&steps, 2));
+    assert_eq!(finish.reasons, [FinishReason::Length; 3]);
+    assert_eq!(finish.timings.decode_tokens, 36);
+}
+
+/// What a step says of its token is what scoring the same ids says, and the log-probabilities are one distribution's.
+#[test]
+fn steps_and_scores_agree() {
+    let mut model = model();
+    let (steps, finish) = run(&mut model, &request("hello"));
+    let mut all = finish.prompt.clone();
+    all.extend(ids(&steps, 0));
+    let asked = ScoreRequest { ids: all, start: Start::FirstToken, top: 5 };
+    let scores = model.score(&asked, &CancelToken::new()).unwrap();
+    assert!(scores.tokens[0].logprob.is_none());
+    for (step, score) in steps.iter().zip(&scores.tokens[finish.prompt.len()..]) {
+        assert_eq!(step.sampled.id, score.id);
+        assert!((step.sampled.logprob - score.logprob.unwrap()).abs() < 1e-4);
+        assert!((step.sampled.entropy_bits - score.entropy.unwrap()).abs() < 1e-3);
+        assert_eq!(step.sampled.rank, score.rank.unwrap());
+        let ids = |top: &[kshot::sampling::Candidate]| top.iter().map(|c| c.id).collect::<Vec<_>>();
+        assert_eq!(ids(&step.sampled.top), ids(&score.top));
+    }
+    let everything = ScoreRequest { ids: vec![104], start: Start::FirstToken, top: 257 };
+    let next = model.score(&everything, &CancelToken::new()).unwrap().next;
+    let total: f64 = next.iter().map(|candidate| f64::from(candidate.logprob).exp()).sum();
+    assert!((total - 1.0).abs() < 1e-5, "probabilities sum to {total}");
+}
+
+#[test]
+fn an_edited_prompt_runs_from_the_first_changed_token() {
+    let mut model = model();
+    let cached = |model: &mut LocalModel, prompt: &str| {
+        let timings = run(model, &GenerateRequest { max_tokens: 1, ..request(prompt) }).1.timings;
+        (timings.cached_tokens, timings.prefill_tokens)
+    };
+    assert_eq!(cached(&mut model, "the quick brown fox"), (0, 19));
+    assert_eq!(cached(&mut model, "the quick brown fox"), (18, 1));
+    assert_eq!(cached(&mut model, "the quick green fox"), (10, 9));
+    assert_eq!(cached(&mut model, "the"), (2, 1));
+}
+
+#[test]
+fn generation_stops_where_the_learned_positions_end() {
+    let mut model = model();
+    let prompt = "x".repeat(CONTEXT - 3);
+    let (steps, finish) = run(&mut model, &request(&prompt));
+    assert_eq!((steps.len(), finish.reasons[0]), (3, FinishReason::Context));
+
+    let mut nothing = |_| panic!("a prompt that is refused produces nothing");
+    let refused = model.generate(&request(&"x".repeat(CONTEXT + 9)), &CancelToken::new(), &mut nothing);
+    assert_eq!(
+        refused.map_err(|error| error.to_string()).unwrap_err(),
+        "the prompt has 65 tokens and the model has 56 positions; shorten it by 10 or more"
+    );
+    let unknown = GenerateRequest { prompt: vec![1, 257], ..request("") };
+    assert!(matches!(
+        model.generate(&unknown, &CancelToken::new(), &mut nothing),
+        Err(EngineError::UnknownToken { id: 257, vocab: 257 })
+    ));
+}
+
+#[test]
+fn an_empty_prompt_starts_from_end_of_text() {
+    let (steps, finish) = run(&mut model(), &request(""));
+    assert_eq!(finish.prompt, [256]);
+    assert_eq!(steps.len(), 12);
+}
+
+#[test]
+fn end_of_text_ends_a_sequence_and_is_not_shown() {
+    let mut model = model();
+    let asked = GenerateRequest {
+        settings: Settings::preset("neutral").unwrap(),
+        on_end_of_text: OnEndOfText::Stop,
+        sequences: 16,
+        max_tokens: 50,
+        ..request("a")
+    };
+    let (steps, finish) = (0..40)
+        .map(|seed| run(&mut model, &GenerateRequest { seed: Some(seed), ..asked.clone() }))
+        .find(|(_, finish)| finish.reasons.contains(&FinishReason::Eos))
+        .unwrap();
+    let sequence = finish.reasons.iter().position(|reason| *reason == FinishReason::Eos).unwrap();
+    let last = steps.iter().rfind(|step| step.sequence == sequence).unwrap();
+    assert_eq!((last.sampled.id, last.shown), (256, 0));
+    assert_eq!(ids(&steps, sequence).iter().filter(|id| **id == 256).count(), 1);
+}
+
+#[test]
+fn a_stop_string_ends_the_text_before_it() {
+    let mut model = model();
+    let (free, _) = run(&mut model, &request("abc"));
+    let text: Vec<u8> = free.iter().flat_map(|step| step.bytes.clone()).collect();
+    let Some(at) = (2..9).find(|at| text[*at..at + 2].is_ascii()) else { panic!("{text:?} has no two ASCII bytes") };
+    let stop = String::from_utf8(text[at..at + 2].to_vec()).unwrap();
+    let first = text.windows(2).position(|pair| pair == stop.as_bytes()).unwrap();
+    let (steps, finish) = run(&mut model, &GenerateRequest { stop: vec![stop.clone()], ..request("abc") });
+    let shown: Vec<u8> = steps.iter().flat_map(|step| step.bytes[..step.shown].to_vec()).collect();
+    assert_eq!(shown, text[..first]);
+    assert_eq!(ids(&steps, 0), ids(&free, 0)[..first + 2]);
+    assert_eq!((finish.reasons[0], finish.stopped_at[0].as_deref()), (FinishReason::Stop, Some(stop.as_str())));
+}
+
+/// Against the plain definition: the text ends before the first stop string of the whole, and every released byte is
+/// right as soon as it is released.
+#[test]
+fn stop_strings_equal_the_search_in_the_whole_text() {
+    let mut model = model();
+    let (template, _) = run(&mut model, &GenerateRequest { max_tokens: 1, ..request("a") });
+    let step = |bytes: &[u8]| Step { bytes: bytes.to_vec(), shown: bytes.len(), ..template[0].clone() };
+    let mut state = 3u32;
+    let mut next = move |n: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as usize % n
+    };
+    for _ in 0..5000 {
+        let mut word = |most: usize| (0..1 + next(most)).map(|_| b"ab\n"[next(3)]).collect::<Vec<u8>>();
+        let stops: Vec<String> = (0..2).map(|_| String::from_utf8(word(3)).unwrap()).collect();
+        let tokens: Vec<Vec<u8>> = (0..8).map(|_| word(3)).collect();
+        let whole = tokens.concat();
+        let end = stops.iter().filter_map(|s| whole.windows(s.len()).position(|w| w == s.as_bytes())).min();
+
+        let mut watch = StopStrings::new(&stops);
+        let mut shown = Vec::new();
+        let mut stopped = false;
+        let take = |shown: &mut Vec<u8>, steps: Vec<Step>| {
+            steps.iter().for_each(|step| shown.extend_from_slice(&step.bytes[..step.shown]));
+        };
+        for token in &tokens {
+            let watched = watch.push(step(token));
+            take(&mut shown, watched.released);
+            assert!(whole[..end.unwrap_or(whole.len())].starts_with(&shown), "{stops:?} {tokens:?}");
+            if watched.stopped_at.is_some() {
+                stopped = true;
+                break;
+            }
+        }
+        if !stopped {
+            take(&mut shown, watch.finish());
+        }
+        assert_eq!(stopped, end.is_some(), "{stops:?} {tokens:?}");
+        assert_eq!(shown, whole[..end.unwrap_or(whole.len())], "{stops:?} {tokens:?}");
+    }
+}
+
+#[test]
+fn a_long_text_is_scored_in_rolling_windows() {
+    let mut model = model();
+    let text: Vec<u32> = (0..3 * CONTEXT as u32).map(|i| 32 + i * 7 % 90).collect();
+    let score = |model: &mut LocalModel, ids: &[u32], start| {
+        model.score(&ScoreRequest { ids: ids.to_vec(), start, top: 0 }, &CancelToken::new()).unwrap()
+    };
+    let scores = score(&mut model, &text, Start::EndOfText);
+    assert_eq!((scores.windows, scores.scored(), scores.next.len()), (3, text.len(), 0));
+    // The second window scores as many tokens as there are positions, given the one token before them.
+    let second = score(&mut model, &text[CONTEXT - 1..2 * CONTEXT - 1], Start::FirstToken);
+    for (whole, part) in scores.tokens[CONTEXT..2 * CONTEXT - 1].iter().zip(&second.tokens[1..]) {
+        assert!((whole.logprob.unwrap() - part.logprob.unwrap()).abs() < 1e-4);
+    }
+    let first = score(&mut model, &text, Start::FirstToken);
+    assert!(first.tokens[0].logprob.is_none());
+    assert_eq!(first.scored(), text.len() - 1);
+    assert!(score(&mut model, &[], Start::FirstToken).tokens.is_empty());
+}
+
+#[test]
+fn cancelling_ends_a_run_and_keeps_what_was_made() {
+    let mut model = model();
+    let cancel = CancelToken::new();
+    let mut made = 0;
+    let asked = GenerateRequest { max_tokens: 40, ..request("abc") };
+    let finish = model
+        .generate(&asked, &cancel, &mut |produced| {
+            if let Produced::Step(_) = produced {
+                made += 1;
+                if made == 4 {
+                    cancel.cancel();
+                }
+            }
+        })
+        .unwrap();
+    assert_eq!((made, finish.reasons[0], finish.timings.decode_tokens), (4, FinishReason::Cancelled, 4));
+    // Cancelled before the prompt was read: nothing but the reason. The model is as usable as before.
+    let finish = model.generate(&asked, &cancel, &mut |_| panic!("nothing is produced")).unwrap();
+    assert_eq!((finish.reasons[0], finish.timings.decode_tokens), (FinishReason::Cancelled, 0));
+    let scored = model.score(&ScoreRequest { ids: vec![1, 2], start: Start::FirstToken, top: 0 }, &cancel);
+    assert!(scored.is_err_and(|error| error.is_cancelled()));
+    assert_eq!(run(&mut model, &request("abc")).0.len(), 12);
+}
+
+#[test]
+fn weights_that_are_not_numbers_stop_with_the_place() {
+    let folder = bytes_model::folder();
+    // The first bias of the MLP of block 1 becomes NaN, in whichever shard it stands.
+    let name = "transformer.h.1.mlp.c_fc.bias";
+    let mut poisoned = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "safetensors") {
+            continue;
+        }
+        let mut file = std::fs::read(&path).unwrap();
+        let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        let json: serde_json::Value = serde_json::from_slice(&file[8..8 + header]).unwrap();
+        if let Some(offset) = json[name]["data_offsets"][0].as_u64() {
+            let at = 8 + header + offset as usize;
+            file[at..at + 2].copy_from_slice(&half::bf16::NAN.to_le_bytes());
+            std::fs::write(&path, file).unwrap();
+            poisoned += 1;
+        }
+    }
+    assert_eq!(poisoned, 1);
+    let mut model = model_in(folder.path()).unwrap();
+    let failed = model.generate(&request("abc"), &CancelToken::new(), &mut |_| {});
+    let Err(EngineError::Model(ModelError::NotFinite { point })) = failed else { panic!("{failed:?}") };
+    assert_eq!(point, "blocks.1.mlp.hook_pre");
+}
+
+#[test]
+fn broken_folders_are_refused_by_name() {
+    type Break = fn(&std::path::Path);
+    let cases: &[(&str, Break, &str)] = &[
+        ("no config", |f| std::fs::remove_file(f.join("config.json")).unwrap(), "config.json"),
+        ("config is no JSON", |f| std::fs::write(f.join("config.json"), "{").unwrap(), "config.json: EOF"),
+        ("a shard is gone", |f| std::fs::remove_file(f.join("model-00002-of-00003.safetensors")).unwrap(), "model-00002"),
+        (
+            "a shard is cut short",
+            |f| {
+                let path = f.join("model-00001-of-00003.safetensors");
+                let bytes = std::fs::read(&path).unwrap();
+                std::fs::write(path, &bytes[..bytes.len() - 10]).unwrap();
+            },
+            "bytes long",
+        ),
+        (
+            "a shard is a web page",
+            |f| std::fs::write(f.join("model-00001-of-00003.safetensors"), "<html><body>no</body>").unwrap(),
+            "it looks like a web page",
+        ),
+        (
+            "weights of another kind",
+            |f| {
+                std::fs::remove_file(f.join("model.safetensors.index.json")).unwrap();
+                std::fs::write(f.join("pytorch_model.bin"), "").unwrap();
+            },
+            "it has model-00001-of-00003.safetensors, model-00002-of-00003.safetensors, model-00003-of-00003.safetensors, pytorch_model.bin",
+        ),
+        (
+            "an index that leaves the folder",
+            |f| {
+                let index = r#"{"weight_map": {"wte.weight": "../secret"}}"#;
+                std::fs::write(f.join("model.safetensors.index.json"), index).unwrap();
+            },
+            "is not a file beside it",
+        ),
+        (
+            "another width",
+            |f| {
+                let path = f.join("config.json");
+                let config = std::fs::read_to_string(&path).unwrap().replace("\"n_embd\": 48", "\"n_embd\": 24");
+                std::fs::write(path, config).unwrap();
+            },
+            "config.json asks for [257, 24]",
+        ),
+        (
+            "no tokenizer",
+            |f| std::fs::remove_file(f.join("vocab.json")).unwrap(),
+            "tokenizer",
+        ),
+    ];
+    for (case, damage, expected) in cases {
+        let folder = bytes_model::folder();
+        damage(folder.path());
+        let message = model_in(folder.path()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(message.contains(expected), "{case}: {message:?} does not say {expected:?}");
+    }
+}
+
+#[test]
+fn a_load_can_be_cancelled() {
+    let folder = bytes_model::folder();
+    let cancel = CancelToken::new();
+    let stop_at_first = cancel.clone();
+    let request = LoadRequest { name: "bytes".into(), folder: folder.path().into() };
+    let loaded = LocalModel::load(&request, &cancel, &mut |_, _| stop_at_first.cancel());
+    assert!(loaded.is_err_and(|error| error.is_cancelled()));
+}
+
+#[test]
+fn the_thread_answers_every_job_under_its_id() {
+    let folder = bytes_model::folder();
+    let engine = Engine::spawn().unwrap();
+    let hear = || engine.events().recv_timeout(Duration::from_secs(20)).unwrap();
+    let load = |name: &str, folder: &std::path::Path| LoadRequest { name: name.into(), folder: folder.into() };
+
+    engine.send(Command::Generate(JobId(1), request("a"), CancelToken::new())).unwrap();
+    assert!(matches!(hear(), Event::Failed(JobId(1), EngineError::NoModel)));
+
+    engine.send(Command::Load(JobId(2), load("bytes", folder.path()), CancelToken::new())).unwrap();
+    let info = loop {
+        match hear() {
+            Event::Loading(JobId(2), done, total) => assert!(done <= total),
+            Event::Loaded(JobId(2), info, _) => break info,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((info.name.as_str(), info.context, info.vocab), ("bytes", CONTEXT, 257));
+
+    engine.send(Command::Generate(JobId(3), request("abc"), CancelToken::new())).unwrap();
+    engine.send(Command::Score(JobId(4), ScoreRequest { ids: vec![1, 2, 3], start: Start::EndOfText, top: 2 }, CancelToken::new())).unwrap();
+    let mut seen = Vec::new();
+    loop {
+        match hear() {
+            Event::Prefilled(JobId(3), _) => seen.push('p'),
+            Event::Step(JobId(3), _) => seen.push('s'),
+            Event::Finished(JobId(3), _) => seen.push('f'),
+            Event::Scored(JobId(4), scores) => {
+                assert_eq!(scores.scored(), 3);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen.iter().collect::<String>(), format!("p{}f", "s".repeat(12)));
+
+    engine.send(Command::Unload).unwrap();
+    engine.send(Command::Generate(JobId(5), request("a"), CancelToken::new())).unwrap();
+    assert!(matches!(hear(), Event::Failed(JobId(5), EngineError::NoModel)));
+    engine.join();
+}
