@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 
 use super::models::{Found, ModelRow, Progress};
-use crate::engine::{CancelToken, Command, Event, JobId};
+use crate::engine::{Command, Event, JobId};
 use crate::text::Tokenizer;
 
 /// Something happened.
@@ -26,6 +26,8 @@ pub enum Message {
     Edited(Result<String, String>),
     /// Something is to be said: what a terminal request came to.
     Say(Result<String, String>),
+    /// The process was stopped and goes on: the screen holds nothing of ours.
+    Resumed,
     /// Time went by; figures that depend on it are out of date.
     Tick,
 }
@@ -51,7 +53,9 @@ pub enum IoRequest {
     /// Find a model by folder or hub id, and what a download would take.
     Find(JobId, String),
     /// Download a model; what is there already is not downloaded again.
-    Pull(JobId, String, CancelToken),
+    Pull(JobId, String),
+    /// End a look-up or a download.
+    Cancel(JobId),
     /// Encode the pending bytes of the document; only the latest request is answered.
     Tokenise {
         /// The document's revision.
@@ -79,6 +83,8 @@ pub enum IoRequest {
         /// What.
         bytes: Vec<u8>,
     },
+    /// Write a picture of the screen to a new file.
+    Picture(String),
 }
 
 /// What an I/O job says.
@@ -113,6 +119,8 @@ pub enum IoEvent {
         /// Where to, or why not.
         result: Result<PathBuf, String>,
     },
+    /// The picture was written: where to, or why not.
+    Pictured(Result<PathBuf, String>),
 }
 
 /// Work for the terminal.

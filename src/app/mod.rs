@@ -123,6 +123,7 @@ impl App {
             Message::Edited(result) => self.cx(page).edited(result),
             Message::Say(Ok(text)) => self.log.say(Level::Notice, text),
             Message::Say(Err(text)) => self.log.say(Level::Error, text),
+            Message::Resumed => self.redraw(),
             Message::Tick => {}
         }
         self.tokenise();
@@ -211,7 +212,8 @@ impl App {
                 self.saved_revision = Some(revision);
                 self.log.say(Level::Notice, format!("saved as {}", path.display()));
             }
-            IoEvent::Saved { result: Err(error), .. } => self.log.say(Level::Error, error),
+            IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
+            IoEvent::Pictured(Err(error)) | IoEvent::Saved { result: Err(error), .. } => self.log.say(Level::Error, error),
         }
     }
 

@@ -72,6 +72,7 @@ impl App {
             return;
         };
         job.cancel.cancel();
+        self.outbox.push(Effect::Io(IoRequest::Cancel(job.job)));
         let kept = if matches!(job.stage, Stage::Pulling(_)) { "; what was downloaded is kept, Enter resumes" } else { "" };
         self.log.say(Level::Notice, format!("{} cancelled{kept}", job.name));
         self.models.job = None;
@@ -121,7 +122,7 @@ impl App {
                 let name = offer.name.clone();
                 let progress = Progress { done: offer.have, total: offer.total, ..Progress::default() };
                 job.stage = Stage::Pulling(progress);
-                self.outbox.push(Effect::Io(IoRequest::Pull(job.job, name, job.cancel.clone())));
+                self.outbox.push(Effect::Io(IoRequest::Pull(job.job, name)));
             }
         }
     }
