@@ -1,12 +1,7 @@
 //! The text layer against GPT-2's real vocabulary, with tiktoken as the independent reference, and the sanitiser
 //! against every character and a corpus of attacks.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 #[path = "support/r50k.rs"]
 mod r50k;
@@ -120,22 +115,14 @@ const HARD: &[&str] = &[
 /// Compares the ids of one text with tiktoken's, both ways of reading special tokens, and the way back to bytes.
 fn difference(text: &str) -> Option<String> {
     let tiktoken = tiktoken_rs::r50k_base_singleton();
-    let expected = [
-        tiktoken.encode_with_special_tokens(text),
-        tiktoken.encode_ordinary(text),
-    ];
-    for (special, expected) in [SpecialTokens::Parse, SpecialTokens::Literal]
-        .into_iter()
-        .zip(expected)
-    {
+    let expected = [tiktoken.encode_with_special_tokens(text), tiktoken.encode_ordinary(text)];
+    for (special, expected) in [SpecialTokens::Parse, SpecialTokens::Literal].into_iter().zip(expected) {
         let ids = match GPT2.encode(text, special) {
             Ok(ids) => ids,
             Err(e) => return Some(format!("{text:?} {special:?}: {e}")),
         };
         if ids != expected {
-            return Some(format!(
-                "{text:?} {special:?}: {ids:?}, tiktoken {expected:?}"
-            ));
+            return Some(format!("{text:?} {special:?}: {ids:?}, tiktoken {expected:?}"));
         }
         if GPT2.decode(&ids) != text.as_bytes() {
             return Some(format!("{text:?} {special:?}: the bytes do not come back"));
@@ -146,17 +133,8 @@ fn difference(text: &str) -> Option<String> {
 
 fn check(texts: impl IntoIterator<Item = String>) -> usize {
     let mut count = 0;
-    let wrong: Vec<String> = texts
-        .into_iter()
-        .inspect(|_| count += 1)
-        .filter_map(|text| difference(&text))
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} of {count} differ:\n{}",
-        wrong.len(),
-        wrong[..wrong.len().min(20)].join("\n")
-    );
+    let wrong: Vec<String> = texts.into_iter().inspect(|_| count += 1).filter_map(|text| difference(&text)).collect();
+    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
     count
 }
 
@@ -165,49 +143,27 @@ fn the_derived_vocabulary_is_gpt2s() {
     let (vocab, merges) = r50k::vocab_and_merges();
     assert_eq!((vocab.len(), merges.len()), (50_257, 50_000));
     // The first merges of the published merges.txt.
-    let first: Vec<String> = merges[..6]
-        .iter()
-        .map(|(a, b)| format!("{a} {b}"))
-        .collect();
+    let first: Vec<String> = merges[..6].iter().map(|(a, b)| format!("{a} {b}")).collect();
     assert_eq!(first, ["Ġ t", "Ġ a", "h e", "i n", "r e", "o n"]);
-    assert_eq!(
-        (GPT2.vocab_size(), GPT2.end_of_text()),
-        (50_257, Some(50_256))
-    );
-    assert_eq!(
-        (GPT2.token_id("Ġhello"), GPT2.token_id(" hello")),
-        (Some(23_748), None)
-    );
+    assert_eq!((GPT2.vocab_size(), GPT2.end_of_text()), (50_257, Some(50_256)));
+    assert_eq!((GPT2.token_id("Ġhello"), GPT2.token_id(" hello")), (Some(23_748), None));
     assert!(GPT2.is_special(50_256) && !GPT2.is_special(0));
-    assert_eq!(
-        (GPT2.bytes(50_256), GPT2.bytes(50_257)),
-        (Some(b"<|endoftext|>".as_slice()), None)
-    );
+    assert_eq!((GPT2.bytes(50_256), GPT2.bytes(50_257)), (Some(b"<|endoftext|>".as_slice()), None));
 }
 
 #[test]
 fn every_id_gives_tiktokens_bytes() {
     let tiktoken = tiktoken_rs::r50k_base_singleton();
     for id in 0..50_257 {
-        assert_eq!(
-            GPT2.bytes(id),
-            Some(tiktoken.decode_bytes(&[id]).unwrap().as_slice()),
-            "{id}"
-        );
+        assert_eq!(GPT2.bytes(id), Some(tiktoken.decode_bytes(&[id]).unwrap().as_slice()), "{id}");
     }
 }
 
 #[test]
 fn ids_equal_tiktokens_on_hard_texts() {
-    let pairs = HARD
-        .iter()
-        .flat_map(|a| HARD.iter().map(move |b| format!("{a}{b}")));
-    let runs = [
-        " ", "\n", "\t", "\r\n", "a", "-", "1", "爱", "😀", "\u{a0}", "\u{301}",
-    ];
-    let runs = runs
-        .iter()
-        .flat_map(|unit| (1..=40).flat_map(|n| ["", "x", " x"].map(|tail| unit.repeat(n) + tail)));
+    let pairs = HARD.iter().flat_map(|a| HARD.iter().map(move |b| format!("{a}{b}")));
+    let runs = [" ", "\n", "\t", "\r\n", "a", "-", "1", "爱", "😀", "\u{a0}", "\u{301}"];
+    let runs = runs.iter().flat_map(|unit| (1..=40).flat_map(|n| ["", "x", " x"].map(|tail| unit.repeat(n) + tail)));
     assert!(check(HARD.iter().map(|s| s.to_string()).chain(pairs).chain(runs)) > 8_000);
 }
 
@@ -217,16 +173,9 @@ fn ids_equal_tiktokens_on_every_byte_that_text_can_hold() {
     let two_byte = (0..0x800).filter_map(char::from_u32);
     let longer = (0x800..0x11_0000).step_by(0x3F).filter_map(char::from_u32);
     let chars: Vec<char> = two_byte.chain(longer).chain(['\u{10FFFF}']).collect();
-    let seen: HashSet<u8> = chars
-        .iter()
-        .flat_map(|c| c.to_string().into_bytes())
-        .collect();
+    let seen: HashSet<u8> = chars.iter().flat_map(|c| c.to_string().into_bytes()).collect();
     assert_eq!(seen.len(), 256 - 2 - 11);
-    check(
-        chars
-            .iter()
-            .flat_map(|c| [c.to_string(), format!(" {c}"), format!("a{c}b")]),
-    );
+    check(chars.iter().flat_map(|c| [c.to_string(), format!(" {c}"), format!("a{c}b")]));
 }
 
 #[test]
@@ -238,11 +187,7 @@ fn ids_equal_tiktokens_on_random_texts() {
         let mut c = || match i % 3 {
             0 => rng.r#gen::<char>(),
             1 => *alphabet.choose(&mut rng).unwrap(),
-            _ => *[
-                ' ', ' ', '\n', '\t', '\'', 's', 't', 'a', 'B', '1', '.', '我', '\u{301}',
-            ]
-            .choose(&mut rng)
-            .unwrap(),
+            _ => *[' ', ' ', '\n', '\t', '\'', 's', 't', 'a', 'B', '1', '.', '我', '\u{301}'].choose(&mut rng).unwrap(),
         };
         (0..len).map(|_| c()).collect::<String>()
     });
@@ -254,9 +199,7 @@ fn ids_equal_tiktokens_on_random_texts() {
 fn ids_equal_tiktokens_on_random_ids() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let texts = (0..2_000).map(|_| {
-        let ids: Vec<u32> = (0..rng.gen_range(1..30))
-            .map(|_| rng.gen_range(0..50_257))
-            .collect();
+        let ids: Vec<u32> = (0..rng.gen_range(1..30)).map(|_| rng.gen_range(0..50_257)).collect();
         String::from_utf8_lossy(&GPT2.decode(&ids)).into_owned()
     });
     check(texts.collect::<Vec<_>>());
@@ -282,17 +225,10 @@ fn both_file_layouts_give_the_same_ids() {
     r50k::write_tokenizer_json(single.path());
     for folder in [pair.path(), single.path()] {
         let tokenizer = Tokenizer::from_folder(folder).unwrap();
-        assert_eq!(
-            (tokenizer.vocab_size(), tokenizer.end_of_text()),
-            (50_257, Some(50_256))
-        );
+        assert_eq!((tokenizer.vocab_size(), tokenizer.end_of_text()), (50_257, Some(50_256)));
         for text in HARD {
             for special in [SpecialTokens::Parse, SpecialTokens::Literal] {
-                assert_eq!(
-                    tokenizer.encode(text, special).unwrap(),
-                    GPT2.encode(text, special).unwrap(),
-                    "{text:?}"
-                );
+                assert_eq!(tokenizer.encode(text, special).unwrap(), GPT2.encode(text, special).unwrap(), "{text:?}");
             }
         }
     }
@@ -300,9 +236,8 @@ fn both_file_layouts_give_the_same_ids() {
 
 /// A byte-level vocabulary of the 256 bytes, `ab`, and `<|endoftext|>`, as a tokenizer.json.
 fn tiny_json() -> Value {
-    let mut vocab: serde_json::Map<String, Value> = (0..=255u8)
-        .map(|b| (kshot::text::byte_symbol(b).to_string(), json!(b)))
-        .collect();
+    let mut vocab: serde_json::Map<String, Value> =
+        (0..=255u8).map(|b| (kshot::text::byte_symbol(b).to_string(), json!(b))).collect();
     vocab.insert("ab".to_owned(), json!(256));
     json!({
         "added_tokens": [{"id": 300, "content": "<|endoftext|>", "special": true}],
@@ -325,31 +260,18 @@ fn declarations_that_would_change_ids_have_no_effect() {
     let plain = load_json(&tiny_json(), &[]).unwrap();
     let long = "ab ".repeat(50) + "<|endoftext|>";
     let expected = plain.encode(&long, SpecialTokens::Parse).unwrap();
-    assert_eq!(
-        (expected.len(), expected.last(), plain.vocab_size()),
-        (2 * 50 + 1, Some(&300), 301)
-    );
-    assert_eq!(
-        (plain.bytes(299), plain.bytes(300)),
-        (None, Some(b"<|endoftext|>".as_slice()))
-    );
+    assert_eq!((expected.len(), expected.last(), plain.vocab_size()), (2 * 50 + 1, Some(&300), 301));
+    assert_eq!((plain.bytes(299), plain.bytes(300)), (None, Some(b"<|endoftext|>".as_slice())));
 
     let mut json = tiny_json();
-    json["truncation"] =
-        json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
+    json["truncation"] = json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
     json["padding"] = json!({"strategy": {"Fixed": 512}, "direction": "Right", "pad_to_multiple_of": null,
         "pad_id": 0, "pad_type_id": 0, "pad_token": "!"});
     json["post_processor"] = json!({"type": "TemplateProcessing", "pair": [],
         "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
         "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [300], "tokens": ["<|endoftext|>"]}}});
     json["pre_tokenizer"]["add_prefix_space"] = json!(true);
-    assert_eq!(
-        load_json(&json, &[])
-            .unwrap()
-            .encode(&long, SpecialTokens::Parse)
-            .unwrap(),
-        expected
-    );
+    assert_eq!(load_json(&json, &[]).unwrap().encode(&long, SpecialTokens::Parse).unwrap(), expected);
 }
 
 #[test]
@@ -358,29 +280,14 @@ fn special_tokens_come_from_every_file_that_names_them() {
         "added_tokens_decoder": {"301": {"content": "<eos>", "special": true}}}"#;
     let map = r#"{"bos_token": "<bos>", "additional_special_tokens": ["<x>"]}"#;
     let ids = r#"{"<bos>": 302, "<x>": 303, "<plain>": 304}"#;
-    let beside = [
-        ("tokenizer_config.json", config),
-        ("special_tokens_map.json", map),
-        ("added_tokens.json", ids),
-    ];
+    let beside = [("tokenizer_config.json", config), ("special_tokens_map.json", map), ("added_tokens.json", ids)];
     let tokenizer = load_json(&tiny_json(), &beside).unwrap();
-    assert_eq!(
-        (tokenizer.end_of_text(), tokenizer.token_id("[PAD]")),
-        (Some(301), None)
-    );
+    assert_eq!((tokenizer.end_of_text(), tokenizer.token_id("[PAD]")), (Some(301), None));
     let special: Vec<u32> = (0..400).filter(|&id| tokenizer.is_special(id)).collect();
     assert_eq!(special, [300, 301, 302, 303]);
-    let ids = tokenizer
-        .encode("<bos>ab<x><plain><eos>", SpecialTokens::Parse)
-        .unwrap();
+    let ids = tokenizer.encode("<bos>ab<x><plain><eos>", SpecialTokens::Parse).unwrap();
     assert_eq!(ids, [302, 256, 303, 304, 301]);
-    assert!(
-        tokenizer
-            .encode("<bos>", SpecialTokens::Literal)
-            .unwrap()
-            .iter()
-            .all(|&id| id < 256)
-    );
+    assert!(tokenizer.encode("<bos>", SpecialTokens::Literal).unwrap().iter().all(|&id| id < 256));
 }
 
 #[test]
@@ -388,85 +295,33 @@ fn components_that_are_not_byte_level_are_refused_by_name() {
     let cases: &[(&str, Value, &str)] = &[
         ("/model/type", json!("WordPiece"), "model WordPiece"),
         ("/model/type", json!("Unigram"), "model Unigram"),
-        (
-            "/model/end_of_word_suffix",
-            json!("</w>"),
-            "end_of_word_suffix \"</w>\"",
-        ),
-        (
-            "/model/continuing_subword_prefix",
-            json!("##"),
-            "continuing_subword_prefix",
-        ),
+        ("/model/end_of_word_suffix", json!("</w>"), "end_of_word_suffix \"</w>\""),
+        ("/model/continuing_subword_prefix", json!("##"), "continuing_subword_prefix"),
         ("/model/byte_fallback", json!(true), "byte_fallback"),
         ("/model/dropout", json!(0.1), "dropout"),
-        (
-            "/normalizer",
-            json!({"type": "BertNormalizer"}),
-            "normalizer BertNormalizer",
-        ),
-        (
-            "/pre_tokenizer",
-            json!({"type": "Metaspace"}),
-            "pre_tokenizer Metaspace",
-        ),
+        ("/normalizer", json!({"type": "BertNormalizer"}), "normalizer BertNormalizer"),
+        ("/pre_tokenizer", json!({"type": "Metaspace"}), "pre_tokenizer Metaspace"),
         ("/pre_tokenizer", json!(null), "pre_tokenizer none"),
-        (
-            "/pre_tokenizer",
-            json!({"type": "Sequence", "pretokenizers": []}),
-            "Sequence without steps",
-        ),
-        (
-            "/pre_tokenizer",
-            json!({"type": "Sequence", "pretokenizers": [{"type": "Digits"}]}),
-            "ends with Digits",
-        ),
+        ("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": []}), "Sequence without steps"),
+        ("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [{"type": "Digits"}]}), "ends with Digits"),
         (
             "/pre_tokenizer",
             json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "ByteLevel"}]}),
             "WhitespaceSplit",
         ),
-        (
-            "/decoder",
-            json!({"type": "WordPiece"}),
-            "decoder WordPiece",
-        ),
+        ("/decoder", json!({"type": "WordPiece"}), "decoder WordPiece"),
         ("/model/vocab/Ġ", json!(null), "not a token id"),
         ("/model/vocab/ab", json!(1), "as another token has"),
-        (
-            "/model/vocab/ab",
-            json!(4_000_000_000u32),
-            "above the limit",
-        ),
+        ("/model/vocab/ab", json!(4_000_000_000u32), "above the limit"),
         ("/model/vocab/ab", json!(-1), "not a token id"),
         ("/model/vocab", json!([["a", -1.0]]), "not an object"),
         ("/model/merges", json!(["a b c"]), "merge 0"),
-        (
-            "/model/merges",
-            json!(["a b", "ab c"]),
-            "merge 1 (ab c): \"abc\" is not in the vocabulary",
-        ),
-        (
-            "/model/merges",
-            json!(["xxxx yyyy"]),
-            "is not in the vocabulary",
-        ),
+        ("/model/merges", json!(["a b", "ab c"]), "merge 1 (ab c): \"abc\" is not in the vocabulary"),
+        ("/model/merges", json!(["xxxx yyyy"]), "is not in the vocabulary"),
         ("/added_tokens", json!([{"content": "x"}]), "without an id"),
-        (
-            "/added_tokens",
-            json!([{"id": 4_000_000_000u32, "content": "xx"}]),
-            "above the limit",
-        ),
-        (
-            "/added_tokens",
-            json!([{"id": 5, "content": "<x>"}]),
-            "as another token has",
-        ),
-        (
-            "/added_tokens",
-            json!([{"id": 400, "content": "ab"}]),
-            "has the ids 256 and 400",
-        ),
+        ("/added_tokens", json!([{"id": 4_000_000_000u32, "content": "xx"}]), "above the limit"),
+        ("/added_tokens", json!([{"id": 5, "content": "<x>"}]), "as another token has"),
+        ("/added_tokens", json!([{"id": 400, "content": "ab"}]), "has the ids 256 and 400"),
         ("/model", json!(null), "malformed"),
     ];
     let mut wrong = Vec::new();
@@ -476,10 +331,7 @@ fn components_that_are_not_byte_level_are_refused_by_name() {
         json.pointer_mut(parent).unwrap()[key] = value.clone();
         match load_json(&json, &[]) {
             Ok(_) => wrong.push(format!("{place} = {value}: accepted")),
-            Err(e)
-                if !e.to_string().contains(expected)
-                    || !e.to_string().contains("tokenizer.json") =>
-            {
+            Err(e) if !e.to_string().contains(expected) || !e.to_string().contains("tokenizer.json") => {
                 wrong.push(format!("{place} = {value}: {e}"));
             }
             Err(_) => {}
@@ -500,27 +352,11 @@ fn broken_files_are_named_with_the_reason() {
         (&[("tokenizer.json", b"<html>")], "expected value at line 1"),
         (&[("tokenizer.json", b"\xFF\xFE")], "malformed"),
         (&[("tokenizer.json", b"{}")], "no `model`"),
+        (&[("vocab.json", vocab.as_bytes()), ("merges.txt", b"#version: 0.2\na b\nx\n")], "line 3 is not a pair"),
+        (&[("vocab.json", vocab.as_bytes()), ("merges.txt", b"a \xFF")], "not UTF-8"),
+        (&[("vocab.json", b"{\"the</w>\": 0}"), ("merges.txt", b"")], "without `Ġ`"),
         (
-            &[
-                ("vocab.json", vocab.as_bytes()),
-                ("merges.txt", b"#version: 0.2\na b\nx\n"),
-            ],
-            "line 3 is not a pair",
-        ),
-        (
-            &[("vocab.json", vocab.as_bytes()), ("merges.txt", b"a \xFF")],
-            "not UTF-8",
-        ),
-        (
-            &[("vocab.json", b"{\"the</w>\": 0}"), ("merges.txt", b"")],
-            "without `Ġ`",
-        ),
-        (
-            &[
-                ("vocab.json", vocab.as_bytes()),
-                ("merges.txt", b"a b"),
-                ("added_tokens.json", b"[]"),
-            ],
+            &[("vocab.json", vocab.as_bytes()), ("merges.txt", b"a b"), ("added_tokens.json", b"[]")],
             "added_tokens.json is malformed",
         ),
     ];
@@ -529,14 +365,9 @@ fn broken_files_are_named_with_the_reason() {
         for (name, content) in files {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
-        let error = Tokenizer::from_folder(folder.path())
-            .unwrap_err()
-            .to_string();
+        let error = Tokenizer::from_folder(folder.path()).unwrap_err().to_string();
         assert!(error.contains(reason), "{reason:?} expected, got: {error}");
-        assert!(
-            error.contains(&folder.path().display().to_string()),
-            "{error}"
-        );
+        assert!(error.contains(&folder.path().display().to_string()), "{error}");
     }
 }
 
@@ -630,22 +461,16 @@ static ATTACKS: LazyLock<Vec<String>> = LazyLock::new(|| {
         ("\u{d4e}", "\u{d4e}"),
         ("1", "\u{20e3}"),
     ];
-    let floods = floods
-        .into_iter()
-        .flat_map(|(base, more)| [12, 200].map(|n| format!("{base}{}", more.repeat(n))));
+    let floods = floods.into_iter().flat_map(|(base, more)| [12, 200].map(|n| format!("{base}{}", more.repeat(n))));
     raw.into_iter().map(str::to_owned).chain(floods).collect()
 });
 
 /// Control and format characters, separators, and everything that is ignorable: by the regex engine's own tables.
-static FORBIDDEN: LazyLock<SysRegex> = LazyLock::new(|| {
-    SysRegex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").unwrap()
-});
+static FORBIDDEN: LazyLock<SysRegex> =
+    LazyLock::new(|| SysRegex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").unwrap());
 static JOINED_EMOJI: LazyLock<SysRegex> = LazyLock::new(|| {
     let element = r"\p{Extended_Pictographic}\x{FE0F}?[\x{1F3FB}-\x{1F3FF}]?";
-    SysRegex::new(&format!(
-        r"{element}(\x{{200D}}{element})*|[0-9#*]\x{{FE0F}}\x{{20E3}}"
-    ))
-    .unwrap()
+    SysRegex::new(&format!(r"{element}(\x{{200D}}{element})*|[0-9#*]\x{{FE0F}}\x{{20E3}}")).unwrap()
 });
 
 /// What is wrong with a text as shown, if anything.
@@ -654,17 +479,12 @@ fn unsafe_part(shown: &str, allowed: &[&str]) -> Option<String> {
     let inside_emoji = |at: usize| emoji.iter().any(|&(start, end)| (start..end).contains(&at));
     for (start, end) in FORBIDDEN.find_iter(shown) {
         let found = &shown[start..end];
-        if !allowed.contains(&found)
-            && !(matches!(found, "\u{200d}" | "\u{fe0f}") && inside_emoji(start))
-        {
+        if !allowed.contains(&found) && !(matches!(found, "\u{200d}" | "\u{fe0f}") && inside_emoji(start)) {
             return Some(format!("{found:?} at {start} of {shown:?}"));
         }
     }
     let too_long = shown.graphemes(true).find(|g| g.len() > 64)?;
-    Some(format!(
-        "a grapheme of {} bytes in {shown:?}",
-        too_long.len()
-    ))
+    Some(format!("a grapheme of {} bytes in {shown:?}", too_long.len()))
 }
 
 /// Every face of the sanitiser on one text: nothing forbidden comes out, and a second pass changes nothing.
@@ -673,15 +493,9 @@ fn leak(raw: &str) -> Option<String> {
     let problem = unsafe_part(&text, &["\n", "\t"])
         .or_else(|| unsafe_part(&line, &[]))
         .or_else(|| unsafe_part(&sanitise::token_label(raw.as_bytes()), &[]))
-        .or_else(|| {
-            (sanitise::text(&text) != text).then(|| format!("text is not idempotent: {text:?}"))
-        })
-        .or_else(|| {
-            (sanitise::line(&line) != line).then(|| format!("line is not idempotent: {line:?}"))
-        });
-    problem
-        .or_else(|| cell_problem(raw.as_bytes()))
-        .map(|problem| format!("{raw:?}: {problem}"))
+        .or_else(|| (sanitise::text(&text) != text).then(|| format!("text is not idempotent: {text:?}")))
+        .or_else(|| (sanitise::line(&line) != line).then(|| format!("line is not idempotent: {line:?}")));
+    problem.or_else(|| cell_problem(raw.as_bytes())).map(|problem| format!("{raw:?}: {problem}"))
 }
 
 fn cell_problem(source: &[u8]) -> Option<String> {
@@ -703,26 +517,14 @@ fn cell_problem(source: &[u8]) -> Option<String> {
 
 fn report(leaks: impl Iterator<Item = String>) {
     let leaks: Vec<String> = leaks.collect();
-    assert!(
-        leaks.is_empty(),
-        "{} leaks:\n{}",
-        leaks.len(),
-        leaks[..leaks.len().min(20)].join("\n")
-    );
+    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks[..leaks.len().min(20)].join("\n"));
 }
 
 #[test]
 fn no_character_steers_a_terminal() {
     report((0..=0x10_FFFF).filter_map(char::from_u32).filter_map(|c| {
         // Alone, as a second character, before one, and joined: that is where the grapheme rules differ.
-        [
-            format!("{c}"),
-            format!("a{c}"),
-            format!("{c}a"),
-            format!("👨\u{200d}{c}"),
-        ]
-        .iter()
-        .find_map(|raw| leak(raw))
+        [format!("{c}"), format!("a{c}"), format!("{c}a"), format!("👨\u{200d}{c}")].iter().find_map(|raw| leak(raw))
     }));
 }
 
@@ -732,10 +534,7 @@ fn no_pair_of_bytes_steers_a_terminal() {
         let bytes = pair.to_be_bytes();
         let lossy = String::from_utf8_lossy(&bytes);
         let label = unsafe_part(&sanitise::token_label(&bytes), &[]);
-        leak(&lossy)
-            .or(label)
-            .or_else(|| cell_problem(&bytes))
-            .map(|problem| format!("{bytes:02x?}: {problem}"))
+        leak(&lossy).or(label).or_else(|| cell_problem(&bytes)).map(|problem| format!("{bytes:02x?}: {problem}"))
     }));
 }
 
@@ -746,16 +545,9 @@ fn attacks_are_harmless_however_they_are_cut() {
         let bytes = attack.as_bytes();
         let cuts = (0..=bytes.len()).filter_map(|cut| {
             let mut assembler = Utf8Assembler::new();
-            let parts = [
-                assembler.push(&bytes[..cut]),
-                assembler.push(&bytes[cut..]),
-                assembler.finish(),
-            ];
+            let parts = [assembler.push(&bytes[..cut]), assembler.push(&bytes[cut..]), assembler.finish()];
             assert_eq!(parts.concat(), *attack);
-            parts
-                .iter()
-                .find_map(|part| leak(part))
-                .or_else(|| cell_problem(&bytes[..cut]))
+            parts.iter().find_map(|part| leak(part)).or_else(|| cell_problem(&bytes[..cut]))
         });
         cuts.collect::<Vec<_>>()
     }));
@@ -764,15 +556,9 @@ fn attacks_are_harmless_however_they_are_cut() {
 #[test]
 fn random_mixtures_of_attacks_are_harmless() {
     let mut rng = ChaCha8Rng::seed_from_u64(33);
-    let chars: Vec<char> = ATTACKS
-        .concat()
-        .chars()
-        .chain(HARD.concat().chars())
-        .collect();
+    let chars: Vec<char> = ATTACKS.concat().chars().chain(HARD.concat().chars()).collect();
     report((0..60_000).filter_map(|_| {
-        let raw: String = (0..rng.gen_range(1..24))
-            .map(|_| *chars.choose(&mut rng).unwrap())
-            .collect();
+        let raw: String = (0..rng.gen_range(1..24)).map(|_| *chars.choose(&mut rng).unwrap()).collect();
         leak(&raw)
     }));
 }
@@ -780,25 +566,13 @@ fn random_mixtures_of_attacks_are_harmless() {
 #[test]
 fn replacements_are_visible_and_say_what_was_there() {
     let cases = [
-        (
-            "plain text, 我爱计算机\n\tend",
-            "plain text, 我爱计算机\n\tend",
-            "plain text, 我爱计算机↵ end",
-        ),
+        ("plain text, 我爱计算机\n\tend", "plain text, 我爱计算机\n\tend", "plain text, 我爱计算机↵ end"),
         ("\x1b[2J", "␛[2J", "␛[2J"),
         ("a\rb\r\nc", "a␍b␍\nc", "a␍b␍↵c"),
         ("\x7f\u{9b}\u{202e}", "␡<0x9B>⟨U+202E⟩", "␡<0x9B>⟨U+202E⟩"),
         ("👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈"),
-        (
-            "a\u{200d}b x\u{fe0f}",
-            "a⟨U+200D⟩b x⟨U+FE0F⟩",
-            "a⟨U+200D⟩b x⟨U+FE0F⟩",
-        ),
-        (
-            "e\u{301} \n\u{301}",
-            "e\u{301} \n◌\u{301}",
-            "e\u{301} ↵\u{301}",
-        ),
+        ("a\u{200d}b x\u{fe0f}", "a⟨U+200D⟩b x⟨U+FE0F⟩", "a⟨U+200D⟩b x⟨U+FE0F⟩"),
+        ("e\u{301} \n\u{301}", "e\u{301} \n◌\u{301}", "e\u{301} ↵\u{301}"),
     ];
     for (raw, text, line) in cases {
         assert_eq!(sanitise::text(raw), text, "{raw:?}");
@@ -807,10 +581,7 @@ fn replacements_are_visible_and_say_what_was_there() {
         }
     }
     let zalgo = format!("Z{}", "\u{351}".repeat(100));
-    assert_eq!(
-        sanitise::text(&zalgo),
-        format!("Z{}⟨+92⟩", "\u{351}".repeat(8))
-    );
+    assert_eq!(sanitise::text(&zalgo), format!("Z{}⟨+92⟩", "\u{351}".repeat(8)));
     let labels: &[(&[u8], &str)] = &[
         (b" the", "␣the"),
         (b"\n\n", "↵↵"),
@@ -830,9 +601,7 @@ fn replacements_are_visible_and_say_what_was_there() {
 #[test]
 fn cells_map_a_screen_back_to_bytes() {
     let source = b"a\xE6\x88\x91\t\n\x1b\xFF\r\n\xE7\x88";
-    let shown: Vec<_> = cells(source)
-        .map(|c| (c.range, c.text.into_owned(), c.width, c.kind))
-        .collect();
+    let shown: Vec<_> = cells(source).map(|c| (c.range, c.text.into_owned(), c.width, c.kind)).collect();
     let expected = [
         (0..1, "a", 1, CellKind::Text),
         (1..4, "我", 2, CellKind::Text),
@@ -844,8 +613,5 @@ fn cells_map_a_screen_back_to_bytes() {
         (9..10, "", 0, CellKind::Newline),
         (10..12, "\u{FFFD}", 1, CellKind::Partial),
     ];
-    assert_eq!(
-        shown,
-        expected.map(|(range, text, width, kind)| (range, text.to_owned(), width, kind))
-    );
+    assert_eq!(shown, expected.map(|(range, text, width, kind)| (range, text.to_owned(), width, kind)));
 }

@@ -90,7 +90,7 @@ impl<'m> Generation<'m> {
             .map(|index| {
                 Ok(Lane {
                     cache: if index == 0 { None } else { Some(cache.fork()?) },
-                    chain: Chain::new(&request.settings),
+                    chain: Chain::new(&request.settings).with_top(request.top),
                     rng: Rng::with_stream(seed, index as u64),
                     ids: request.prompt.clone(),
                     logits: logits.clone(),
@@ -177,9 +177,11 @@ impl<'m> Generation<'m> {
             if lane.reason.is_some() {
                 continue;
             }
-            let drawn = lane.chain.sample(&lane.logits, &lane.ids, self.request.top, &mut lane.rng);
+            let drawn = lane.chain.sample(&lane.logits, &lane.ids, &mut lane.rng);
             let sampled = match drawn {
-                Err(SamplingError::NotFinite { .. }) => return Err(self.where_not_finite(index)),
+                Err(SamplingError::NotANumber { .. } | SamplingError::Infinite { .. }) => {
+                    return Err(self.where_not_finite(index));
+                }
                 other => other?,
             };
             let id = sampled.id;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::sampling::{Candidate, Sampled, Settings};
+use crate::sampling::{Sampled, Settings};
 use crate::text::{TokenId, Tokenizer};
 
-use super::EngineError;
+use super::{EngineError, Prefilled};
 
 /// Names one job, so that events of a job that was stopped or replaced can be dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ pub enum Event {
     /// The model is ready.
     Loaded(JobId, Arc<ModelInfo>, Arc<Tokenizer>),
     /// The prompt has been read; the first token follows.
-    Prefilled(JobId, Prefill),
+    Prefilled(JobId, Prefilled),
     /// One sampled token.
     Step(JobId, Box<Step>),
     /// The generation ended, for the reason given.
@@ -80,8 +80,6 @@ pub enum Event {
     /// The job ended with an error (cancelled loads and scores end here too, with [`EngineError::Cancelled`]).
     Failed(JobId, EngineError),
 }
-
-pub use super::generation::Prefilled as Prefill;
 
 /// A checkpoint folder to load.
 #[derive(Debug, Clone)]
@@ -258,11 +256,11 @@ pub struct TokenScore {
     /// Natural-log probability given what is before it; `None` where nothing is.
     pub logprob: Option<f32>,
     /// Rank from 1 among the whole vocabulary.
-    pub rank: Option<u32>,
+    pub rank: Option<usize>,
     /// Entropy of the distribution it was scored under, in bits.
     pub entropy: Option<f32>,
-    /// The most likely tokens at this position.
-    pub top: Vec<Candidate>,
+    /// The most likely tokens at this position with their log-probabilities, best first.
+    pub top: Vec<(TokenId, f32)>,
 }
 
 /// A scored text.
@@ -270,8 +268,8 @@ pub struct TokenScore {
 pub struct Scores {
     /// One entry a token of the request.
     pub tokens: Vec<TokenScore>,
-    /// The most likely tokens after the last one; empty where the context is full.
-    pub next: Vec<Candidate>,
+    /// The most likely tokens after the last one, best first; empty where the context is full.
+    pub next: Vec<(TokenId, f32)>,
     /// How many windows the text needed: 1 unless it is longer than the context.
     pub windows: usize,
     /// Seconds the model ran.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use crate::model::{Decoder, KvCache, Pass, Span};
-use crate::sampling::score_row;
+use crate::sampling::Row;
 use crate::text::{TokenId, Tokenizer};
 
 use super::generation::{PREFILL_CHUNK, check_ids};
@@ -48,20 +48,20 @@ pub(super) fn score(
             let wanted = at.max(window.scored.start.saturating_sub(1))..end;
             if !wanted.is_empty() {
                 let rows = decoder.logits(&hidden.narrow(0, wanted.start - at, wanted.len())?)?.to_vec2::<f32>()?;
-                for (row, position) in rows.iter().zip(wanted) {
+                for (logits, position) in rows.iter().zip(wanted) {
+                    let row = Row::new(logits)?;
                     match read.get(position + 1) {
                         Some(&id) if window.scored.contains(&(position + 1)) => {
-                            let scored = score_row(row, Some(id), request.top)?;
                             scores.tokens[position + 1 - lead] = TokenScore {
                                 id,
-                                logprob: scored.logprob,
-                                rank: scored.rank,
-                                entropy: Some(scored.entropy),
-                                top: scored.top,
+                                logprob: Some(row.logprob(id)?),
+                                rank: Some(row.rank(id)?),
+                                entropy: Some(row.entropy_bits()),
+                                top: row.top(request.top),
                             };
                         }
                         Some(_) => {}
-                        None => scores.next = score_row(row, None, request.top)?.top,
+                        None => scores.next = row.top(request.top),
                     }
                 }
             }

@@ -126,7 +126,7 @@ fn gelu_row(row: &mut [f32]) {
 /// x · σ(2u) is the same as 0.5x(1 + tanh u); the exponential of -2|u| cannot overflow.
 #[inline(always)]
 fn gelu_body(row: &mut [f32]) {
-    const TWO_ROOT_2_OVER_PI: f32 = 1.595_769_1;
+    const TWO_ROOT_2_OVER_PI: f32 = 1.595_769;
     for value in row {
         let x = *value;
         let doubled = TWO_ROOT_2_OVER_PI * (x + 0.044_715 * x * x * x);

@@ -45,6 +45,13 @@ pub struct Span<'a> {
     pub cache: &'a mut KvCache,
 }
 
+/// A span while its pass runs: how many tokens, the cache before them, what each may look at.
+struct Sequence<'a> {
+    t: usize,
+    cache: &'a KvCache,
+    mask: Option<Tensor>,
+}
+
 /// How a pass is run.
 pub struct Pass<'a> {
     cancel: Option<&'a AtomicBool>,
@@ -185,7 +192,10 @@ impl Decoder {
             ids.extend_from_slice(span.tokens);
             positions.extend(start as u32..end as u32);
         }
-        let masks = spans.iter().map(|span| self.causal_mask(span)).collect::<Result<Vec<_>>>()?;
+        let sequences = spans
+            .iter()
+            .map(|span| Ok(Sequence { t: span.tokens.len(), cache: &*span.cache, mask: self.causal_mask(span)? }))
+            .collect::<Result<Vec<_>>>()?;
 
         let t = ids.len();
         let tokens = self.wte.index_select(&Tensor::from_vec(ids, t, &self.device)?, 0)?;
@@ -193,9 +203,9 @@ impl Decoder {
         pass.record(HookPoint::Embed, &tokens)?;
         pass.record(HookPoint::PosEmbed, &places)?;
         let mut x_tc = (tokens + places)?;
-        for (layer, block) in self.h.iter().enumerate() {
+        for layer in 0..self.h.len() {
             pass.check()?;
-            x_tc = self.block(layer, block, &x_tc, spans, &masks, &mut pass)?;
+            x_tc = self.block(layer, &x_tc, &sequences, &mut pass)?;
         }
         pass.check()?;
         let normed = self.ln_f.forward(&x_tc, pass.path)?;
@@ -214,23 +224,16 @@ impl Decoder {
         Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?)
     }
 
-    fn block(
-        &self,
-        layer: usize,
-        block: &Block,
-        x_tc: &Tensor,
-        spans: &[Span<'_>],
-        masks: &[Option<Tensor>],
-        pass: &mut Pass<'_>,
-    ) -> Result<Tensor> {
+    /// One block over the rows of all spans: `[T, C]` to `[T, C]`.
+    fn block(&self, layer: usize, x_tc: &Tensor, sequences: &[Sequence<'_>], pass: &mut Pass<'_>) -> Result<Tensor> {
+        let block = &self.h[layer];
         pass.record(HookPoint::ResidPre(layer), x_tc)?;
         let qkv = block.c_attn.forward(&block.ln_1.forward(x_tc, pass.path)?, pass.path)?;
         let mut row = 0;
-        let mut mixed = Vec::with_capacity(spans.len());
-        for (span, mask) in spans.iter().zip(masks) {
-            let t = span.tokens.len();
-            mixed.push(self.attention(layer, &qkv.narrow(0, row, t)?, span.cache, mask.as_ref(), pass)?);
-            row += t;
+        let mut mixed = Vec::with_capacity(sequences.len());
+        for sequence in sequences {
+            mixed.push(self.attention(layer, &qkv.narrow(0, row, sequence.t)?, sequence, pass)?);
+            row += sequence.t;
         }
         let mixed = if let [only] = mixed.as_slice() { only.clone() } else { Tensor::cat(&mixed, 0)? };
         let attn_out = block.attn_c_proj.forward(&mixed, pass.path)?;
@@ -250,27 +253,20 @@ impl Decoder {
     }
 
     /// softmax(scale · QKᵀ + mask) · V of one sequence, heads put side by side again: `[T, 3C]` to `[T, C]`.
-    fn attention(
-        &self,
-        layer: usize,
-        qkv: &Tensor,
-        cache: &KvCache,
-        mask: Option<&Tensor>,
-        pass: &mut Pass<'_>,
-    ) -> Result<Tensor> {
-        let (t, nh, hs) = (qkv.dim(0)?, self.config.n_head, self.config.head_dim());
+    fn attention(&self, layer: usize, qkv: &Tensor, sequence: &Sequence<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
+        let (t, nh, hs) = (sequence.t, self.config.n_head, self.config.head_dim());
         let qkv = qkv.reshape((t, 3, nh, hs))?.permute((1, 2, 0, 3))?;
         let (query, key, value) = (qkv.get(0)?.contiguous()?, qkv.get(1)?, qkv.get(2)?);
         pass.record(HookPoint::Q(layer), &query)?;
         pass.record(HookPoint::K(layer), &key)?;
         pass.record(HookPoint::V(layer), &value)?;
-        let (keys, values) = cache.extend(layer, &key, &value)?;
+        let (keys, values) = sequence.cache.extend(layer, &key, &value)?;
         let (query, keys) = match self.config.upcast_attention {
             true => (query.to_dtype(DType::F32)?, keys.to_dtype(DType::F32)?),
             false => (query, keys),
         };
         let scores = (query * self.config.score_scale[layer])?.matmul(&keys.t()?)?;
-        let scores = match mask {
+        let scores = match &sequence.mask {
             Some(mask) => scores.broadcast_add(&mask.to_dtype(scores.dtype())?)?,
             None => scores,
         };

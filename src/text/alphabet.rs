@@ -53,10 +53,7 @@ mod tests {
             let symbol = byte_symbol(byte).to_string();
             assert_eq!(symbols_to_bytes(&symbol), Some(vec![byte]), "{byte:#04x}");
         }
-        assert_eq!(
-            [byte_symbol(b' '), byte_symbol(b'\n'), byte_symbol(0)],
-            ['Ġ', 'Ċ', 'Ā']
-        );
+        assert_eq!([byte_symbol(b' '), byte_symbol(b'\n'), byte_symbol(0)], ['Ġ', 'Ċ', 'Ā']);
         assert_eq!(symbols_to_bytes("a b"), None);
         assert_eq!(symbols_to_bytes("日"), None);
     }

@@ -38,92 +38,54 @@ impl Parts {
             from_tokenizer_json(single)?
         } else if vocab.is_file() && merges.is_file() {
             let merges = parse_merges(&merges)?;
-            Parts::plain(
-                vocab.clone(),
-                parse_vocab(&vocab, &read_json(&vocab)?)?,
-                merges,
-            )
+            Parts::plain(vocab.clone(), parse_vocab(&vocab, &read_json(&vocab)?)?, merges)
         } else {
             let missing = match (vocab.is_file(), merges.is_file()) {
                 (true, _) => "merges.txt",
                 (_, true) => "vocab.json",
                 _ => "all of them",
             };
-            return Err(TextError::Missing {
-                folder: folder.to_path_buf(),
-                missing,
-            });
+            return Err(TextError::Missing { folder: folder.to_path_buf(), missing });
         };
         parts.read_special_tokens(folder)?;
         parts.check()?;
         Ok(parts)
     }
 
-    pub(super) fn plain(
-        file: PathBuf,
-        vocab: Vec<(String, TokenId)>,
-        merges: Vec<(String, String)>,
-    ) -> Self {
+    pub(super) fn plain(file: PathBuf, vocab: Vec<(String, TokenId)>, merges: Vec<(String, String)>) -> Self {
         let end_of_text = None;
-        Parts {
-            file,
-            vocab,
-            merges,
-            added: Vec::new(),
-            pre_tokenizer: None,
-            ignore_merges: false,
-            end_of_text,
-        }
+        Parts { file, vocab, merges, added: Vec::new(), pre_tokenizer: None, ignore_merges: false, end_of_text }
     }
 
     /// Checks what the tokenizers library takes on trust, and gives `<|endoftext|>` its role where no file names a
     /// special token.
     pub(super) fn check(&mut self) -> Result<(), TextError> {
-        let malformed = |reason: String| TextError::Malformed {
-            file: self.file.clone(),
-            reason,
-        };
+        let malformed = |reason: String| TextError::Malformed { file: self.file.clone(), reason };
         let mut ids = HashSet::new();
         let added = self.added.iter().map(|(id, token)| (&token.content, id));
-        let all = self
-            .vocab
-            .iter()
-            .map(|(token, id)| (token, id))
-            .chain(added);
+        let all = self.vocab.iter().map(|(token, id)| (token, id)).chain(added);
         if let Some((token, id)) = all.into_iter().find(|(_, id)| **id > MAX_ID) {
-            return Err(malformed(format!(
-                "token {token:?} has id {id}, above the limit of {MAX_ID}"
-            )));
+            return Err(malformed(format!("token {token:?} has id {id}, above the limit of {MAX_ID}")));
         }
         for (token, id) in &self.vocab {
             if !ids.insert(*id) {
-                return Err(malformed(format!(
-                    "token {token:?} has id {id}, as another token has"
-                )));
+                return Err(malformed(format!("token {token:?} has id {id}, as another token has")));
             }
         }
         let tokens: HashSet<&str> = self.vocab.iter().map(|(token, _)| token.as_str()).collect();
         if tokens.len() < self.vocab.len() {
-            return Err(malformed(
-                "a token stands in the vocabulary twice".to_owned(),
-            ));
+            return Err(malformed("a token stands in the vocabulary twice".to_owned()));
         }
         if !tokens.contains(alphabet::byte_symbol(b' ').to_string().as_str()) {
             return Err(TextError::Unsupported {
                 file: self.file.clone(),
-                component: "a vocabulary without `Ġ` (the space of the byte-level alphabet)"
-                    .to_owned(),
+                component: "a vocabulary without `Ġ` (the space of the byte-level alphabet)".to_owned(),
             });
         }
         for (rank, (left, right)) in self.merges.iter().enumerate() {
             let merged = format!("{left}{right}");
-            if let Some(absent) = [left, right, &merged]
-                .into_iter()
-                .find(|t| !tokens.contains(t.as_str()))
-            {
-                return Err(malformed(format!(
-                    "merge {rank} ({left} {right}): {absent:?} is not in the vocabulary"
-                )));
+            if let Some(absent) = [left, right, &merged].into_iter().find(|t| !tokens.contains(t.as_str())) {
+                return Err(malformed(format!("merge {rank} ({left} {right}): {absent:?} is not in the vocabulary")));
             }
         }
         if self.added.is_empty()
@@ -137,12 +99,8 @@ impl Parts {
     /// Adds the special tokens named beside the vocabulary. A token that no file gives an id is left out: the
     /// checkpoint has no row for it.
     fn read_special_tokens(&mut self, folder: &Path) -> Result<(), TextError> {
-        let [config, map, ids] = [
-            "tokenizer_config.json",
-            "special_tokens_map.json",
-            "added_tokens.json",
-        ]
-        .map(|name| read_object_if_there(&folder.join(name)));
+        let [config, map, ids] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+            .map(|name| read_object_if_there(&folder.join(name)));
         let (config, map, ids) = (config?, map?, ids?);
 
         for (content, id) in &ids {
@@ -154,13 +112,9 @@ impl Parts {
             }
         }
         for source in [&config, &map] {
-            for (role, named) in source
-                .iter()
-                .filter(|(role, _)| role.ends_with("_token") || role.ends_with("_tokens"))
+            for (role, named) in source.iter().filter(|(role, _)| role.ends_with("_token") || role.ends_with("_tokens"))
             {
-                let list = named
-                    .as_array()
-                    .map_or(std::slice::from_ref(named), Vec::as_slice);
+                let list = named.as_array().map_or(std::slice::from_ref(named), Vec::as_slice);
                 for token in list.iter().map(|token| added_token(token, true)) {
                     if role == "eos_token" && !token.content.is_empty() {
                         self.end_of_text = Some(token.content.clone());
@@ -174,17 +128,8 @@ impl Parts {
     }
 
     fn id_of(&self, content: &str) -> Option<TokenId> {
-        let added = self
-            .added
-            .iter()
-            .find(|(_, token)| token.content == content)
-            .map(|(id, _)| *id);
-        added.or_else(|| {
-            self.vocab
-                .iter()
-                .find(|(token, _)| token == content)
-                .map(|(_, id)| *id)
-        })
+        let added = self.added.iter().find(|(_, token)| token.content == content).map(|(id, _)| *id);
+        added.or_else(|| self.vocab.iter().find(|(token, _)| token == content).map(|(_, id)| *id))
     }
 
     /// First come, first kept, except that a later file may call a token special.
@@ -202,46 +147,27 @@ impl Parts {
 
 fn from_tokenizer_json(file: PathBuf) -> Result<Parts, TextError> {
     let json = read_json(&file)?;
-    let unsupported = |component: String| TextError::Unsupported {
-        file: file.clone(),
-        component,
-    };
-    let malformed = |reason: String| TextError::Malformed {
-        file: file.clone(),
-        reason,
-    };
-    let model = json
-        .get("model")
-        .ok_or_else(|| malformed("it has no `model`".to_owned()))?;
+    let unsupported = |component: String| TextError::Unsupported { file: file.clone(), component };
+    let malformed = |reason: String| TextError::Malformed { file: file.clone(), reason };
+    let model = json.get("model").ok_or_else(|| malformed("it has no `model`".to_owned()))?;
 
     match model.get("type").and_then(Value::as_str) {
         None | Some("BPE") => {}
         Some(other) => return Err(unsupported(format!("model {other}"))),
     }
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-        if let Some(affix) = model
-            .get(key)
-            .and_then(Value::as_str)
-            .filter(|affix| !affix.is_empty())
-        {
+        if let Some(affix) = model.get(key).and_then(Value::as_str).filter(|affix| !affix.is_empty()) {
             return Err(unsupported(format!("{key} {affix:?} of the model")));
         }
     }
     if model.get("byte_fallback").and_then(Value::as_bool) == Some(true) {
         return Err(unsupported("byte_fallback of the model".to_owned()));
     }
-    if model
-        .get("dropout")
-        .and_then(Value::as_f64)
-        .is_some_and(|p| p != 0.0)
-    {
+    if model.get("dropout").and_then(Value::as_f64).is_some_and(|p| p != 0.0) {
         return Err(unsupported("dropout of the model (random ids)".to_owned()));
     }
     if let Some(normalizer) = json.get("normalizer").filter(|n| !n.is_null()) {
-        return Err(unsupported(format!(
-            "normalizer {} (it changes the text)",
-            component_name(normalizer)
-        )));
+        return Err(unsupported(format!("normalizer {} (it changes the text)", component_name(normalizer))));
     }
     if let Some(decoder) = json.get("decoder").filter(|d| !d.is_null())
         && component_name(decoder) != "ByteLevel"
@@ -254,26 +180,14 @@ fn from_tokenizer_json(file: PathBuf) -> Result<Parts, TextError> {
     }
 
     let vocab = parse_vocab(&file, model.get("vocab").unwrap_or(&Value::Null))?;
-    let merges = model
-        .get("merges")
-        .and_then(Value::as_array)
-        .map_or(&[] as &[Value], Vec::as_slice);
+    let merges = model.get("merges").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
     let merges = merges.iter().enumerate().map(|(rank, merge)| {
-        merge_pair(merge)
-            .ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens: {merge}")))
+        merge_pair(merge).ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens: {merge}")))
     });
     let mut parts = Parts::plain(file.clone(), vocab, merges.collect::<Result<_, _>>()?);
     parts.pre_tokenizer = Some(pre_tokenizer);
-    parts.ignore_merges = model
-        .get("ignore_merges")
-        .and_then(Value::as_bool)
-        .unwrap_or(false);
-    for token in json
-        .get("added_tokens")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    parts.ignore_merges = model.get("ignore_merges").and_then(Value::as_bool).unwrap_or(false);
+    for token in json.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
         let id = token
             .get("id")
             .and_then(token_id)
@@ -317,11 +231,7 @@ fn accept_pre_tokenizer(component: &mut Value) -> Result<(), String> {
 }
 
 fn component_name(component: &Value) -> String {
-    component
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or("none")
-        .to_owned()
+    component.get("type").and_then(Value::as_str).unwrap_or("none").to_owned()
 }
 
 fn merge_pair(merge: &Value) -> Option<(String, String)> {
@@ -342,34 +252,22 @@ fn split_pair(line: &str) -> Option<(String, String)> {
 }
 
 fn parse_vocab(file: &Path, vocab: &Value) -> Result<Vec<(String, TokenId)>, TextError> {
-    let malformed = |reason: String| TextError::Malformed {
-        file: file.to_path_buf(),
-        reason,
-    };
+    let malformed = |reason: String| TextError::Malformed { file: file.to_path_buf(), reason };
     let Value::Object(entries) = vocab else {
-        return Err(malformed(
-            "the vocabulary is not an object of tokens and ids".to_owned(),
-        ));
+        return Err(malformed("the vocabulary is not an object of tokens and ids".to_owned()));
     };
     let entry = |(token, id): (&String, &Value)| match token_id(id) {
         Some(id) => Ok((token.clone(), id)),
-        None => Err(malformed(format!(
-            "token {token:?} has the id {id}, which is not a token id"
-        ))),
+        None => Err(malformed(format!("token {token:?} has the id {id}, which is not a token id"))),
     };
     entries.iter().map(entry).collect()
 }
 
 /// merges.txt: a `#version` line, then one pair a line.
 fn parse_merges(file: &Path) -> Result<Vec<(String, String)>, TextError> {
-    let content = String::from_utf8(read(file)?).map_err(|e| TextError::Malformed {
-        file: file.to_path_buf(),
-        reason: format!("it is not UTF-8 ({e})"),
-    })?;
-    let lines = content
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
+    let content = String::from_utf8(read(file)?)
+        .map_err(|e| TextError::Malformed { file: file.to_path_buf(), reason: format!("it is not UTF-8 ({e})") })?;
+    let lines = content.lines().enumerate().filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
     let pair = |(i, line): (usize, &str)| {
         split_pair(line).ok_or_else(|| TextError::Malformed {
             file: file.to_path_buf(),
@@ -381,12 +279,8 @@ fn parse_merges(file: &Path) -> Result<Vec<(String, String)>, TextError> {
 
 /// A token as a file names it: its content alone, or an object with its matching rules.
 fn added_token(token: &Value, special: bool) -> AddedToken {
-    let flag =
-        |key: &str, default: bool| token.get(key).and_then(Value::as_bool).unwrap_or(default);
-    let content = token
-        .as_str()
-        .or_else(|| token.get("content").and_then(Value::as_str))
-        .unwrap_or_default();
+    let flag = |key: &str, default: bool| token.get(key).and_then(Value::as_bool).unwrap_or(default);
+    let content = token.as_str().or_else(|| token.get("content").and_then(Value::as_str)).unwrap_or_default();
     let special = special || flag("special", false);
     AddedToken::from(content, special)
         .single_word(flag("single_word", false))
@@ -405,23 +299,15 @@ fn read_object_if_there(file: &Path) -> Result<Map<String, Value>, TextError> {
     }
     match read_json(file)? {
         Value::Object(object) => Ok(object),
-        _ => Err(TextError::Malformed {
-            file: file.to_path_buf(),
-            reason: "it is not an object".to_owned(),
-        }),
+        _ => Err(TextError::Malformed { file: file.to_path_buf(), reason: "it is not an object".to_owned() }),
     }
 }
 
 fn read_json(file: &Path) -> Result<Value, TextError> {
-    serde_json::from_slice(&read(file)?).map_err(|e| TextError::Malformed {
-        file: file.to_path_buf(),
-        reason: e.to_string(),
-    })
+    serde_json::from_slice(&read(file)?)
+        .map_err(|e| TextError::Malformed { file: file.to_path_buf(), reason: e.to_string() })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TextError> {
-    std::fs::read(file).map_err(|source| TextError::Read {
-        file: file.to_path_buf(),
-        source,
-    })
+    std::fs::read(file).map_err(|source| TextError::Read { file: file.to_path_buf(), source })
 }

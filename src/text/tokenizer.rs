@@ -67,21 +67,14 @@ impl Tokenizer {
             SpecialTokens::Parse => self.0.library.encode_fast(text, false),
             SpecialTokens::Literal => self.0.encode_plain(text),
         };
-        let ids = encoded
-            .map_err(|e| TextError::Encode(e.to_string()))?
-            .get_ids()
-            .to_vec();
+        let ids = encoded.map_err(|e| TextError::Encode(e.to_string()))?.get_ids().to_vec();
         self.check_spelling(&ids, text)?;
         Ok(ids)
     }
 
     /// The bytes of the ids in order. Ids that no token has give nothing.
     pub fn decode(&self, ids: &[TokenId]) -> Vec<u8> {
-        ids.iter()
-            .filter_map(|&id| self.bytes(id))
-            .flatten()
-            .copied()
-            .collect()
+        ids.iter().filter_map(|&id| self.bytes(id)).flatten().copied().collect()
     }
 
     /// The exact bytes of a token (of an added token, the bytes of its name), or None if no token has this id.
@@ -115,65 +108,33 @@ impl Tokenizer {
         for (id, token) in &parts.added {
             let known = *ids.entry(token.content.clone()).or_insert(*id);
             if known != *id {
-                let reason = format!(
-                    "added token {:?} has the ids {known} and {id}",
-                    token.content
-                );
-                return Err(TextError::Malformed {
-                    file: parts.file,
-                    reason,
-                });
+                let reason = format!("added token {:?} has the ids {known} and {id}", token.content);
+                return Err(TextError::Malformed { file: parts.file, reason });
             }
         }
         let bytes = byte_table(&ids, &parts)?;
         let end_of_text = parts.end_of_text.as_deref().and_then(|name| ids.get(name));
         let end_of_text = end_of_text.or_else(|| ids.get(END_OF_TEXT)).copied();
-        let special = parts
-            .added
-            .iter()
-            .filter(|(_, token)| token.special)
-            .map(|(id, _)| *id)
-            .collect();
+        let special = parts.added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
         let library = library_tokenizer(&ids, parts)?;
-        Ok(Self(Arc::new(Inner {
-            library,
-            bytes,
-            ids,
-            special,
-            end_of_text,
-        })))
+        Ok(Self(Arc::new(Inner { library, bytes, ids, special, end_of_text })))
     }
 
     fn check_spelling(&self, ids: &[TokenId], text: &str) -> Result<(), TextError> {
         let spelled = ids.iter().filter_map(|&id| self.bytes(id)).flatten();
-        let same = spelled
-            .zip(text.as_bytes())
-            .take_while(|(a, b)| a == b)
-            .count();
-        let total: usize = ids
-            .iter()
-            .filter_map(|&id| self.bytes(id))
-            .map(<[u8]>::len)
-            .sum();
+        let same = spelled.zip(text.as_bytes()).take_while(|(a, b)| a == b).count();
+        let total: usize = ids.iter().filter_map(|&id| self.bytes(id)).map(<[u8]>::len).sum();
         if same == text.len() && total == text.len() {
             return Ok(());
         }
-        let start = (0..=same)
-            .rev()
-            .find(|&i| text.is_char_boundary(i))
-            .unwrap_or(0);
-        Err(TextError::NotCovered {
-            offset: same,
-            near: text[start..].chars().take(16).collect(),
-        })
+        let start = (0..=same).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+        Err(TextError::NotCovered { offset: same, near: text[start..].chars().take(16).collect() })
     }
 }
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer")
-            .field("vocab_size", &self.vocab_size())
-            .finish_non_exhaustive()
+        f.debug_struct("Tokenizer").field("vocab_size", &self.vocab_size()).finish_non_exhaustive()
     }
 }
 
@@ -189,26 +150,16 @@ impl Inner {
     }
 }
 
-fn byte_table(
-    ids: &HashMap<String, TokenId>,
-    parts: &Parts,
-) -> Result<Vec<Option<Box<[u8]>>>, TextError> {
+fn byte_table(ids: &HashMap<String, TokenId>, parts: &Parts) -> Result<Vec<Option<Box<[u8]>>>, TextError> {
     let size = ids.values().max().map_or(0, |&id| id as usize + 1);
     let mut table = vec![None; size];
     for (token, &id) in ids {
         let slot: &mut Option<Box<[u8]>> = &mut table[id as usize];
         if slot.is_some() {
             let reason = format!("token {token:?} has id {id}, as another token has");
-            return Err(TextError::Malformed {
-                file: parts.file.clone(),
-                reason,
-            });
+            return Err(TextError::Malformed { file: parts.file.clone(), reason });
         }
-        *slot = Some(
-            alphabet::symbols_to_bytes(token)
-                .unwrap_or_else(|| token.clone().into_bytes())
-                .into(),
-        );
+        *slot = Some(alphabet::symbols_to_bytes(token).unwrap_or_else(|| token.clone().into_bytes()).into());
     }
     for (id, token) in &parts.added {
         table[*id as usize] = Some(token.content.as_bytes().into());
@@ -216,23 +167,13 @@ fn byte_table(
     Ok(table)
 }
 
-fn library_tokenizer(
-    ids: &HashMap<String, TokenId>,
-    parts: Parts,
-) -> Result<tokenizers::Tokenizer, TextError> {
-    let malformed = |reason: String| TextError::Malformed {
-        file: parts.file.clone(),
-        reason,
-    };
+fn library_tokenizer(ids: &HashMap<String, TokenId>, parts: Parts) -> Result<tokenizers::Tokenizer, TextError> {
+    let malformed = |reason: String| TextError::Malformed { file: parts.file.clone(), reason };
     // `BPE::new` panics on merges outside the vocabulary; `Parts::check` has refused them.
-    let mut model = BPE::new(
-        ids.iter().map(|(token, &id)| (token.clone(), id)).collect(),
-        parts.merges,
-    );
+    let mut model = BPE::new(ids.iter().map(|(token, &id)| (token.clone(), id)).collect(), parts.merges);
     model.ignore_merges = parts.ignore_merges;
     let splitter: PreTokenizerWrapper = match parts.pre_tokenizer {
-        Some(declared) => serde_json::from_value(declared)
-            .map_err(|e| malformed(format!("pre_tokenizer: {e}")))?,
+        Some(declared) => serde_json::from_value(declared).map_err(|e| malformed(format!("pre_tokenizer: {e}")))?,
         None => ByteLevel::new(false, true, true).into(),
     };
     let mut library = tokenizers::Tokenizer::new(model);

@@ -63,10 +63,7 @@ mod tests {
 
     fn assemble(chunks: impl IntoIterator<Item = Vec<u8>>) -> String {
         let mut assembler = Utf8Assembler::new();
-        let mut text: String = chunks
-            .into_iter()
-            .map(|chunk| assembler.push(&chunk))
-            .collect();
+        let mut text: String = chunks.into_iter().map(|chunk| assembler.push(&chunk)).collect();
         text.push_str(&assembler.finish());
         text
     }

@@ -27,10 +27,7 @@ pub(crate) fn vocab_and_merges() -> &'static VocabAndMerges {
 /// Writes vocab.json and merges.txt into a folder.
 pub(crate) fn write_folder(folder: &Path) {
     let (_, merges) = vocab_and_merges();
-    let lines: String = merges
-        .iter()
-        .map(|(left, right)| format!("{left} {right}\n"))
-        .collect();
+    let lines: String = merges.iter().map(|(left, right)| format!("{left} {right}\n")).collect();
     std::fs::write(folder.join("vocab.json"), vocab_json().to_string()).unwrap();
     std::fs::write(folder.join("merges.txt"), format!("#version: 0.2\n{lines}")).unwrap();
 }
@@ -43,10 +40,7 @@ pub(crate) fn write_tokenizer_json(folder: &Path) {
 /// What [`write_tokenizer_json`] writes, to be changed by a test.
 pub(crate) fn tokenizer_json() -> Value {
     let (_, merges) = vocab_and_merges();
-    let merges: Vec<String> = merges
-        .iter()
-        .map(|(left, right)| format!("{left} {right}"))
-        .collect();
+    let merges: Vec<String> = merges.iter().map(|(left, right)| format!("{left} {right}")).collect();
     json!({
         "version": "1.0", "truncation": null, "padding": null,
         "added_tokens": [{
@@ -66,36 +60,20 @@ pub(crate) fn tokenizer_json() -> Value {
 
 fn vocab_json() -> Value {
     let (vocab, _) = vocab_and_merges();
-    Value::Object(
-        vocab
-            .iter()
-            .map(|(token, id)| (token.clone(), json!(id)))
-            .collect::<Map<_, _>>(),
-    )
+    Value::Object(vocab.iter().map(|(token, id)| (token.clone(), json!(id))).collect::<Map<_, _>>())
 }
 
 fn derive() -> VocabAndMerges {
     let tiktoken = tiktoken_rs::r50k_base_singleton();
-    let tokens: Vec<Vec<u8>> = (0..END_OF_TEXT)
-        .map(|rank| tiktoken.decode_bytes(&[rank]).unwrap())
-        .collect();
-    let ranks: HashMap<&[u8], u32> = tokens
-        .iter()
-        .zip(0..)
-        .map(|(token, rank)| (token.as_slice(), rank))
-        .collect();
+    let tokens: Vec<Vec<u8>> = (0..END_OF_TEXT).map(|rank| tiktoken.decode_bytes(&[rank]).unwrap()).collect();
+    let ranks: HashMap<&[u8], u32> = tokens.iter().zip(0..).map(|(token, rank)| (token.as_slice(), rank)).collect();
 
-    let merges = tokens
-        .iter()
-        .zip(0..)
-        .filter(|(token, _)| token.len() > 1)
-        .map(|(token, rank)| {
-            let (left, right) = pair_of(token, rank, &ranks);
-            (symbols(left), symbols(right))
-        });
+    let merges = tokens.iter().zip(0..).filter(|(token, _)| token.len() > 1).map(|(token, rank)| {
+        let (left, right) = pair_of(token, rank, &ranks);
+        (symbols(left), symbols(right))
+    });
     let merges = merges.collect();
-    let mut vocab: Vec<(String, u32)> =
-        tokens.iter().map(|token| symbols(token)).zip(0..).collect();
+    let mut vocab: Vec<(String, u32)> = tokens.iter().map(|token| symbols(token)).zip(0..).collect();
     vocab.push(("<|endoftext|>".to_owned(), END_OF_TEXT));
     (vocab, merges)
 }
@@ -111,15 +89,8 @@ fn pair_of<'a>(token: &'a [u8], rank: u32, ranks: &HashMap<&[u8], u32>) -> (&'a 
             candidates.push(ranks.get(merged).copied().filter(|&r| r < rank));
             at += pair[0].len();
         }
-        let lowest = candidates
-            .iter()
-            .flatten()
-            .min()
-            .expect("every token of a BPE vocabulary comes from merges");
-        let i = candidates
-            .iter()
-            .position(|r| r.as_ref() == Some(lowest))
-            .unwrap();
+        let lowest = candidates.iter().flatten().min().expect("every token of a BPE vocabulary comes from merges");
+        let i = candidates.iter().position(|r| r.as_ref() == Some(lowest)).unwrap();
         let start: usize = parts[..i].iter().map(|p| p.len()).sum();
         parts[i] = &token[start..start + parts[i].len() + parts[i + 1].len()];
         parts.remove(i + 1);
