@@ -1,8 +1,13 @@
-//! The session: the document a person and a model write together, with its tokens and its history.
+//! The session: the document that a person and a model write together, with its tokens and its history.
 //!
-//! Owns text, provenance, token ids and undo. Knows no tokenizer, no model and no screen: the caller encodes pending
-//! text and hands the ids back.
+//! Owns text, who wrote it, its token ids and undo. Knows no tokenizer, no model and no screen: the caller encodes the
+//! pending bytes and hands the ids back.
 
+mod change;
 mod document;
+mod history;
+mod runs;
 
-pub use document::{Author, Change, DocToken, Document, Origin, Run, SettleError};
+pub use change::Change;
+pub use document::{DocToken, Document, Origin, SettleError};
+pub use runs::{Author, Run};
