@@ -85,25 +85,15 @@ impl Hub {
     pub fn locate(&self, model: &ModelRef) -> Result<Snapshot, HubError> {
         let layout = Layout::new(&self.config.cache, model);
         let commit = layout.commit_of(model.revision());
-        let snapshot = commit.map(|commit| Snapshot {
-            folder: layout.snapshot(&commit),
-            commit,
-        });
+        let snapshot = commit.map(|commit| Snapshot { folder: layout.snapshot(&commit), commit });
         let snapshot = snapshot.filter(|snapshot| snapshot.folder.is_dir());
-        let missing = snapshot
-            .as_ref()
-            .map(|snapshot| missing_files(&snapshot.folder))
-            .unwrap_or_default();
+        let missing = snapshot.as_ref().map(|snapshot| missing_files(&snapshot.folder)).unwrap_or_default();
         match snapshot {
             Some(snapshot) if missing.is_empty() => Ok(snapshot),
             _ => Err(HubError::NotCached {
                 model: model.to_string(),
                 cache: self.config.cache.clone(),
-                missing: if missing.is_empty() {
-                    String::new()
-                } else {
-                    format!(" (no {})", missing.join(", "))
-                },
+                missing: if missing.is_empty() { String::new() } else { format!(" (no {})", missing.join(", ")) },
                 why: match self.config.offline {
                     true => format!(
                         "offline mode is on: pull it once without --offline or HF_HUB_OFFLINE (kshot models pull {model})"
@@ -137,14 +127,9 @@ impl Hub {
         let refs = refs(&layout);
         let revisions = commits(&layout).into_iter().map(|commit| {
             let folder = layout.snapshot(&commit);
-            let size =
-                |file: &PathBuf| fs::metadata(folder.join(file)).map_or(0, |meta| meta.len());
+            let size = |file: &PathBuf| fs::metadata(folder.join(file)).map_or(0, |meta| meta.len());
             CachedRevision {
-                refs: refs
-                    .iter()
-                    .filter(|(_, target)| *target == commit)
-                    .map(|(name, _)| name.clone())
-                    .collect(),
+                refs: refs.iter().filter(|(_, target)| *target == commit).map(|(name, _)| name.clone()).collect(),
                 bytes: files_below(&folder).iter().map(size).sum(),
                 missing: missing_files(&folder),
                 commit,
@@ -155,11 +140,7 @@ impl Hub {
             id: model.id().to_owned(),
             revisions: revisions.collect(),
             bytes: bytes_below(&layout.folder()),
-            partial_bytes: blobs
-                .iter()
-                .filter(|(name, _)| name.ends_with(PARTIAL))
-                .map(|(_, bytes)| bytes)
-                .sum(),
+            partial_bytes: blobs.iter().filter(|(name, _)| name.ends_with(PARTIAL)).map(|(_, bytes)| bytes).sum(),
         }
     }
 
@@ -175,10 +156,8 @@ impl Hub {
         cancel: &Cancel,
     ) -> Result<Vec<FileCheck>, HubError> {
         let layout = Layout::new(&self.config.cache, model);
-        let Some(folder) = layout
-            .commit_of(model.revision())
-            .map(|commit| layout.snapshot(&commit))
-            .filter(|folder| folder.is_dir())
+        let Some(folder) =
+            layout.commit_of(model.revision()).map(|commit| layout.snapshot(&commit)).filter(|folder| folder.is_dir())
         else {
             return self.locate(model).map(|_| Vec::new());
         };
@@ -194,11 +173,7 @@ impl Hub {
                 meter.tell(Progress::Verified { file: name.clone() });
             }
             meter.end();
-            checks.push(FileCheck {
-                file: name,
-                bytes,
-                state,
-            });
+            checks.push(FileCheck { file: name, bytes, state });
         }
         Ok(checks)
     }
@@ -218,10 +193,7 @@ impl Hub {
                 self.locate(model).map(|_| 0)
             };
         };
-        let Some(commit) = layout
-            .commit_of(revision)
-            .filter(|commit| layout.snapshot(commit).is_dir())
-        else {
+        let Some(commit) = layout.commit_of(revision).filter(|commit| layout.snapshot(commit).is_dir()) else {
             return self.locate(model).map(|_| 0);
         };
         remove_folder(&layout.snapshot(&commit))?;
@@ -241,21 +213,12 @@ impl Hub {
         let used: HashSet<_> = commits(layout)
             .iter()
             .map(|commit| layout.snapshot(commit))
-            .flat_map(|folder| {
-                files_below(&folder)
-                    .into_iter()
-                    .filter_map(move |file| link_target(&folder.join(file)))
-            })
+            .flat_map(|folder| files_below(&folder).into_iter().filter_map(move |file| link_target(&folder.join(file))))
             .collect();
         for (name, _) in blobs(layout) {
             let etag = name.split('.').next().unwrap_or(&name);
-            let lock = File::options()
-                .write(true)
-                .open(layout.locks().join(format!("{etag}.lock")))
-                .ok();
-            let busy = lock
-                .as_ref()
-                .is_some_and(|file| matches!(self.config.disk.try_lock(file), Ok(false)));
+            let lock = File::options().write(true).open(layout.locks().join(format!("{etag}.lock"))).ok();
+            let busy = lock.as_ref().is_some_and(|file| matches!(self.config.disk.try_lock(file), Ok(false)));
             if !busy && !used.contains(&name) {
                 remove_file(&layout.blobs().join(&name))?;
             }
@@ -264,12 +227,7 @@ impl Hub {
     }
 }
 
-fn check(
-    pointer: &Path,
-    bytes: u64,
-    meter: &mut Meter<'_>,
-    cancel: &Cancel,
-) -> Result<FileState, HubError> {
+fn check(pointer: &Path, bytes: u64, meter: &mut Meter<'_>, cancel: &Cancel) -> Result<FileState, HubError> {
     if !pointer.exists() {
         return Ok(FileState::Missing);
     }
@@ -281,29 +239,17 @@ fn check(
     };
     let read = hash.read_file(pointer, |count| {
         meter.add(count);
-        if cancel.is_cancelled() {
-            Err(io::ErrorKind::Interrupted.into())
-        } else {
-            Ok(())
-        }
+        if cancel.is_cancelled() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     });
     match read {
         Err(_) if cancel.is_cancelled() => return Err(HubError::Cancelled),
         Err(source) => {
-            return Err(HubError::Io {
-                action: "read",
-                path: pointer.to_owned(),
-                source,
-            });
+            return Err(HubError::Io { action: "read", path: pointer.to_owned(), source });
         }
         Ok(_) => {}
     }
     let got = hash.finish();
-    Ok(if got == expected {
-        FileState::Intact
-    } else {
-        FileState::Damaged { expected, got }
-    })
+    Ok(if got == expected { FileState::Intact } else { FileState::Damaged { expected, got } })
 }
 
 /// The commits that have a snapshot folder.
@@ -322,12 +268,8 @@ fn commits(layout: &Layout) -> Vec<String> {
 
 /// Branches and tags, with what they mean.
 fn refs(layout: &Layout) -> Vec<(String, String)> {
-    let names = files_below(&layout.refs())
-        .into_iter()
-        .filter_map(|path| path.into_os_string().into_string().ok());
-    names
-        .filter_map(|name| layout.commit_of(&name).map(|commit| (name, commit)))
-        .collect()
+    let names = files_below(&layout.refs()).into_iter().filter_map(|path| path.into_os_string().into_string().ok());
+    names.filter_map(|name| layout.commit_of(&name).map(|commit| (name, commit))).collect()
 }
 
 /// The files in the blob folder, with their sizes.
@@ -337,12 +279,7 @@ fn blobs(layout: &Layout) -> Vec<(String, u64)> {
     };
     entries
         .flatten()
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().into_string().ok()?,
-                entry.metadata().ok()?.len(),
-            ))
-        })
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.len())))
         .collect()
 }
 
@@ -365,18 +302,14 @@ fn remove_repository(layout: &Layout, bytes: u64) -> Result<u64, HubError> {
 
 fn remove_folder(folder: &Path) -> Result<(), HubError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(HubError::io("remove", folder)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(HubError::io("remove", folder)(error)),
         _ => Ok(()),
     }
 }
 
 fn remove_file(path: &Path) -> Result<(), HubError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(HubError::io("remove", path)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(HubError::io("remove", path)(error)),
         _ => Ok(()),
     }
 }

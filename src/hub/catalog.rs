@@ -55,8 +55,7 @@ impl CatalogEntry {
 
 /// The catalog, in the order in which it is shown.
 pub fn catalog() -> &'static [CatalogEntry] {
-    static CATALOG: LazyLock<Vec<CatalogEntry>> =
-        LazyLock::new(|| read(include_str!("../../assets/catalog.toml")));
+    static CATALOG: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| read(include_str!("../../assets/catalog.toml")));
     &CATALOG
 }
 
@@ -67,9 +66,7 @@ struct Table {
 
 /// The text is part of the program: a test reads it, so an unreadable one never ships.
 fn read(text: &str) -> Vec<CatalogEntry> {
-    toml::from_str(text)
-        .map(|table: Table| table.model)
-        .unwrap_or_default()
+    toml::from_str(text).map(|table: Table| table.model).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -83,24 +80,12 @@ mod tests {
         toml::from_str::<Table>(include_str!("../../assets/catalog.toml")).unwrap();
         let mut ids = std::collections::HashSet::new();
         for entry in catalog() {
-            assert!(
-                entry.id.parse::<ModelRef>().is_ok() && ids.insert(&entry.id),
-                "{}",
-                entry.id
-            );
+            assert!(entry.id.parse::<ModelRef>().is_ok() && ids.insert(&entry.id), "{}", entry.id);
             assert_eq!(entry.width % entry.heads, 0, "{}", entry.id);
-            assert!(
-                !entry.title.is_empty() && !entry.note.is_empty() && entry.note.len() < 160,
-                "{}",
-                entry.id
-            );
+            assert!(!entry.title.is_empty() && !entry.note.is_empty() && entry.note.len() < 160, "{}", entry.id);
             // f16 files have two bytes a parameter; f32 files four, with mask buffers up to 4.8.
             let per_parameter = entry.download_bytes as f64 / entry.parameters() as f64;
-            assert!(
-                (1.9..5.0).contains(&per_parameter),
-                "{}: {per_parameter}",
-                entry.id
-            );
+            assert!((1.9..5.0).contains(&per_parameter), "{}: {per_parameter}", entry.id);
         }
     }
 
@@ -118,20 +103,13 @@ mod tests {
         ];
         for (id, parameters) in counts {
             let entry = catalog().iter().find(|entry| entry.id == id);
-            assert_eq!(
-                entry.map(CatalogEntry::parameters),
-                Some(parameters),
-                "{id}"
-            );
+            assert_eq!(entry.map(CatalogEntry::parameters), Some(parameters), "{id}");
         }
     }
 
     #[test]
     fn memory_is_weights_and_cache() {
         let gpt2 = &catalog()[0];
-        assert_eq!(
-            gpt2.memory_bytes_f32(),
-            124_439_808 * 4 + 2 * 12 * 1024 * 768 * 4
-        );
+        assert_eq!(gpt2.memory_bytes_f32(), 124_439_808 * 4 + 2 * 12 * 1024 * 768 * 4);
     }
 }

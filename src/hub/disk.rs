@@ -44,10 +44,7 @@ impl Disk for SystemDisk {}
 
 /// Whether an error means that there is no room left (or the user's quota is used up).
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(unix)]
@@ -63,11 +60,7 @@ fn available(folder: &Path) -> io::Result<u64> {
         }
         stat.assume_init()
     };
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::useless_conversion,
-        reason = "the field types differ between systems"
-    )]
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion, reason = "the field types differ between systems")]
     Ok((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
 }
 

@@ -17,20 +17,13 @@ use super::retry::{Failed, Retry};
 const HASH_TRIES: u32 = 2;
 
 /// Fetches `file` of `commit` unless it is here, and links it into the snapshot.
-pub(super) fn fetch(
-    remote: &Remote<'_>,
-    commit: &str,
-    file: &RepoFile,
-    meter: &mut Meter<'_>,
-) -> Result<(), HubError> {
+pub(super) fn fetch(remote: &Remote<'_>, commit: &str, file: &RepoFile, meter: &mut Meter<'_>) -> Result<(), HubError> {
     let layout = remote.layout;
     let meta = remote.metadata(commit, file)?;
     meter.begin(&file.path, meta.size);
     let lock = layout.locks().join(format!("{}.lock", meta.etag));
     let _lock = BlobLock::acquire(&lock, remote.config.disk.as_ref(), remote.cancel, || {
-        meter.tell(Progress::Waiting {
-            file: file.path.clone(),
-        });
+        meter.tell(Progress::Waiting { file: file.path.clone() });
     })?;
     let blob = layout.blob(&meta.etag);
     let present = fs::metadata(&blob).ok().map(|found| found.len());
@@ -41,30 +34,17 @@ pub(super) fn fetch(
                 // Cut short by another program: a blob of the wrong length cannot be what its name says.
                 fs::remove_file(&blob).map_err(HubError::io("remove the damaged", &blob))?;
             }
-            let mut partial =
-                Partial::open(remote.config, layout, &meta.etag, meta.size, remote.cancel)?;
-            match (Download {
-                remote,
-                commit,
-                file,
-                meta: &meta,
-            }
-            .fill(&mut partial, meter))
-            {
+            let mut partial = Partial::open(remote.config, layout, &meta.etag, meta.size, remote.cancel)?;
+            match (Download { remote, commit, file, meta: &meta }.fill(&mut partial, meter)) {
                 Ok(()) => partial.finish(&blob)?,
                 Err(error) => {
-                    if matches!(
-                        error,
-                        HubError::HashMismatch { .. } | HubError::SizeMismatch { .. }
-                    ) {
+                    if matches!(error, HubError::HashMismatch { .. } | HubError::SizeMismatch { .. }) {
                         partial.discard();
                     }
                     return Err(error);
                 }
             }
-            meter.tell(Progress::Verified {
-                file: file.path.clone(),
-            });
+            meter.tell(Progress::Verified { file: file.path.clone() });
             Blob::New
         }
     };
@@ -108,11 +88,7 @@ impl Download<'_> {
                 return Ok(());
             }
             hash_tries += 1;
-            let error = HubError::HashMismatch {
-                file: self.file.path.clone(),
-                expected: self.meta.etag.clone(),
-                got,
-            };
+            let error = HubError::HashMismatch { file: self.file.path.clone(), expected: self.meta.etag.clone(), got };
             if hash_tries == HASH_TRIES {
                 return Err(error);
             }
@@ -131,17 +107,11 @@ impl Download<'_> {
     fn stream(&self, partial: &mut Partial<'_>, meter: &mut Meter<'_>) -> Result<(), Failed> {
         let url = self.remote.file_url(self.commit, &self.file.path);
         let mut ask = self.remote.ask("GET", &url, Follow::All);
-        ask.head_timeout = self
-            .config()
-            .download_timeout
-            .max(self.config().etag_timeout);
+        ask.head_timeout = self.config().download_timeout.max(self.config().etag_timeout);
         ask.from = partial.len();
         ask.if_range = partial.validator();
-        let mut reply = self
-            .remote
-            .client
-            .send(&ask, self.remote.cancel)
-            .map_err(|broken| Failed::broken(broken, &url))?;
+        let mut reply =
+            self.remote.client.send(&ask, self.remote.cancel).map_err(|broken| Failed::broken(broken, &url))?;
         match reply.status {
             200 => {
                 if partial.len() > 0 {
@@ -163,21 +133,13 @@ impl Download<'_> {
                 return Err(self.remote.refusal(&mut reply, Some(&self.file.path)));
             }
             status => {
-                return Err(self
-                    .remote
-                    .not_a_hub(&plain(&reply.url), &format!("status {status} for a file"))
-                    .into());
+                return Err(self.remote.not_a_hub(&plain(&reply.url), &format!("status {status} for a file")).into());
             }
         }
         self.body(&mut reply, partial, meter)
     }
 
-    fn body(
-        &self,
-        reply: &mut Reply,
-        partial: &mut Partial<'_>,
-        meter: &mut Meter<'_>,
-    ) -> Result<(), Failed> {
+    fn body(&self, reply: &mut Reply, partial: &mut Partial<'_>, meter: &mut Meter<'_>) -> Result<(), Failed> {
         let patience = self.config().patience;
         let mut window = (std::time::Instant::now(), partial.len());
         loop {
@@ -189,11 +151,7 @@ impl Download<'_> {
                 if partial.is_full() {
                     return Ok(());
                 }
-                let broken = Broken::Cut(format!(
-                    "the body ended after {} of {} bytes",
-                    partial.len(),
-                    self.meta.size
-                ));
+                let broken = Broken::Cut(format!("the body ended after {} of {} bytes", partial.len(), self.meta.size));
                 return Err(Failed::broken(broken, &reply.url));
             }
             let total = partial.len() + piece.len() as u64;
@@ -206,10 +164,7 @@ impl Download<'_> {
             meter.add(piece.len() as u64);
             if window.0.elapsed() >= patience.trickle_window {
                 if partial.len() - window.1 < patience.trickle_bytes {
-                    return Err(Failed::broken(
-                        Broken::Silent(patience.trickle_window),
-                        &reply.url,
-                    ));
+                    return Err(Failed::broken(Broken::Silent(patience.trickle_window), &reply.url));
                 }
                 window = (std::time::Instant::now(), partial.len());
             }
@@ -217,38 +172,24 @@ impl Download<'_> {
     }
 
     fn check_page(&self, reply: &Reply) -> Result<(), Failed> {
-        let is_page = reply
-            .header("content-type")
-            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
+        let is_page =
+            reply.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
         if is_page {
-            return Err(HubError::WebPage {
-                url: plain(&reply.url),
-                file: self.file.path.clone(),
-            }
-            .into());
+            return Err(HubError::WebPage { url: plain(&reply.url), file: self.file.path.clone() }.into());
         }
         Ok(())
     }
 
     fn check_length(&self, header: Option<&str>) -> Result<(), Failed> {
         match header.and_then(|text| text.parse::<u64>().ok()) {
-            Some(length) if length != self.meta.size => {
-                Err(Failed::transient(self.wrong_size(length)))
-            }
+            Some(length) if length != self.meta.size => Err(Failed::transient(self.wrong_size(length))),
             _ => Ok(()),
         }
     }
 
     /// `Content-Range: bytes FIRST-LAST/TOTAL` must continue what is here and belong to a file of the right size.
-    fn check_range(
-        &self,
-        reply: &Reply,
-        partial: &mut Partial<'_>,
-        meter: &mut Meter<'_>,
-    ) -> Result<(), Failed> {
-        let range = reply
-            .header("content-range")
-            .and_then(|text| text.trim().strip_prefix("bytes ")?.split_once('/'));
+    fn check_range(&self, reply: &Reply, partial: &mut Partial<'_>, meter: &mut Meter<'_>) -> Result<(), Failed> {
+        let range = reply.header("content-range").and_then(|text| text.trim().strip_prefix("bytes ")?.split_once('/'));
         let first = range.and_then(|(span, _)| span.split_once('-')?.0.trim().parse::<u64>().ok());
         let total = range.and_then(|(_, total)| total.trim().parse::<u64>().ok());
         if first == Some(partial.len()) && total.is_none_or(|total| total == self.meta.size) {
@@ -265,11 +206,7 @@ impl Download<'_> {
     }
 
     fn wrong_size(&self, got: u64) -> HubError {
-        HubError::SizeMismatch {
-            file: self.file.path.clone(),
-            expected: self.meta.size,
-            got,
-        }
+        HubError::SizeMismatch { file: self.file.path.clone(), expected: self.meta.size, got }
     }
 
     fn config(&self) -> &HubConfig {

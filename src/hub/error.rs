@@ -11,9 +11,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum HubError {
     /// The name cannot be a repository or a revision.
-    #[error(
-        "'{given}' is not a model name: {reason}. Write org/name or org/name@revision, e.g. openai-community/gpt2"
-    )]
+    #[error("'{given}' is not a model name: {reason}. Write org/name or org/name@revision, e.g. openai-community/gpt2")]
     InvalidModelRef {
         /// What was given, made printable.
         given: String,
@@ -31,9 +29,7 @@ pub enum HubError {
         reason: &'static str,
     },
     /// The hub knows no such repository, or hides it.
-    #[error(
-        "{endpoint} has no model '{id}'. Check the spelling; if it is private or gated, {login}{detail}"
-    )]
+    #[error("{endpoint} has no model '{id}'. Check the spelling; if it is private or gated, {login}{detail}")]
     NoSuchRepository {
         /// The repository.
         id: String,
@@ -79,9 +75,7 @@ pub enum HubError {
         detail: String,
     },
     /// The token was refused.
-    #[error(
-        "{endpoint} refused the token: make a new one at {endpoint}/settings/tokens and set HF_TOKEN{detail}"
-    )]
+    #[error("{endpoint} refused the token: make a new one at {endpoint}/settings/tokens and set HF_TOKEN{detail}")]
     Unauthorized {
         /// The hub that was asked.
         endpoint: String,
@@ -109,9 +103,7 @@ pub enum HubError {
         found: String,
     },
     /// The repository lacks a file without which there is no model.
-    #[error(
-        "'{id}' at {commit} is not a complete model: no {missing}. Choose another repository or revision"
-    )]
+    #[error("'{id}' at {commit} is not a complete model: no {missing}. Choose another repository or revision")]
     Incomplete {
         /// The repository.
         id: String,
@@ -285,16 +277,9 @@ impl HubError {
         )
     }
 
-    pub(super) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }
 
@@ -305,11 +290,7 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
-    let printable: String = text
-        .chars()
-        .take(limit * 4)
-        .map(|c| if hidden(c) { ' ' } else { c })
-        .collect();
+    let printable: String = text.chars().take(limit * 4).map(|c| if hidden(c) { ' ' } else { c }).collect();
     let joined = printable.split_whitespace().collect::<Vec<_>>().join(" ");
     match joined.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &joined[..end]),
@@ -329,9 +310,7 @@ pub(super) fn bytes(count: &u64) -> String {
 }
 
 fn after(wait: &Option<Duration>) -> String {
-    wait.map_or_else(String::new, |wait| {
-        format!(" and asks to wait {} s", wait.as_secs())
-    })
+    wait.map_or_else(String::new, |wait| format!(" and asks to wait {} s", wait.as_secs()))
 }
 
 #[cfg(test)]

@@ -51,11 +51,7 @@ impl BlobHash {
     }
 
     /// Takes in a file from its start. `step` hears about the bytes read and may stop it with an error.
-    pub(super) fn read_file(
-        &mut self,
-        path: &Path,
-        mut step: impl FnMut(u64) -> io::Result<()>,
-    ) -> io::Result<u64> {
+    pub(super) fn read_file(&mut self, path: &Path, mut step: impl FnMut(u64) -> io::Result<()>) -> io::Result<u64> {
         let mut file = File::open(path)?;
         let mut buffer = vec![0; 1 << 20];
         let mut total = 0;
@@ -87,14 +83,8 @@ mod tests {
         let cases = [
             (&b""[..], "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"),
             (b"hello\n", "ce013625030ba8dba906f756967f9e9ca394464a"),
-            (
-                b"",
-                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            ),
-            (
-                b"hello\n",
-                "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
-            ),
+            (b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (b"hello\n", "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"),
         ];
         for (bytes, name) in cases {
             let got = BlobHash::for_etag(name, bytes.len() as u64).map(|mut hash| {
@@ -107,14 +97,7 @@ mod tests {
 
     #[test]
     fn other_etags_have_no_hash() {
-        for etag in [
-            "",
-            "abc",
-            &"g".repeat(40),
-            &"A".repeat(64),
-            &"a".repeat(41),
-            "../../../../x",
-        ] {
+        for etag in ["", "abc", &"g".repeat(40), &"A".repeat(64), &"a".repeat(41), "../../../../x"] {
             assert!(BlobHash::for_etag(etag, 1).is_none(), "{etag}");
         }
     }

@@ -44,14 +44,8 @@ impl Origin {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return None;
         }
-        let port = authority
-            .port_u16()
-            .unwrap_or(if secure { 443 } else { 80 });
-        Some(Self {
-            secure,
-            host: authority.host().to_ascii_lowercase(),
-            port,
-        })
+        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        Some(Self { secure, host: authority.host().to_ascii_lowercase(), port })
     }
 
     pub(super) fn host(&self) -> &str {
@@ -60,10 +54,7 @@ impl Origin {
 
     fn is_loopback(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        self.host == "localhost"
-            || bare
-                .parse()
-                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        self.host == "localhost" || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     }
 }
 
@@ -125,14 +116,8 @@ pub(super) enum Broken {
 impl Broken {
     pub(super) fn into_error(self, url: &str) -> HubError {
         match self {
-            Self::Silent(after) => HubError::Timeout {
-                host: host_of(url),
-                after,
-            },
-            Self::Cut(detail) => HubError::Network {
-                host: host_of(url),
-                detail,
-            },
+            Self::Silent(after) => HubError::Timeout { host: host_of(url), after },
+            Self::Cut(detail) => HubError::Network { host: host_of(url), detail },
             Self::Cancelled => HubError::Cancelled,
             Self::Final(error) => error,
         }
@@ -188,17 +173,12 @@ impl Client {
                 Some(location) if matches!(reply.status, 301 | 302 | 303 | 307 | 308) => location,
                 _ => return Ok(reply),
             };
-            let relative = !target.starts_with("//")
-                && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_none());
+            let relative = !target.starts_with("//") && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_none());
             if ask.follow == Follow::Relative && !relative {
                 return Ok(reply);
             }
             ask.url = next_url(&ask.url, target).map_err(|reason| {
-                Broken::Final(HubError::RedirectRefused {
-                    from: start.clone(),
-                    to: clean(target, 120),
-                    reason,
-                })
+                Broken::Final(HubError::RedirectRefused { from: start.clone(), to: clean(target, 120), reason })
             })?;
         }
         Err(Broken::Final(HubError::TooManyRedirects { url: start }))
@@ -219,36 +199,19 @@ impl Client {
         // Resolving, connecting and sending each have the look-up's timeout; this wait is the backstop behind them.
         let patience = ask.head_timeout * 4;
         let (status, headers) = wait(&head, patience, cancel, || ())??;
-        let body = Body {
-            pieces: body,
-            stall: self.download_timeout,
-        };
-        Ok(Reply {
-            url: ask.url.clone(),
-            status,
-            headers,
-            body,
-        })
+        let body = Body { pieces: body, stall: self.download_timeout };
+        Ok(Reply { url: ask.url.clone(), status, headers, body })
     }
 
     /// Runs on the exchange's own thread. It ends when the body does, when the caller drops its end, or when the
     /// peer has been silent for longer than the timeouts.
-    fn exchange(
-        &self,
-        ask: &Ask,
-        heads: &SyncSender<Result<(u16, HeaderMap), Broken>>,
-        pieces: &SyncSender<Piece>,
-    ) {
+    fn exchange(&self, ask: &Ask, heads: &SyncSender<Result<(u16, HeaderMap), Broken>>, pieces: &SyncSender<Piece>) {
         let origin = Origin::of(&ask.url);
         let mut request = match ask.method {
             "HEAD" => self.agent.head(&ask.url),
             _ => self.agent.get(&ask.url),
         };
-        if let Some(token) = self
-            .token
-            .as_ref()
-            .filter(|_| origin.is_some() && origin == self.home)
-        {
+        if let Some(token) = self.token.as_ref().filter(|_| origin.is_some() && origin == self.home) {
             request = request.header("Authorization", token.header());
         }
         if ask.from > 0 {
@@ -257,9 +220,7 @@ impl Client {
                 request = request.header("If-Range", validator);
             }
         }
-        let mut request = request
-            .config()
-            .timeout_recv_response(Some(ask.head_timeout));
+        let mut request = request.config().timeout_recv_response(Some(ask.head_timeout));
         if origin.is_some_and(|origin| origin.is_loopback()) {
             // A proxy from the environment cannot reach this machine's own loopback.
             request = request.proxy(None);
@@ -273,11 +234,7 @@ impl Client {
             }
         };
         let (parts, body) = reply.into_parts();
-        if heads
-            .send(Ok((parts.status.as_u16(), parts.headers)))
-            .is_err()
-            || ask.method == "HEAD"
-        {
+        if heads.send(Ok((parts.status.as_u16(), parts.headers))).is_err() || ask.method == "HEAD" {
             return;
         }
         let mut reader = body.into_reader();
@@ -286,10 +243,7 @@ impl Client {
             let read = match reader.read(&mut piece) {
                 Ok(read) => read,
                 Err(error) => {
-                    let _ = pieces.send(Err(broken(
-                        &ureq::Error::from(error),
-                        self.download_timeout,
-                    )));
+                    let _ = pieces.send(Err(broken(&ureq::Error::from(error), self.download_timeout)));
                     return;
                 }
             };
@@ -335,12 +289,7 @@ impl Body {
 }
 
 /// Waits for a value in short turns.
-fn wait<T>(
-    from: &Receiver<T>,
-    patience: Duration,
-    cancel: &Cancel,
-    mut idle: impl FnMut(),
-) -> Result<T, Broken> {
+fn wait<T>(from: &Receiver<T>, patience: Duration, cancel: &Cancel, mut idle: impl FnMut()) -> Result<T, Broken> {
     let begun = Instant::now();
     loop {
         if cancel.is_cancelled() {
@@ -378,9 +327,7 @@ pub(super) fn pause(time: Duration, cancel: &Cancel) -> Result<(), HubError> {
 pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static str> {
     let origin = Origin::of(base).ok_or("the address is not http")?;
     let root = base.find("://").map_or(0, |at| at + 3);
-    let path_at = base[root..]
-        .find(['/', '?', '#'])
-        .map_or(base.len(), |at| root + at);
+    let path_at = base[root..].find(['/', '?', '#']).map_or(base.len(), |at| root + at);
     let url = if location.contains("://") && !location.starts_with('/') {
         location.to_owned()
     } else if let Some(rest) = location.strip_prefix("//") {
@@ -389,9 +336,7 @@ pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static st
         format!("{}{location}", &base[..path_at])
     } else {
         let path_end = base.find(['?', '#']).unwrap_or(base.len());
-        let folder = base[path_at..path_end]
-            .rfind('/')
-            .map_or(path_end, |at| path_at + at + 1);
+        let folder = base[path_at..path_end].rfind('/').map_or(path_end, |at| path_at + at + 1);
         format!("{}{location}", &base[..folder])
     };
     let target = Origin::of(&url).ok_or("it is not an http address")?;
@@ -402,17 +347,12 @@ pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static st
 }
 
 fn host_of(url: &str) -> String {
-    Origin::of(url).map_or_else(
-        || clean(url, 80),
-        |origin| format!("{}:{}", origin.host(), origin.port),
-    )
+    Origin::of(url).map_or_else(|| clean(url, 80), |origin| format!("{}:{}", origin.host(), origin.port))
 }
 
 /// The system's roots, so that a company's own certificates work as they do in the browser.
 fn tls() -> ureq::tls::TlsConfig {
-    ureq::tls::TlsConfig::builder()
-        .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-        .build()
+    ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build()
 }
 
 fn broken(error: &ureq::Error, timeout: Duration) -> Broken {
@@ -431,62 +371,36 @@ mod tests {
     fn redirects_resolve_against_the_base() {
         let base = "https://h.example:8443/a/b?x=1/2";
         let cases = [
-            (
-                "https://cdn.example/f?sig=1",
-                Ok("https://cdn.example/f?sig=1"),
-            ),
+            ("https://cdn.example/f?sig=1", Ok("https://cdn.example/f?sig=1")),
             ("/other", Ok("https://h.example:8443/other")),
             ("sibling", Ok("https://h.example:8443/a/sibling")),
             ("//cdn.example/f", Ok("https://cdn.example/f")),
             ("/r?to=http://x", Ok("https://h.example:8443/r?to=http://x")),
             ("http://h.example/f", Err("it leaves https for http")),
             ("file:///etc/passwd", Err("it is not an http address")),
-            (
-                "https://h.example@evil.example/",
-                Err("it is not an http address"),
-            ),
+            ("https://h.example@evil.example/", Err("it is not an http address")),
         ];
         for (location, expected) in cases {
-            assert_eq!(
-                next_url(base, location).as_deref(),
-                expected.as_deref(),
-                "{location}"
-            );
+            assert_eq!(next_url(base, location).as_deref(), expected.as_deref(), "{location}");
         }
         assert_eq!(next_url("http://h", "/x").as_deref(), Ok("http://h/x"));
     }
 
     #[test]
     fn origins() {
-        let same = [
-            ("https://h", "https://H:443/x"),
-            ("http://127.0.0.1:80/", "http://127.0.0.1"),
-        ];
+        let same = [("https://h", "https://H:443/x"), ("http://127.0.0.1:80/", "http://127.0.0.1")];
         for (a, b) in same {
             assert_eq!(Origin::of(a), Origin::of(b), "{a} {b}");
         }
-        let different = [
-            ("https://h", "http://h"),
-            ("https://h", "https://h:8443"),
-            ("http://localhost:1", "http://127.0.0.1:1"),
-        ];
+        let different =
+            [("https://h", "http://h"), ("https://h", "https://h:8443"), ("http://localhost:1", "http://127.0.0.1:1")];
         for (a, b) in different {
-            assert!(
-                Origin::of(a).is_some() && Origin::of(a) != Origin::of(b),
-                "{a} {b}"
-            );
+            assert!(Origin::of(a).is_some() && Origin::of(a) != Origin::of(b), "{a} {b}");
         }
-        for (url, loopback) in [
-            ("http://localhost:1", true),
-            ("http://[::1]:1", true),
-            ("http://127.9.9.9", true),
-            ("http://h", false),
-        ] {
-            assert_eq!(
-                Origin::of(url).is_some_and(|origin| origin.is_loopback()),
-                loopback,
-                "{url}"
-            );
+        for (url, loopback) in
+            [("http://localhost:1", true), ("http://[::1]:1", true), ("http://127.9.9.9", true), ("http://h", false)]
+        {
+            assert_eq!(Origin::of(url).is_some_and(|origin| origin.is_loopback()), loopback, "{url}");
         }
     }
 }

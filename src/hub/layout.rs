@@ -38,15 +38,8 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn new(cache: &Path, model: &ModelRef) -> Self {
-        let repo = Repo::with_revision(
-            model.id().to_owned(),
-            RepoType::Model,
-            model.revision().to_owned(),
-        );
-        Self {
-            root: cache.to_owned(),
-            repo,
-        }
+        let repo = Repo::with_revision(model.id().to_owned(), RepoType::Model, model.revision().to_owned());
+        Self { root: cache.to_owned(), repo }
     }
 
     /// `org/name/revision` as the API's addresses want it.
@@ -64,9 +57,7 @@ impl Layout {
 
     /// `etag` must be a hash in hex.
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
-        Cache::new(self.root.clone())
-            .repo(self.repo.clone())
-            .blob_path(etag)
+        Cache::new(self.root.clone()).repo(self.repo.clone()).blob_path(etag)
     }
 
     pub(super) fn locks(&self) -> PathBuf {
@@ -78,9 +69,7 @@ impl Layout {
     }
 
     pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
-        Cache::new(self.root.clone())
-            .repo(self.repo.clone())
-            .pointer_path(commit)
+        Cache::new(self.root.clone()).repo(self.repo.clone()).pointer_path(commit)
     }
 
     pub(super) fn refs(&self) -> PathBuf {
@@ -136,13 +125,7 @@ impl Layout {
 
     /// Puts a finished blob into the snapshot, as a relative link; where links do not work the blob is moved there if
     /// it is `new`, as Python does, or copied.
-    pub(super) fn link(
-        &self,
-        etag: &str,
-        commit: &str,
-        file: &str,
-        new: Blob,
-    ) -> Result<(), HubError> {
+    pub(super) fn link(&self, etag: &str, commit: &str, file: &str, new: Blob) -> Result<(), HubError> {
         let file = checked(file)?;
         let pointer = self.snapshot(commit).join(file);
         make_folder_of(&pointer)?;
@@ -153,9 +136,7 @@ impl Layout {
             return Ok(());
         }
         match new {
-            Blob::New => {
-                fs::rename(&blob, &pointer).map_err(HubError::io("move the download to", pointer))
-            }
+            Blob::New => fs::rename(&blob, &pointer).map_err(HubError::io("move the download to", pointer)),
             Blob::Shared => replace(&pointer, |new| fs::copy(&blob, new).map(drop)),
         }
     }
@@ -169,10 +150,7 @@ pub(super) enum Blob {
 }
 
 /// Writes a file beside `path` and moves it there, so that a reader sees the old or the new one and nothing between.
-pub(super) fn replace(
-    path: &Path,
-    write: impl FnOnce(&Path) -> io::Result<()>,
-) -> Result<(), HubError> {
+pub(super) fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), HubError> {
     let new = beside(path);
     let done = write(&new).and_then(|()| fs::rename(&new, path));
     if done.is_err() {
@@ -184,14 +162,8 @@ pub(super) fn replace(
 /// A name in the same folder that no other process or thread uses.
 pub(super) fn beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    path.with_file_name(format!(
-        "{name}.{:x}-{:x}.tmp",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    ))
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    path.with_file_name(format!("{name}.{:x}-{:x}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// The files below `folder`, as paths relative to it; links are not followed into folders.
@@ -203,9 +175,7 @@ pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
         for entry in entries.flatten() {
             let path = prefix.join(entry.file_name());
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() && depth > 0 => {
-                    walk(&entry.path(), &path, depth - 1, found)
-                }
+                Ok(kind) if kind.is_dir() && depth > 0 => walk(&entry.path(), &path, depth - 1, found),
                 Ok(kind) if !kind.is_dir() => found.push(path),
                 _ => {}
             }
@@ -221,9 +191,7 @@ pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn link_target(pointer: &Path) -> Option<String> {
     let target = fs::read_link(pointer).ok()?;
     let mut parts = target.components().rev();
-    let (Some(Component::Normal(name)), Some(Component::Normal(folder))) =
-        (parts.next(), parts.next())
-    else {
+    let (Some(Component::Normal(name)), Some(Component::Normal(folder))) = (parts.next(), parts.next()) else {
         return None;
     };
     (folder == "blobs").then(|| name.to_string_lossy().into_owned())
@@ -233,9 +201,7 @@ fn checked(file: &str) -> Result<&str, HubError> {
     if is_safe_path(file) {
         return Ok(file);
     }
-    Err(HubError::UnsafePath {
-        file: super::error::clean(file, 120),
-    })
+    Err(HubError::UnsafePath { file: super::error::clean(file, 120) })
 }
 
 fn make_folder_of(path: &Path) -> Result<(), HubError> {
@@ -252,10 +218,7 @@ fn symlink_works(target: &Path, pointer: &Path) -> bool {
 
 #[cfg(windows)]
 fn symlink_works(target: &Path, pointer: &Path) -> bool {
-    replace(pointer, |new| {
-        std::os::windows::fs::symlink_file(target, new)
-    })
-    .is_ok()
+    replace(pointer, |new| std::os::windows::fs::symlink_file(target, new)).is_ok()
 }
 
 #[cfg(not(any(unix, windows)))]

@@ -33,11 +33,7 @@ impl BlobLock {
         cancel: &Cancel,
         mut waiting: impl FnMut(),
     ) -> Result<Self, HubError> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
         let file = file.map_err(HubError::io("open the lock", path))?;
         let mut told = false;
         loop {
@@ -84,11 +80,7 @@ impl Owner {
             .open(path)
             .and_then(|mut file| file.write_all(mark.as_bytes()));
         match made {
-            Ok(()) => Some(Self {
-                path: path.to_owned(),
-                mark,
-                beat: Instant::now(),
-            }),
+            Ok(()) => Some(Self { path: path.to_owned(), mark, beat: Instant::now() }),
             Err(_) => {
                 ours().remove(path);
                 None
@@ -101,10 +93,7 @@ impl Owner {
         if self.beat.elapsed() >= OWNER_ALIVE {
             self.beat = Instant::now();
             // Best effort: without it another may start a download of its own.
-            let _ = File::options()
-                .write(true)
-                .open(&self.path)
-                .and_then(|file| file.set_modified(SystemTime::now()));
+            let _ = File::options().write(true).open(&self.path).and_then(|file| file.set_modified(SystemTime::now()));
         }
     }
 
@@ -132,18 +121,14 @@ fn is_gone(path: &Path) -> bool {
     let Ok(mark) = fs::read_to_string(path) else {
         return false;
     };
-    let age = fs::metadata(path)
-        .and_then(|meta| meta.modified())
-        .ok()
-        .and_then(|time| time.elapsed().ok());
+    let age = fs::metadata(path).and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
     if age.is_some_and(|age| age > OWNER_GONE) {
         return true;
     }
     let mut words = mark.split(' ');
     let same_host = words.next() == Some(host().as_str());
     let process = words.next().and_then(|word| word.parse::<u32>().ok());
-    same_host
-        && process.is_some_and(|process| process == std::process::id() || !is_running(process))
+    same_host && process.is_some_and(|process| process == std::process::id() || !is_running(process))
 }
 
 #[cfg(unix)]
@@ -163,24 +148,13 @@ fn is_running(_process: u32) -> bool {
 
 /// A name of the machine without spaces; the boot id tells containers and reboots apart where there is one.
 fn host() -> String {
-    let read = |path: &str| {
-        fs::read_to_string(path)
-            .ok()
-            .map(|text| text.split_whitespace().collect::<String>())
-    };
-    let name = read("/proc/sys/kernel/hostname")
-        .or_else(|| std::env::var("COMPUTERNAME").ok())
-        .unwrap_or_default();
-    format!(
-        "{name}/{}",
-        read("/proc/sys/kernel/random/boot_id").unwrap_or_default()
-    )
+    let read = |path: &str| fs::read_to_string(path).ok().map(|text| text.split_whitespace().collect::<String>());
+    let name = read("/proc/sys/kernel/hostname").or_else(|| std::env::var("COMPUTERNAME").ok()).unwrap_or_default();
+    format!("{name}/{}", read("/proc/sys/kernel/random/boot_id").unwrap_or_default())
 }
 
 fn nonce() -> u128 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |time| time.as_nanos())
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos())
 }
 
 #[cfg(test)]
@@ -220,12 +194,7 @@ mod tests {
             fs::write(&path, &mark).unwrap();
             assert_eq!(is_gone(&path), gone, "{mark}");
         }
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_modified(SystemTime::now() - OWNER_GONE * 2)
-            .unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - OWNER_GONE * 2).unwrap();
         assert!(is_gone(&path));
     }
 }

@@ -37,8 +37,7 @@ impl ModelRef {
 
     /// The commit, if the revision is one (40 lower-case hex digits): then nothing about it can change.
     pub fn commit(&self) -> Option<&str> {
-        self.explicit_revision()
-            .filter(|revision| is_commit(revision))
+        self.explicit_revision().filter(|revision| is_commit(revision))
     }
 
     /// The same repository at another revision.
@@ -47,10 +46,7 @@ impl ModelRef {
     /// [`HubError::InvalidModelRef`] if the revision cannot be one.
     pub fn at(&self, revision: &str) -> Result<Self, HubError> {
         check_revision(revision).map_err(|reason| invalid(revision, reason))?;
-        Ok(Self {
-            id: self.id.clone(),
-            revision: Some(revision.to_owned()),
-        })
+        Ok(Self { id: self.id.clone(), revision: Some(revision.to_owned()) })
     }
 }
 
@@ -66,10 +62,7 @@ impl FromStr for ModelRef {
         if let Some(revision) = revision {
             check_revision(revision).map_err(|reason| invalid(given, reason))?;
         }
-        Ok(Self {
-            id: id.to_owned(),
-            revision: revision.map(str::to_owned),
-        })
+        Ok(Self { id: id.to_owned(), revision: revision.map(str::to_owned) })
     }
 }
 
@@ -89,27 +82,19 @@ pub(super) fn is_commit(text: &str) -> bool {
 }
 
 pub(super) fn is_lower_hex(text: &str) -> bool {
-    text.bytes()
-        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// Whether a file name from a server stays inside the folder it is joined to, on every platform.
 pub(super) fn is_safe_path(path: &str) -> bool {
     !path.is_empty()
         && path.len() <= 512
-        && path
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != "..")
-        && !path
-            .chars()
-            .any(|c| c.is_control() || matches!(c, '\\' | ':'))
+        && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        && !path.chars().any(|c| c.is_control() || matches!(c, '\\' | ':'))
 }
 
 fn invalid(given: &str, reason: &'static str) -> HubError {
-    HubError::InvalidModelRef {
-        given: super::error::clean(given, 120),
-        reason,
-    }
+    HubError::InvalidModelRef { given: super::error::clean(given, 120), reason }
 }
 
 fn check_id(id: &str) -> Result<(), &'static str> {
@@ -123,10 +108,7 @@ fn check_id(id: &str) -> Result<(), &'static str> {
         if part.is_empty() || part.len() > MAX_PART {
             return Err("each side of the '/' has 1 to 96 characters");
         }
-        if !part
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-        {
+        if !part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
             return Err("only ASCII letters, digits, '-', '_' and '.' are allowed");
         }
         if part.starts_with(['-', '.']) || part.ends_with(['-', '.']) {
@@ -146,16 +128,10 @@ fn check_revision(revision: &str) -> Result<(), &'static str> {
     if revision.is_empty() || revision.len() > MAX_REVISION {
         return Err("a revision has 1 to 200 characters");
     }
-    if !revision
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'+'))
-    {
+    if !revision.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b'+')) {
         return Err("a revision has only ASCII letters, digits, '-', '_', '.', '+' and '/'");
     }
-    if revision
-        .split('/')
-        .any(|part| part.is_empty() || part.starts_with(['.', '-']) || part.ends_with('.'))
-    {
+    if revision.split('/').any(|part| part.is_empty() || part.starts_with(['.', '-']) || part.ends_with('.')) {
         return Err("no part of a revision is empty or starts with '.' or '-'");
     }
     if revision.contains("..") {
@@ -173,12 +149,7 @@ mod tests {
     fn reads_what_the_hub_allows() {
         let commit = "607a30d783dfa663caf39e06633721c8d4cfcd7e";
         let cases = [
-            (
-                "openai-community/gpt2",
-                "openai-community/gpt2",
-                "main",
-                false,
-            ),
+            ("openai-community/gpt2", "openai-community/gpt2", "main", false),
             ("gpt2", "gpt2", "main", false),
             ("a/b@refs/pr/1", "a/b", "refs/pr/1", false),
             ("a_b.c/d-e.f@v1.0+x", "a_b.c/d-e.f", "v1.0+x", false),
@@ -186,11 +157,7 @@ mod tests {
         ];
         for (given, id, revision, pinned) in cases {
             let model: ModelRef = given.parse().unwrap();
-            assert_eq!(
-                (model.id(), model.revision(), model.commit().is_some()),
-                (id, revision, pinned),
-                "{given}"
-            );
+            assert_eq!((model.id(), model.revision(), model.commit().is_some()), (id, revision, pinned), "{given}");
             assert_eq!(model.to_string(), given);
         }
     }
@@ -237,19 +204,13 @@ mod tests {
             "a/b#c",
             &long,
         ];
-        let accepted: Vec<_> = cases
-            .iter()
-            .filter(|given| given.parse::<ModelRef>().is_ok())
-            .collect();
+        let accepted: Vec<_> = cases.iter().filter(|given| given.parse::<ModelRef>().is_ok()).collect();
         assert!(accepted.is_empty(), "accepted: {accepted:?}");
     }
 
     #[test]
     fn errors_carry_no_control_characters() {
-        let error = "a/\x1b]0;owned\x07"
-            .parse::<ModelRef>()
-            .unwrap_err()
-            .to_string();
+        let error = "a/\x1b]0;owned\x07".parse::<ModelRef>().unwrap_err().to_string();
         assert!(!error.chars().any(char::is_control), "{error:?}");
         assert!(error.contains("only ASCII letters"), "{error}");
     }

@@ -42,31 +42,12 @@ impl<'a> Partial<'a> {
     ) -> Result<Self, HubError> {
         let shared = layout.blobs().join(format!("{etag}{PARTIAL}"));
         let owner = Owner::claim(&layout.locks().join(format!("{etag}.kshot-owner")));
-        let path = if owner.is_some() {
-            shared
-        } else {
-            beside(&shared)
-        };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let path = if owner.is_some() { shared } else { beside(&shared) };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(HubError::io("open", &path))?;
         let hash = new_hash(etag, size)?;
         let validator = layout.locks().join(format!("{etag}.kshot-validator"));
-        let mut partial = Self {
-            config,
-            etag,
-            size,
-            path,
-            file,
-            hash,
-            len: 0,
-            best: 0,
-            owner,
-            validator,
-        };
+        let mut partial = Self { config, etag, size, path, file, hash, len: 0, best: 0, owner, validator };
         partial.take_in(cancel)?;
         Ok(partial)
     }
@@ -105,10 +86,7 @@ impl<'a> Partial<'a> {
         self.hash = new_hash(self.etag, self.size)?;
         self.len = 0;
         let _ = fs::remove_file(&self.validator);
-        let reset = self
-            .file
-            .set_len(0)
-            .and_then(|()| self.file.seek(SeekFrom::Start(0)));
+        let reset = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
         reset.map(drop).map_err(HubError::io("empty", &self.path))
     }
 
@@ -168,11 +146,7 @@ impl<'a> Partial<'a> {
     }
 
     fn take_in(&mut self, cancel: &Cancel) -> Result<(), HubError> {
-        let on_disk = self
-            .file
-            .metadata()
-            .map_err(HubError::io("read", &self.path))?
-            .len();
+        let on_disk = self.file.metadata().map_err(HubError::io("read", &self.path))?.len();
         if on_disk > self.size {
             return self.restart();
         }
@@ -181,38 +155,23 @@ impl<'a> Partial<'a> {
             if let Some(owner) = owner {
                 owner.beat();
             }
-            if cancel.is_cancelled() {
-                Err(io::ErrorKind::Interrupted.into())
-            } else {
-                Ok(())
-            }
+            if cancel.is_cancelled() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
         });
         self.len = match read {
             Ok(len) => len,
             Err(_) if cancel.is_cancelled() => return Err(HubError::Cancelled),
             Err(source) => {
-                return Err(HubError::Io {
-                    action: "read",
-                    path: self.path.clone(),
-                    source,
-                });
+                return Err(HubError::Io { action: "read", path: self.path.clone(), source });
             }
         };
         self.best = self.len;
-        self.file
-            .seek(SeekFrom::Start(self.len))
-            .map(drop)
-            .map_err(HubError::io("read", &self.path))
+        self.file.seek(SeekFrom::Start(self.len)).map(drop).map_err(HubError::io("read", &self.path))
     }
 
     /// A full disk: the room is given back at once. Any other failure keeps what is there.
     fn write_failed(&mut self, error: io::Error) -> HubError {
         if !is_full(&error) {
-            return HubError::Io {
-                action: "write",
-                path: self.path.clone(),
-                source: error,
-            };
+            return HubError::Io { action: "write", path: self.path.clone(), source: error };
         }
         let folder = self.path.parent().unwrap_or(&self.path).to_owned();
         let needed = self.size;
@@ -220,11 +179,7 @@ impl<'a> Partial<'a> {
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(&self.validator);
         let available = self.config.disk.available(&folder).unwrap_or(0);
-        HubError::DiskFull {
-            needed,
-            available,
-            path: folder,
-        }
+        HubError::DiskFull { needed, available, path: folder }
     }
 }
 
@@ -243,11 +198,7 @@ pub(super) fn sweep(layout: &Layout) {
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let old = entry
-            .metadata()
-            .and_then(|meta| meta.modified())
-            .ok()
-            .and_then(|time| time.elapsed().ok());
+        let old = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
         if name.contains(PARTIAL) && name.ends_with(".tmp") && old.is_some_and(|old| old > STRAY) {
             let _ = fs::remove_file(entry.path());
         }
@@ -260,10 +211,8 @@ pub(super) fn bytes_held(layout: &Layout, etag: &str) -> u64 {
 }
 
 fn new_hash(etag: &str, size: u64) -> Result<BlobHash, HubError> {
-    BlobHash::for_etag(etag, size).ok_or_else(|| HubError::Unverifiable {
-        file: String::new(),
-        etag: super::error::clean(etag, 80),
-    })
+    BlobHash::for_etag(etag, size)
+        .ok_or_else(|| HubError::Unverifiable { file: String::new(), etag: super::error::clean(etag, 80) })
 }
 
 fn is_strong(etag: &str) -> bool {

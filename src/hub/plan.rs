@@ -17,12 +17,8 @@ const MERGES: &str = "merges.txt";
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// Small files that are taken where they exist.
-const OPTIONAL: [&str; 4] = [
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "generation_config.json",
-    "added_tokens.json",
-];
+const OPTIONAL: [&str; 4] =
+    ["tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "added_tokens.json"];
 /// An index of 1,000 shards and 100,000 tensors stays well below this.
 const MAX_INDEX: u64 = 64 << 20;
 
@@ -52,36 +48,20 @@ impl Plan {
         };
         let weights = weights_of(info).ok_or_else(|| no_safetensors(id, info))?;
         let config = find(CONFIG).ok_or_else(|| lacks(CONFIG))?;
-        let tokenizer: Vec<_> = [TOKENIZER, VOCAB, MERGES]
-            .iter()
-            .filter_map(|name| find(name))
-            .collect();
+        let tokenizer: Vec<_> = [TOKENIZER, VOCAB, MERGES].iter().filter_map(|name| find(name)).collect();
         let has = |name: &str| tokenizer.iter().any(|file| file.path == name);
         if !has(TOKENIZER) && !(has(VOCAB) && has(MERGES)) {
             return Err(lacks("tokenizer.json, nor vocab.json with merges.txt"));
         }
         let optional = OPTIONAL.iter().filter_map(|name| find(name));
-        let files: Vec<RepoFile> = std::iter::once(config)
-            .chain(optional)
-            .chain(tokenizer.iter().copied())
-            .chain(weights)
-            .cloned()
-            .collect();
+        let files: Vec<RepoFile> =
+            std::iter::once(config).chain(optional).chain(tokenizer.iter().copied()).chain(weights).cloned().collect();
         if let Some(file) = files.iter().find(|file| !is_safe_path(&file.path)) {
-            return Err(HubError::UnsafePath {
-                file: super::error::clean(&file.path, 120),
-            });
+            return Err(HubError::UnsafePath { file: super::error::clean(&file.path, 120) });
         }
-        let absent = OPTIONAL
-            .iter()
-            .chain(&[TOKENIZER])
-            .filter(|name| find(name).is_none())
-            .map(|name| (*name).to_owned());
-        Ok(Self {
-            commit: info.commit.clone(),
-            absent: absent.collect(),
-            files,
-        })
+        let absent =
+            OPTIONAL.iter().chain(&[TOKENIZER]).filter(|name| find(name).is_none()).map(|name| (*name).to_owned());
+        Ok(Self { commit: info.commit.clone(), absent: absent.collect(), files })
     }
 
     /// Bytes of all files together.
@@ -102,11 +82,7 @@ pub fn missing_files(folder: &Path) -> Vec<String> {
     }
     if !has(WEIGHTS) {
         match shards_of(&folder.join(INDEX)) {
-            Some(shards) => missing.extend(
-                shards
-                    .into_iter()
-                    .filter(|shard| !is_safe_path(shard) || !has(shard)),
-            ),
+            Some(shards) => missing.extend(shards.into_iter().filter(|shard| !is_safe_path(shard) || !has(shard))),
             None => missing.push(WEIGHTS.to_owned()),
         }
     }
@@ -135,33 +111,19 @@ fn weights_of(info: &RepoInfo) -> Option<Vec<&RepoFile>> {
     }
     let mut files = vec![find(INDEX)?];
     let is_shard = |path: &str| {
-        path.strip_prefix("model-")
-            .and_then(|rest| rest.strip_suffix(".safetensors"))
-            .is_some_and(|numbers| {
-                numbers.split_once("-of-").is_some_and(|(number, count)| {
-                    let digits =
-                        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-                    digits(number) && digits(count)
-                })
+        path.strip_prefix("model-").and_then(|rest| rest.strip_suffix(".safetensors")).is_some_and(|numbers| {
+            numbers.split_once("-of-").is_some_and(|(number, count)| {
+                let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                digits(number) && digits(count)
             })
+        })
     };
     files.extend(info.files.iter().filter(|file| is_shard(&file.path)));
     (files.len() > 1).then_some(files)
 }
 
 fn no_safetensors(id: &str, info: &RepoInfo) -> HubError {
-    let weights = [
-        ".bin",
-        ".h5",
-        ".msgpack",
-        ".ot",
-        ".pt",
-        ".pth",
-        ".ckpt",
-        ".gguf",
-        ".onnx",
-        ".safetensors",
-    ];
+    let weights = [".bin", ".h5", ".msgpack", ".ot", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".safetensors"];
     let found: Vec<_> = info
         .files
         .iter()
@@ -169,15 +131,8 @@ fn no_safetensors(id: &str, info: &RepoInfo) -> HubError {
         .filter(|path| weights.iter().any(|end| path.ends_with(end)))
         .take(6)
         .collect();
-    let found = if found.is_empty() {
-        "no weights at all".to_owned()
-    } else {
-        found.join(", ")
-    };
-    HubError::NoSafetensors {
-        id: id.to_owned(),
-        found,
-    }
+    let found = if found.is_empty() { "no weights at all".to_owned() } else { found.join(", ") };
+    HubError::NoSafetensors { id: id.to_owned(), found }
 }
 
 #[cfg(test)]
@@ -186,15 +141,8 @@ mod tests {
     use super::*;
 
     fn plan(names: &[&str]) -> Result<Vec<String>, String> {
-        let file = |path: &&str| RepoFile {
-            path: (*path).to_owned(),
-            size: 1,
-            hash: "a".repeat(40),
-        };
-        let info = RepoInfo {
-            commit: "c".repeat(40),
-            files: names.iter().map(file).collect(),
-        };
+        let file = |path: &&str| RepoFile { path: (*path).to_owned(), size: 1, hash: "a".repeat(40) };
+        let info = RepoInfo { commit: "c".repeat(40), files: names.iter().map(file).collect() };
         let plan = Plan::new("a/b", &info).map_err(|error| error.to_string())?;
         Ok(plan.files.into_iter().map(|file| file.path).collect())
     }
@@ -212,13 +160,7 @@ mod tests {
         ];
         assert_eq!(
             plan(&names).unwrap(),
-            [
-                "config.json",
-                "generation_config.json",
-                "vocab.json",
-                "merges.txt",
-                "model.safetensors"
-            ]
+            ["config.json", "generation_config.json", "vocab.json", "merges.txt", "model.safetensors"]
         );
         let names = [
             "tokenizer.json",
@@ -244,29 +186,13 @@ mod tests {
     fn what_is_no_model_says_so() {
         for (names, words) in [
             (
-                &[
-                    "config.json",
-                    "vocab.json",
-                    "merges.txt",
-                    "pytorch_model.bin",
-                    "tf_model.h5",
-                ][..],
+                &["config.json", "vocab.json", "merges.txt", "pytorch_model.bin", "tf_model.h5"][..],
                 "pytorch_model.bin, tf_model.h5",
             ),
             (&["config.json"], "no weights at all"),
             (&["tokenizer.json", "model.safetensors"], "no config.json"),
-            (
-                &["config.json", "vocab.json", "model.safetensors"],
-                "no tokenizer.json, nor vocab.json with merges.txt",
-            ),
-            (
-                &[
-                    "config.json",
-                    "tokenizer.json",
-                    "model.safetensors.index.json",
-                ],
-                "no safetensors weights",
-            ),
+            (&["config.json", "vocab.json", "model.safetensors"], "no tokenizer.json, nor vocab.json with merges.txt"),
+            (&["config.json", "tokenizer.json", "model.safetensors.index.json"], "no safetensors weights"),
         ] {
             let error = plan(names).unwrap_err();
             assert!(error.contains(words), "{names:?}: {error}");
@@ -290,10 +216,7 @@ mod tests {
         assert_eq!(missing_files(folder.path()), ["s2.safetensors"]);
         write("s2.safetensors", "");
         assert!(missing_files(folder.path()).is_empty());
-        write(
-            "model.safetensors.index.json",
-            r#"{"weight_map":{"a":"../config.json"}}"#,
-        );
+        write("model.safetensors.index.json", r#"{"weight_map":{"a":"../config.json"}}"#);
         assert_eq!(missing_files(folder.path()), ["../config.json"]);
     }
 }

@@ -154,10 +154,7 @@ impl<'a> Meter<'a> {
     fn emit(&mut self) {
         let done = self.before + self.file_done;
         let left = self.bytes.saturating_sub(done) as f64;
-        let eta = self
-            .rate
-            .filter(|rate| *rate >= 1.0)
-            .map(|rate| Duration::from_secs_f64((left / rate).min(1e9)));
+        let eta = self.rate.filter(|rate| *rate >= 1.0).map(|rate| Duration::from_secs_f64((left / rate).min(1e9)));
         (self.sink)(Progress::Transfer(Transfer {
             file: self.file.clone(),
             file_done: self.file_done,
@@ -188,29 +185,11 @@ mod tests {
         meter.end();
         meter.begin("b", 1_000_000);
         meter.end();
-        let transfers: Vec<_> = events
-            .iter()
-            .filter_map(|e| {
-                if let Progress::Transfer(t) = e {
-                    Some(t)
-                } else {
-                    None
-                }
-            })
-            .collect();
+        let transfers: Vec<_> =
+            events.iter().filter_map(|e| if let Progress::Transfer(t) = e { Some(t) } else { None }).collect();
         assert!(transfers.len() < 60, "{} events", transfers.len());
-        assert_eq!(
-            transfers.first().map(|t| (t.file_done, t.done)),
-            Some((0, 0))
-        );
-        assert_eq!(
-            transfers.last().map(|t| (t.file_done, t.done, t.bytes)),
-            Some((1_000_000, 3_000_000, 3_000_000))
-        );
-        assert!(
-            transfers
-                .iter()
-                .all(|t| t.file_done <= t.file_bytes && t.done <= t.bytes)
-        );
+        assert_eq!(transfers.first().map(|t| (t.file_done, t.done)), Some((0, 0)));
+        assert_eq!(transfers.last().map(|t| (t.file_done, t.done, t.bytes)), Some((1_000_000, 3_000_000, 3_000_000)));
+        assert!(transfers.iter().all(|t| t.file_done <= t.file_bytes && t.done <= t.bytes));
     }
 }

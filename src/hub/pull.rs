@@ -24,25 +24,14 @@ impl Hub {
                 model: model.to_string(),
                 cache: self.config.cache.clone(),
                 missing: String::new(),
-                why: "its description is only on the hub: leave offline mode (--offline, HF_HUB_OFFLINE) to ask".to_owned(),
+                why: "its description is only on the hub: leave offline mode (--offline, HF_HUB_OFFLINE) to ask"
+                    .to_owned(),
             });
         }
-        let (client, layout) = (
-            Client::new(&self.config),
-            Layout::new(&self.config.cache, model),
-        );
-        let remote = Remote {
-            client: &client,
-            config: &self.config,
-            layout: &layout,
-            model,
-            cancel,
-        };
+        let (client, layout) = (Client::new(&self.config), Layout::new(&self.config.cache, model));
+        let remote = Remote { client: &client, config: &self.config, layout: &layout, model, cancel };
         let commit = remote.commit(Tries::Patient)?;
-        Ok(RepoInfo {
-            files: remote.files(&commit)?,
-            commit,
-        })
+        Ok(RepoInfo { files: remote.files(&commit)?, commit })
     }
 
     /// The files that a pull would have in the end, with their sizes.
@@ -70,48 +59,27 @@ impl Hub {
             return cached;
         }
         let cached = cached.ok();
-        let (client, layout) = (
-            Client::new(&self.config),
-            Layout::new(&self.config.cache, model),
-        );
-        let remote = Remote {
-            client: &client,
-            config: &self.config,
-            layout: &layout,
-            model,
-            cancel,
-        };
-        let tries = if cached.is_some() {
-            Tries::Once
-        } else {
-            Tries::Patient
-        };
+        let (client, layout) = (Client::new(&self.config), Layout::new(&self.config.cache, model));
+        let remote = Remote { client: &client, config: &self.config, layout: &layout, model, cancel };
+        let tries = if cached.is_some() { Tries::Once } else { Tries::Patient };
         let commit = match (remote.commit(tries), cached) {
             (Ok(commit), _) => commit,
             (Err(error @ (HubError::Cancelled | HubError::NoSuchRevision { .. })), _) => {
                 return Err(error);
             }
             (Err(error), Some(cached)) => {
-                progress(Progress::FromCache {
-                    reason: error.to_string(),
-                });
+                progress(Progress::FromCache { reason: error.to_string() });
                 return Ok(cached);
             }
             (Err(error), None) => return Err(error),
         };
-        let snapshot = Snapshot {
-            folder: layout.snapshot(&commit),
-            commit,
-        };
+        let snapshot = Snapshot { folder: layout.snapshot(&commit), commit };
         if missing_files(&snapshot.folder).is_empty() {
             // The cache may be read-only; the snapshot is whole without the note.
             let _ = layout.write_ref(model.revision(), &snapshot.commit);
             return Ok(snapshot);
         }
-        let info = RepoInfo {
-            files: remote.files(&snapshot.commit)?,
-            commit: snapshot.commit.clone(),
-        };
+        let info = RepoInfo { files: remote.files(&snapshot.commit)?, commit: snapshot.commit.clone() };
         let plan = Plan::new(model.id(), &info)?;
         self.fetch_all(&remote, &plan, progress)?;
         match missing_files(&snapshot.folder) {
@@ -124,28 +92,15 @@ impl Hub {
         }
     }
 
-    fn fetch_all(
-        &self,
-        remote: &Remote<'_>,
-        plan: &Plan,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), HubError> {
+    fn fetch_all(&self, remote: &Remote<'_>, plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<(), HubError> {
         let layout = remote.layout;
         layout.create()?;
         sweep(layout);
-        let missing: Vec<_> = plan
-            .files
-            .iter()
-            .filter(|file| !is_here(layout, &plan.commit, file))
-            .collect();
+        let missing: Vec<_> = plan.files.iter().filter(|file| !is_here(layout, &plan.commit, file)).collect();
         let held: u64 = missing.iter().map(|file| held(layout, file)).sum();
         let fresh: u64 = missing.iter().map(|file| file.size).sum::<u64>() - held;
         self.check_room(&layout.blobs(), fresh)?;
-        progress(Progress::Plan {
-            files: plan.files.len(),
-            bytes: plan.bytes(),
-            present: plan.bytes() - fresh,
-        });
+        progress(Progress::Plan { files: plan.files.len(), bytes: plan.bytes(), present: plan.bytes() - fresh });
         let mut meter = Meter::new(plan.bytes(), progress);
         for file in &plan.files {
             if missing.iter().any(|wanted| wanted.path == file.path) {
@@ -164,11 +119,9 @@ impl Hub {
 
     fn check_room(&self, folder: &std::path::Path, needed: u64) -> Result<(), HubError> {
         match self.config.disk.available(folder) {
-            Ok(available) if available < needed => Err(HubError::DiskFull {
-                needed,
-                available,
-                path: PathBuf::from(folder),
-            }),
+            Ok(available) if available < needed => {
+                Err(HubError::DiskFull { needed, available, path: PathBuf::from(folder) })
+            }
             _ => Ok(()),
         }
     }
@@ -176,8 +129,7 @@ impl Hub {
 
 /// Whether the snapshot has the file at its full length.
 fn is_here(layout: &Layout, commit: &str, file: &RepoFile) -> bool {
-    fs::metadata(layout.snapshot(commit).join(&file.path))
-        .is_ok_and(|meta| meta.is_file() && meta.len() == file.size)
+    fs::metadata(layout.snapshot(commit).join(&file.path)).is_ok_and(|meta| meta.is_file() && meta.len() == file.size)
 }
 
 /// Bytes of a missing file that are on disk already: its blob, or an unfinished download.
@@ -186,9 +138,5 @@ fn held(layout: &Layout, file: &RepoFile) -> u64 {
         return 0;
     }
     let blob = fs::metadata(layout.blob(&file.hash)).map_or(0, |meta| meta.len());
-    if blob == file.size {
-        blob
-    } else {
-        bytes_held(layout, &file.hash).min(file.size)
-    }
+    if blob == file.size { blob } else { bytes_held(layout, &file.hash).min(file.size) }
 }

@@ -25,10 +25,7 @@ pub(super) enum Again {
 
 impl Failed {
     pub(super) fn transient(error: HubError) -> Self {
-        Self {
-            error,
-            again: Again::Backoff,
-        }
+        Self { error, again: Again::Backoff }
     }
 
     pub(super) fn broken(broken: Broken, url: &str) -> Self {
@@ -36,19 +33,13 @@ impl Failed {
             Broken::Silent(_) | Broken::Cut(_) => Again::Backoff,
             Broken::Cancelled | Broken::Final(_) => Again::No,
         };
-        Self {
-            error: broken.into_error(url),
-            again,
-        }
+        Self { error: broken.into_error(url), again }
     }
 }
 
 impl From<HubError> for Failed {
     fn from(error: HubError) -> Self {
-        Self {
-            error,
-            again: Again::No,
-        }
+        Self { error, again: Again::No }
     }
 }
 
@@ -61,10 +52,7 @@ pub(super) struct Retry {
 
 impl Retry {
     pub(super) fn new(patience: Patience) -> Self {
-        Self {
-            patience,
-            failures: 0,
-        }
+        Self { patience, failures: 0 }
     }
 
     /// Forgets earlier failures: the last try got further than any before it.
@@ -104,11 +92,7 @@ pub(super) fn retry_after(reply: &Reply) -> Option<Duration> {
     let seconds = |text: &str| text.trim().parse::<u64>().ok().map(Duration::from_secs);
     reply.header("retry-after").and_then(seconds).or_else(|| {
         let limit = reply.header("ratelimit")?;
-        let field = |key: &str| {
-            limit
-                .split(';')
-                .find_map(|part| part.trim().strip_prefix(key)?.strip_prefix('='))
-        };
+        let field = |key: &str| limit.split(';').find_map(|part| part.trim().strip_prefix(key)?.strip_prefix('='));
         (field("r")? == "0").then(|| seconds(field("t")?)).flatten()
     })
 }
@@ -119,25 +103,14 @@ mod tests {
     use super::*;
 
     fn failure(again: Again) -> Failed {
-        Failed {
-            error: HubError::Cancelled,
-            again,
-        }
+        Failed { error: HubError::Cancelled, again }
     }
 
     #[test]
     fn waits_double_and_end() {
-        let mut retry = Retry::new(Patience {
-            attempts: 6,
-            ..Patience::default()
-        });
-        let waits: Vec<_> = std::iter::from_fn(|| {
-            retry
-                .after(failure(Again::Backoff))
-                .ok()
-                .map(|(wait, _)| wait.as_secs())
-        })
-        .collect();
+        let mut retry = Retry::new(Patience { attempts: 6, ..Patience::default() });
+        let waits: Vec<_> =
+            std::iter::from_fn(|| retry.after(failure(Again::Backoff)).ok().map(|(wait, _)| wait.as_secs())).collect();
         assert_eq!(waits, [1, 2, 4, 8, 8]);
         retry.progressed();
         assert_eq!(retry.after(failure(Again::Backoff)).unwrap().0.as_secs(), 1);
@@ -146,23 +119,8 @@ mod tests {
     #[test]
     fn asked_waits_are_kept_within_reason() {
         let mut retry = Retry::new(Patience::default());
-        assert_eq!(
-            retry
-                .after(failure(Again::After(Duration::from_secs(7))))
-                .unwrap()
-                .0
-                .as_secs(),
-            7
-        );
-        assert!(
-            retry
-                .after(failure(Again::After(Duration::from_secs(3600))))
-                .is_err()
-        );
-        assert!(
-            Retry::new(Patience::default())
-                .after(failure(Again::No))
-                .is_err()
-        );
+        assert_eq!(retry.after(failure(Again::After(Duration::from_secs(7)))).unwrap().0.as_secs(), 7);
+        assert!(retry.after(failure(Again::After(Duration::from_secs(3600)))).is_err());
+        assert!(Retry::new(Patience::default()).after(failure(Again::No)).is_err());
     }
 }

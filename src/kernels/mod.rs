@@ -1,3 +1,8 @@
-//! CPU kernels over slices.
+//! CPU kernels over slices, chosen once for the processor at hand.
+//!
+//! A kernel knows no model: it takes slices (or candle tensors of the shapes it names) and is held equal to a scalar
+//! twin by its tests. What has no kernel here runs through candle's own operations.
 
+pub mod gemv;
+pub mod rowwise;
 pub mod softmax;

@@ -13,7 +13,7 @@ const LANES: usize = 16;
 const BLOCK: usize = 16 * LANES;
 
 /// Below this shift a weight is 0: e^-87 is the last one that is a normal `f32`.
-const LOWEST: f32 = -87.0;
+pub(super) const LOWEST: f32 = -87.0;
 
 /// What a first look over a row finds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -193,7 +193,7 @@ fn floor_at_lowest(shift: f32) -> f32 {
 ///
 /// Range reduction x = n·ln 2 + r with |r| ≤ ln 2 / 2, and the polynomial of Cephes' `expf` (Moshier, `single/expf.c`) for e^r.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits of the mantissa.

@@ -161,9 +161,10 @@ impl Chain {
         let mut survivors = Vec::with_capacity(self.links.len());
         for link in &mut self.links {
             if let Some(running) = &mut link.running {
-                running.sampler.sample(&mut RecentTokens(history), &mut self.set).map_err(|error| {
-                    SamplingError::Stage { stage: link.stage, message: error.to_string() }
-                })?;
+                running
+                    .sampler
+                    .sample(&mut RecentTokens(history), &mut self.set)
+                    .map_err(|error| SamplingError::Stage { stage: link.stage, message: error.to_string() })?;
                 // Before the first cut a set that was narrowed in advance stands for all candidates.
                 is_whole |= matches!(running.reach, Reach::Top(_));
                 if is_whole {

@@ -24,7 +24,9 @@ pub enum ParamError {
 pub enum SamplingError {
     #[error("the model gave no logits at all; its vocabulary is empty")]
     NoLogits,
-    #[error("{count} of {len} logits are NaN, the first for token id {first}; the model's numbers are broken (weights, dtype or a kernel)")]
+    #[error(
+        "{count} of {len} logits are NaN, the first for token id {first}; the model's numbers are broken (weights, dtype or a kernel)"
+    )]
     NotANumber { count: usize, first: usize, len: usize },
     #[error("{count} of {len} logits are +inf, the first for token id {first}; the model's numbers overflow (try f32)")]
     Infinite { count: usize, first: usize, len: usize },

@@ -103,11 +103,9 @@ impl ParamId {
     /// # Errors
     /// [`ParamError::UnknownParam`], which lists the keys.
     pub fn from_key(key: &str) -> Result<Self, ParamError> {
-        SPECS.iter().find(|spec| spec.key == key).map(|spec| spec.id).ok_or_else(|| {
-            ParamError::UnknownParam {
-                key: key.to_owned(),
-                known: SPECS.iter().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
-            }
+        SPECS.iter().find(|spec| spec.key == key).map(|spec| spec.id).ok_or_else(|| ParamError::UnknownParam {
+            key: key.to_owned(),
+            known: SPECS.iter().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
         })
     }
 }
@@ -134,9 +132,7 @@ impl ParamSpec {
         let number = word.map(|&(number, _)| number);
         let value = match self.kind {
             ParamKind::Float => number.or_else(|| text.parse().ok()).map(Value::Float),
-            ParamKind::Integer => {
-                number.map(|n| n as i64).or_else(|| text.parse().ok()).map(Value::Integer)
-            }
+            ParamKind::Integer => number.map(|n| n as i64).or_else(|| text.parse().ok()).map(Value::Integer),
             ParamKind::Seed if text.eq_ignore_ascii_case(RANDOM) => Some(Value::Seed(None)),
             ParamKind::Seed => text.parse().ok().map(|seed| Value::Seed(Some(seed))),
         };
@@ -181,12 +177,8 @@ impl ParamSpec {
             Step::BigDown => (self.big_step, false),
         };
         match value {
-            Value::Float(number) => {
-                Value::Float(round_noise(self.clamp(next_multiple(number, size, up))))
-            }
-            Value::Integer(number) => {
-                Value::Integer(self.clamp(next_multiple(number as f64, size, up)) as i64)
-            }
+            Value::Float(number) => Value::Float(round_noise(self.clamp(next_multiple(number, size, up)))),
+            Value::Integer(number) => Value::Integer(self.clamp(next_multiple(number as f64, size, up)) as i64),
             // `random` stands one step below the seed 0.
             Value::Seed(seed) => {
                 let size = size as u64;

@@ -52,12 +52,7 @@ const LLAMA_CPP: &[(ParamId, Value)] = &[
 ];
 
 const PRESETS: [Preset; 6] = [
-    Preset {
-        name: "neutral",
-        doc: "The model as it is: every stage off",
-        changes: &[],
-        order: DEFAULT_ORDER,
-    },
+    Preset { name: "neutral", doc: "The model as it is: every stage off", changes: &[], order: DEFAULT_ORDER },
     Preset {
         name: "greedy",
         doc: "Always the most likely token: the same text every time",

@@ -18,6 +18,13 @@ impl Rng {
         Self { seed, generator: ChaCha8Rng::seed_from_u64(seed) }
     }
 
+    /// The generator of sequence `stream` of a batch: independent of the others under the same seed, stream 0 being [`Rng::new`].
+    pub fn with_stream(seed: u64, stream: u64) -> Self {
+        let mut rng = Self::new(seed);
+        rng.generator.set_stream(stream);
+        rng
+    }
+
     /// The seed that it was started with.
     pub fn seed(&self) -> u64 {
         self.seed

@@ -33,10 +33,7 @@ impl Default for Settings {
 impl Settings {
     /// Every stage off, in the default order.
     pub fn neutral() -> Self {
-        Self {
-            values: specs().iter().map(|spec| spec.neutral).collect(),
-            order: DEFAULT_ORDER.to_vec(),
-        }
+        Self { values: specs().iter().map(|spec| spec.neutral).collect(), order: DEFAULT_ORDER.to_vec() }
     }
 
     /// The preset of this name.

@@ -22,11 +22,7 @@ impl MinP {
 }
 
 impl Sampler for MinP {
-    fn sample<'a>(
-        &mut self,
-        _: &mut dyn HasSamplerResources,
-        set: &'a mut Logits,
-    ) -> anyhow::Result<&'a mut Logits> {
+    fn sample<'a>(&mut self, _: &mut dyn HasSamplerResources, set: &'a mut Logits) -> anyhow::Result<&'a mut Logits> {
         let floor = f64::from(max_logit(set)) + self.p.ln();
         set.retain(|token| f64::from(token.logit) >= floor);
         set.set_softmax(false);

@@ -12,9 +12,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use llm_samplers::configure::{
-    BuildableSampler, SamplerMetadata, SamplerOptionMetadata, SamplerOptionType,
-};
+use llm_samplers::configure::{BuildableSampler, SamplerMetadata, SamplerOptionMetadata, SamplerOptionType};
 
 use super::error::ParamError;
 use super::params::{ParamId, ParamKind};
@@ -75,14 +73,8 @@ pub enum StageId {
 }
 
 /// llama.cpp's order (`common/common.h`, `samplers`), without the stages that kshot does not have.
-pub const DEFAULT_ORDER: [StageId; 6] = [
-    StageId::Penalties,
-    StageId::TopK,
-    StageId::Typical,
-    StageId::TopP,
-    StageId::MinP,
-    StageId::Temperature,
-];
+pub const DEFAULT_ORDER: [StageId; 6] =
+    [StageId::Penalties, StageId::TopK, StageId::Typical, StageId::TopP, StageId::MinP, StageId::Temperature];
 
 /// One row of the table.
 pub struct StageSpec {
@@ -207,12 +199,7 @@ const STAGES: [StageSpec; 6] = [
         key: "penalties",
         aliases: &["repetition_penalty", "repeat_penalty"],
         doc: "Changes the logits of tokens that occur in the recent text",
-        params: &[
-            ParamId::RepeatPenalty,
-            ParamId::RepeatLastN,
-            ParamId::FrequencyPenalty,
-            ParamId::PresencePenalty,
-        ],
+        params: &[ParamId::RepeatPenalty, ParamId::RepeatLastN, ParamId::FrequencyPenalty, ParamId::PresencePenalty],
         is_on: penalties::is_on,
         reach: |settings| Reach::Recent(penalties::last_n(settings)),
         build: |settings| Box::new(penalties::Penalties::new(settings)),
@@ -323,10 +310,7 @@ mod tests {
     fn orders_are_read_and_checked() {
         use StageId::*;
         assert_eq!(parse_order("top-k, temp"), Ok(vec![TopK, Temperature]));
-        assert_eq!(
-            parse_order("penalties;top_k;typ_p;top_p;min_p;temperature"),
-            Ok(DEFAULT_ORDER.to_vec())
-        );
+        assert_eq!(parse_order("penalties;top_k;typ_p;top_p;min_p;temperature"), Ok(DEFAULT_ORDER.to_vec()));
         assert_eq!(parse_order(""), Ok(vec![]));
         assert_eq!(
             parse_order("top_k,top_k").unwrap_err().to_string(),

@@ -24,11 +24,7 @@ impl TopK {
 }
 
 impl Sampler for TopK {
-    fn sample<'a>(
-        &mut self,
-        _: &mut dyn HasSamplerResources,
-        set: &'a mut Logits,
-    ) -> anyhow::Result<&'a mut Logits> {
+    fn sample<'a>(&mut self, _: &mut dyn HasSamplerResources, set: &'a mut Logits) -> anyhow::Result<&'a mut Logits> {
         if self.k == 0 || self.k >= set.len() {
             return Ok(set);
         }

@@ -23,11 +23,7 @@ impl TopP {
 }
 
 impl Sampler for TopP {
-    fn sample<'a>(
-        &mut self,
-        _: &mut dyn HasSamplerResources,
-        set: &'a mut Logits,
-    ) -> anyhow::Result<&'a mut Logits> {
+    fn sample<'a>(&mut self, _: &mut dyn HasSamplerResources, set: &'a mut Logits) -> anyhow::Result<&'a mut Logits> {
         if self.p >= 1.0 {
             return Ok(set);
         }
@@ -37,10 +33,9 @@ impl Sampler for TopP {
         let floor = weight_floor(set, (1.0 - self.p) * total);
         set.retain(|token| token.prob >= floor);
         self.items.clear();
-        self.items.extend(set.iter().map(|token| Weighed {
-            key: RankKey::new(token.logit, token.token_id),
-            weight: token.prob,
-        }));
+        self.items.extend(
+            set.iter().map(|token| Weighed { key: RankKey::new(token.logit, token.token_id), weight: token.prob }),
+        );
         if let Some(last) = shortest_prefix(&mut self.items, self.p * total) {
             set.retain(|token| RankKey::new(token.logit, token.token_id) <= last);
             set.set_softmax(false);

@@ -27,11 +27,7 @@ impl Typical {
 }
 
 impl Sampler for Typical {
-    fn sample<'a>(
-        &mut self,
-        _: &mut dyn HasSamplerResources,
-        set: &'a mut Logits,
-    ) -> anyhow::Result<&'a mut Logits> {
+    fn sample<'a>(&mut self, _: &mut dyn HasSamplerResources, set: &'a mut Logits) -> anyhow::Result<&'a mut Logits> {
         if self.p >= 1.0 {
             return Ok(set);
         }
@@ -49,9 +45,8 @@ impl Sampler for Typical {
         let farthest = heavy.map(|token| key(token.logit, token.token_id)).max();
         set.retain(|token| Some(key(token.logit, token.token_id)) <= farthest);
         self.items.clear();
-        self.items.extend(
-            set.iter().map(|token| Weighed { key: key(token.logit, token.token_id), weight: token.prob }),
-        );
+        self.items
+            .extend(set.iter().map(|token| Weighed { key: key(token.logit, token.token_id), weight: token.prob }));
         if let Some(last) = shortest_prefix(&mut self.items, self.p * sums.total) {
             set.retain(|token| key(token.logit, token.token_id) <= last);
             set.set_softmax(false);
