@@ -23,17 +23,16 @@ const TOKENS_A_ROUND: usize = 20;
 /// What the panes ask for with every token (ARCHITECTURE.md, "Generation").
 const KEPT_CANDIDATES: usize = 512;
 
-type Contestant = (String, Box<dyn FnMut(&[f32], &[u32]) -> u32>);
+type Draw = Box<dyn FnMut(&[f32], &[u32]) -> u32>;
+type Contestant = (String, Draw);
 
 fn main() {
     let rows: Vec<Vec<f32>> = (0..8).map(logits).collect();
     let history: Vec<u32> = (0..HISTORY as u32).map(|i| (i * i * 31) % 5000).collect();
 
     let presets = ["greedy", "balanced", "creative", "transformers"];
-    let mut contestants: Vec<Contestant> = presets
-        .iter()
-        .map(|name| own(name, &Settings::preset(name).unwrap(), 0))
-        .collect();
+    let mut contestants: Vec<Contestant> =
+        presets.iter().map(|name| own(name, &Settings::preset(name).unwrap(), 0)).collect();
     contestants.push(own("balanced, top 512 kept", &Settings::default(), KEPT_CANDIDATES));
     contestants.push(own("temperature only", &changed(&[(ParamId::Temperature, "0.8")]), 0));
     contestants.push(own("top-p only", &changed(&[(ParamId::TopP, "0.95")]), 0));
@@ -57,14 +56,16 @@ fn main() {
         }
     }
 
-    println!("{VOCABULARY} logits, history of {HISTORY}, median of {ROUNDS} rounds x {TOKENS_A_ROUND} tokens, one thread");
+    println!(
+        "{VOCABULARY} logits, history of {HISTORY}, median of {ROUNDS} rounds x {TOKENS_A_ROUND} tokens, one thread"
+    );
     println!("cpu: {}\n", cpu_name());
-    println!("{:28} {:>10} {:>10} {:>22}", "chain", "us/token", "worst", "times llm-samplers");
+    println!("{:28} {:>10} {:>10} {:>22}", "chain", "us/token", "best", "times llm-samplers");
     let reference = median(&mut times[baseline]);
     for ((name, _), times) in contestants.iter().zip(&mut times) {
         let median = median(times);
-        let worst = times.last().copied().unwrap_or_default();
-        println!("{name:28} {median:>10.1} {worst:>10.1} {:>22.1}", reference / median);
+        let best = times.first().copied().unwrap_or_default();
+        println!("{name:28} {median:>10.1} {best:>10.1} {:>22.1}", reference / median);
     }
 }
 
@@ -74,7 +75,7 @@ fn own(name: &str, settings: &Settings, top: usize) -> Contestant {
     (name.to_owned(), Box::new(move |row, history| chain.sample(row, history, &mut rng).unwrap().id))
 }
 
-fn theirs() -> Box<dyn FnMut(&[f32], &[u32]) -> u32> {
+fn theirs() -> Draw {
     let mut chain = SamplerChain::new();
     chain += SampleTopK::new(40, 1);
     chain += SampleTopP::new(0.95, 1);

@@ -1,10 +1,6 @@
 //! Pulls one model with the settings of the environment and prints its snapshot folder: `hub_pull org/name`.
 //! `hub_pull --verify org/name` re-hashes what is cached instead. Ctrl+C stops it; the next run goes on.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for developers"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
 use kshot::hub::{Cancel, FileState, Hub, HubConfig, Progress};
 
@@ -14,36 +10,23 @@ fn main() -> anyhow::Result<()> {
     if verify {
         args.remove(0);
     }
-    let [name] = &args[..] else {
-        anyhow::bail!("usage: hub_pull [--verify] org/name[@revision]")
-    };
+    let [name] = &args[..] else { anyhow::bail!("usage: hub_pull [--verify] org/name[@revision]") };
     let hub = Hub::new(HubConfig::from_env()?);
     let mut show = |event: Progress| match event {
         Progress::Transfer(now) => {
             let rate = now.rate.unwrap_or(0.0) / 1e6;
-            eprintln!(
-                "transfer {} {}/{} {rate:.1} MB/s eta {:?}",
-                now.file, now.done, now.bytes, now.eta
-            );
+            eprintln!("transfer {} {}/{} {rate:.1} MB/s eta {:?}", now.file, now.done, now.bytes, now.eta);
         }
         other => eprintln!("{other:?}"),
     };
     let model = name.parse()?;
     if verify {
         let checks = hub.verify(&model, &mut show, &Cancel::new())?;
-        let bad: Vec<_> = checks
-            .iter()
-            .filter(|check| check.state != FileState::Intact)
-            .collect();
+        let bad: Vec<_> = checks.iter().filter(|check| check.state != FileState::Intact).collect();
         anyhow::ensure!(bad.is_empty(), "damaged: {bad:?}");
         println!("{} files intact", checks.len());
     } else {
-        println!(
-            "{}",
-            hub.pull(&model, &mut show, &Cancel::new())?
-                .folder
-                .display()
-        );
+        println!("{}", hub.pull(&model, &mut show, &Cancel::new())?.folder.display());
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! runs a single row of x on one thread (sarah-quinones/gemm issue 20).
 
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
 
 /// Most rows of x it takes; with more, a matrix product over tiles is faster.
 pub const MAX_ROWS: usize = 8;
@@ -55,34 +56,31 @@ impl CustomOp2 for Gemv {
     }
 }
 
-/// x `[m, k]`, w `[n, k]`, out `[m, n]`, all row-major.
+/// x `[m, k]`, w `[n, k]`, out `[m, n]`, all row-major. Runs on the rayon pool of the caller.
 fn multiply(x: &[f32], w: &[f32], [m, n, k]: [usize; 3], out: &mut [f32]) {
     let rows = Isa::best().rows();
-    let shared = SharedOut(out.as_mut_ptr());
-    candle_core::utils::barrier_pool().execute_chunked(n.div_ceil(UNROLL), |groups| {
-        let range = groups.start * UNROLL..(groups.end * UNROLL).min(n);
-        let part = Part { x, w, m, n, k };
-        // SAFETY: `rows` was picked for this processor; the pool hands out each group once, so that the elements
-        // `[.., range]` that this call writes are written by nobody else, and `out` outlives the call.
-        unsafe { rows(&part, range, &shared) }
-    });
+    // Few enough pieces that handing them out costs nothing, enough that an idle thread finds one to take.
+    let piece = n.div_ceil(8 * rayon::current_num_threads()).next_multiple_of(UNROLL);
+    let share = |out_nm: &mut [f32]| {
+        out_nm.par_chunks_mut(piece * m).zip(w.par_chunks(piece * k)).for_each(|(out_nm, w)| {
+            // SAFETY: `rows` was picked for this processor.
+            unsafe { rows(x, w, k, out_nm) }
+        });
+    };
+    if m == 1 {
+        share(out);
+    } else {
+        // Each thread owns whole rows of W, so the products come out transposed.
+        let mut out_nm = vec![0f32; m * n];
+        share(&mut out_nm);
+        for (i, row) in out.chunks_exact_mut(n).enumerate() {
+            row.iter_mut().zip(out_nm[i..].iter().step_by(m)).for_each(|(to, from)| *to = *from);
+        }
+    }
 }
 
-struct Part<'a> {
-    x: &'a [f32],
-    w: &'a [f32],
-    m: usize,
-    n: usize,
-    k: usize,
-}
-
-/// The output, written by several threads at different places.
-struct SharedOut(*mut f32);
-
-// SAFETY: every thread writes only the columns it was handed (see `multiply`).
-unsafe impl Sync for SharedOut {}
-
-type Rows = unsafe fn(&Part<'_>, std::ops::Range<usize>, &SharedOut);
+/// Products of rows of W `[r, k]` with all rows of x `[m, k]`, as `[r, m]`.
+type Rows = unsafe fn(x: &[f32], w: &[f32], k: usize, out: &mut [f32]);
 
 /// Instruction sets there is code for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,48 +117,33 @@ impl Isa {
     }
 }
 
-/// # Safety
-/// The caller owns the columns `range` of the output, which holds m·n values.
-unsafe fn rows_scalar(part: &Part<'_>, range: std::ops::Range<usize>, out: &SharedOut) {
-    // SAFETY: handed on.
-    unsafe { body::<16, false>(part, range, out) }
+fn rows_scalar(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+    body::<16, false>(x, w, k, out);
 }
 
-/// # Safety
-/// As for [`rows_scalar`], on a processor with AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn rows_avx2(part: &Part<'_>, range: std::ops::Range<usize>, out: &SharedOut) {
-    // SAFETY: handed on.
-    unsafe { body::<16, true>(part, range, out) }
+fn rows_avx2(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+    body::<16, true>(x, w, k, out);
 }
 
-/// # Safety
-/// As for [`rows_scalar`], on a processor with AVX-512F.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
-unsafe fn rows_avx512(part: &Part<'_>, range: std::ops::Range<usize>, out: &SharedOut) {
-    // SAFETY: handed on.
-    unsafe { body::<32, true>(part, range, out) }
+fn rows_avx512(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+    body::<32, true>(x, w, k, out);
 }
 
 #[inline(always)]
-unsafe fn body<const LANES: usize, const FMA: bool>(part: &Part<'_>, range: std::ops::Range<usize>, out: &SharedOut) {
-    let &Part { x, w, m, n, k } = part;
-    let row = |index: usize| &w[index * k..(index + 1) * k];
-    let mut first = range.start;
-    while first < range.end {
-        let count = UNROLL.min(range.end - first);
+fn body<const LANES: usize, const FMA: bool>(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+    let m = x.len() / k;
+    for (w, out) in w.chunks(UNROLL * k).zip(out.chunks_mut(UNROLL * m)) {
+        let count = w.len() / k;
         // A short group at the end walks its last row more than once; only its own sums are kept.
-        let rows: [&[f32]; UNROLL] = std::array::from_fn(|i| row(first + i.min(count - 1)));
-        for (i, x_row) in x.chunks_exact(k).enumerate().take(m) {
-            let sums = dots::<LANES, FMA>(rows, x_row);
-            for (j, sum) in sums.into_iter().enumerate().take(count) {
-                // SAFETY: i < m and first + j < n, within the m·n values; the column is the caller's own.
-                unsafe { out.0.add(i * n + first + j).write(sum) };
-            }
+        let rows: [&[f32]; UNROLL] = std::array::from_fn(|j| &w[j.min(count - 1) * k..][..k]);
+        for (i, x) in x.chunks_exact(k).enumerate() {
+            let sums = dots::<LANES, FMA>(rows, x);
+            out[i..].iter_mut().step_by(m).zip(sums).for_each(|(to, sum)| *to = sum);
         }
-        first += count;
     }
 }
 
@@ -212,10 +195,10 @@ mod tests {
             let w: Vec<f32> = (0..n * k).map(|_| next()).collect();
             for tier in &tiers[..=best] {
                 let mut out = vec![f32::NAN; m * n];
-                // SAFETY: the tier is at most the best one; the whole output is this call's own.
-                unsafe { tier.rows()(&Part { x: &x, w: &w, m, n, k }, 0..n, &SharedOut(out.as_mut_ptr())) };
+                // SAFETY: the tier is at most the best one.
+                unsafe { tier.rows()(&x, &w, k, &mut out) };
                 for (index, &got) in out.iter().enumerate() {
-                    let (i, j) = (index / n, index % n);
+                    let (j, i) = (index / m, index % m);
                     let expected: f64 = (0..k).map(|l| f64::from(x[i * k + l]) * f64::from(w[j * k + l])).sum();
                     assert!(
                         (f64::from(got) - expected).abs() < 1e-4,

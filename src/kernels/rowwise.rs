@@ -5,6 +5,8 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Tensor};
 
+use rayon::prelude::*;
+
 use super::softmax::{self, LOWEST, exp};
 
 /// Values below which waking other threads costs more than it saves.
@@ -165,31 +167,12 @@ fn rows_of<'a>(x: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], usize)>
 }
 
 /// Calls `change` with each row of `width` values, on several threads where that pays.
-fn for_rows(values: &mut [f32], width: usize, change: impl Fn(&mut [f32]) + Sync) {
+fn for_rows(values: &mut [f32], width: usize, change: impl Fn(&mut [f32]) + Sync + Send) {
     if values.len() < WORTH_SHARING || width == 0 {
         values.chunks_mut(width.max(1)).for_each(change);
         return;
     }
-    let rows = values.len() / width;
-    let shared = Shared(values.as_mut_ptr());
-    candle_core::utils::barrier_pool().execute_chunked(rows, |range| {
-        for row in range {
-            // SAFETY: the pool hands out each row once, rows do not overlap, and `values` outlives the call.
-            change(unsafe { std::slice::from_raw_parts_mut(shared.row(row * width), width) });
-        }
-    });
-}
-
-/// Values that several threads change at different places.
-struct Shared(*mut f32);
-
-// SAFETY: every thread changes only the rows it was handed (see `for_rows`).
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    fn row(&self, offset: usize) -> *mut f32 {
-        self.0.wrapping_add(offset)
-    }
+    values.par_chunks_mut(width).for_each(change);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Owns the arithmetic of a row; knows no vocabulary, no token and no sampling stage.
 //!
-//! Every sweep works on [`LANES`] fixed lanes without fused multiply-add, so the result is the same bit for bit on every
+//! Every sweep works on 16 fixed lanes without fused multiply-add, so the result is the same bit for bit on every
 //! instruction set: the AVX2 version is the portable body compiled again with wider registers, chosen at run time.
 //! Sums are taken in `f32` within one lane of a block and in `f64` from block to block.
 

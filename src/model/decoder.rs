@@ -55,7 +55,7 @@ struct Sequence<'a> {
 /// How a pass is run.
 pub struct Pass<'a> {
     cancel: Option<&'a AtomicBool>,
-    trace: Option<&'a mut dyn Trace>,
+    trace: Option<&'a mut (dyn Trace + Send)>,
     path: Path,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The stock path, looked at by `trace`.
-    pub fn traced(trace: &'a mut dyn Trace) -> Self {
+    pub fn traced(trace: &'a mut (dyn Trace + Send)) -> Self {
         Self { cancel: None, trace: Some(trace), path: Path::Stock }
     }
 
@@ -180,7 +180,12 @@ impl Decoder {
     /// # Errors
     /// [`ModelError::Context`] where a sequence would outgrow its learned positions (nothing is run then),
     /// [`ModelError::Cancelled`] (the caches stay as they were), or a failing operation.
-    pub fn forward(&self, spans: &mut [Span<'_>], mut pass: Pass<'_>) -> Result<Tensor> {
+    pub fn forward(&self, spans: &mut [Span<'_>], pass: Pass<'_>) -> Result<Tensor> {
+        // One pool for candle's products and for the kernels, kept awake over the whole pass.
+        self.device.with_context(|| self.run(spans, pass))
+    }
+
+    fn run(&self, spans: &mut [Span<'_>], mut pass: Pass<'_>) -> Result<Tensor> {
         let context = self.config.n_positions;
         let mut ids = Vec::new();
         let mut positions = Vec::new();
@@ -221,7 +226,7 @@ impl Decoder {
     /// # Errors
     /// A failing operation.
     pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
-        Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?)
+        self.device.with_context(|| Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?))
     }
 
     /// One block over the rows of all spans: `[T, C]` to `[T, C]`.

@@ -25,6 +25,7 @@ mod row;
 mod select;
 mod settings;
 mod stage;
+mod table;
 
 pub use chain::{Candidate, Chain, Distribution, Sampled, StageCount};
 pub use error::{ParamError, SamplingError};

@@ -131,8 +131,10 @@ pub(super) fn weigh(set: &mut Logits, max: f32, mut note: impl FnMut(f64)) -> Mo
 
 /// A floor for weights such that the tokens below it hold less than `mass` together: the best of a few tries.
 pub(super) fn weight_floor(set: &Logits, mass: f64) -> f32 {
-    // Even if all tokens stood right below it.
-    let certain = (0.99 * mass / set.len().max(1) as f64) as f32;
+    // Less than asked for, so that no rounding counts.
+    let mass = 0.99 * mass;
+    // Holds even if all tokens stand right below it.
+    let certain = (mass / set.len().max(1) as f64) as f32;
     let holds = |floor: &f32| {
         let mut below = [0f64; 8];
         for tokens in set.chunks(below.len()) {

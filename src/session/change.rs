@@ -22,17 +22,9 @@ impl Change {
         let start = self.start.min(next.start);
         if next.old_end > self.new_end {
             let old_end = self.old_end + (next.old_end - self.new_end);
-            Change {
-                start,
-                old_end,
-                new_end: next.new_end,
-            }
+            Change { start, old_end, new_end: next.new_end }
         } else {
-            Change {
-                start,
-                old_end: self.old_end,
-                new_end: next.new_end + (self.new_end - next.old_end),
-            }
+            Change { start, old_end: self.old_end, new_end: next.new_end + (self.new_end - next.old_end) }
         }
     }
 }
@@ -61,18 +53,7 @@ impl ChangeLog {
     pub(super) fn since(&self, revision: u64, len: usize) -> Option<Change> {
         let behind = usize::try_from(self.revision.checked_sub(revision)?).ok()?;
         let first = self.recent.len().checked_sub(behind)?;
-        let none = Change {
-            start: len,
-            old_end: len,
-            new_end: len,
-        };
-        Some(
-            self.recent
-                .iter()
-                .skip(first)
-                .copied()
-                .reduce(Change::then)
-                .unwrap_or(none),
-        )
+        let none = Change { start: len, old_end: len, new_end: len };
+        Some(self.recent.iter().skip(first).copied().reduce(Change::then).unwrap_or(none))
     }
 }

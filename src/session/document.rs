@@ -90,11 +90,7 @@ impl<T> Document<T> {
     /// A document that starts with typed text, with nothing to undo.
     pub fn with_text(text: &str) -> Self {
         let bytes = text.as_bytes().to_vec();
-        Self {
-            runs: Runs::whole(bytes.len(), Author::Typed),
-            bytes,
-            ..Self::default()
-        }
+        Self { runs: Runs::whole(bytes.len(), Author::Typed), bytes, ..Self::default() }
     }
 
     /// The bytes; a model's need not be UTF-8.
@@ -166,9 +162,7 @@ impl<T> Document<T> {
 
     /// The ids of the whole document; `None` while bytes are pending.
     pub fn ids(&self) -> Option<Vec<u32>> {
-        self.pending()
-            .is_empty()
-            .then(|| self.tokens.iter().map(|token| token.id).collect())
+        self.pending().is_empty().then(|| self.tokens.iter().map(|token| token.id).collect())
     }
 
     /// Whether `undo` has something to do.
@@ -191,28 +185,15 @@ impl<T> Document<T> {
     /// [`SettleError`] when the text has changed meanwhile, or the lengths don't add up.
     pub fn settle(&mut self, revision: u64, tokens: &[(u32, usize)]) -> Result<(), SettleError> {
         if revision != self.revision() {
-            return Err(SettleError::Stale {
-                given: revision,
-                now: self.revision(),
-            });
+            return Err(SettleError::Stale { given: revision, now: self.revision() });
         }
-        let (covered, pending) = (
-            tokens
-                .iter()
-                .map(|&(_, len)| len)
-                .fold(0, usize::saturating_add),
-            self.pending().len(),
-        );
+        let (covered, pending) =
+            (tokens.iter().map(|&(_, len)| len).fold(0, usize::saturating_add), self.pending().len());
         if covered != pending {
             return Err(SettleError::Length { covered, pending });
         }
         for &(id, len) in tokens {
-            self.push_token(DocToken {
-                id,
-                len,
-                origin: Origin::Encoded,
-                info: None,
-            });
+            self.push_token(DocToken { id, len, origin: Origin::Encoded, info: None });
         }
         Ok(())
     }
@@ -239,11 +220,7 @@ impl<T> Document<T> {
     /// How many tokens an edit at `at` leaves: all up to the last sampled one that ends there or before.
     fn kept(&self, at: usize) -> usize {
         let before = self.ends.partition_point(|&end| end <= at);
-        let sampled = self
-            .tokens
-            .iter()
-            .take(before)
-            .rposition(|token| token.origin == Origin::Sampled);
+        let sampled = self.tokens.iter().take(before).rposition(|token| token.origin == Origin::Sampled);
         sampled.map_or(0, |index| index + 1)
     }
 }
@@ -274,34 +251,17 @@ impl<T> Document<T> {
     /// start its sampled tokens.
     pub fn replace_all(&mut self, text: &str) {
         let new = text.as_bytes();
-        let mut prefix = self
-            .bytes
-            .iter()
-            .zip(new)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let mut prefix = self.bytes.iter().zip(new).take_while(|(a, b)| a == b).count();
         while !text.is_char_boundary(prefix) {
             prefix -= 1;
         }
         let rest = self.len().min(new.len()) - prefix;
-        let mut suffix = self
-            .bytes
-            .iter()
-            .rev()
-            .zip(new.iter().rev())
-            .take(rest)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let mut suffix = self.bytes.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
         while !text.is_char_boundary(new.len() - suffix) {
             suffix -= 1;
         }
         let middle = new.get(prefix..new.len() - suffix).unwrap_or_default();
-        self.edit(
-            Kind::Alone,
-            prefix..self.len() - suffix,
-            middle,
-            Author::Typed,
-        );
+        self.edit(Kind::Alone, prefix..self.len() - suffix, middle, Author::Typed);
     }
 
     /// Starts a generation: the tokens appended until the next edit or [`seal`](Self::seal) are one step of undo.
@@ -320,19 +280,8 @@ impl<T> Document<T> {
             self.edit(Kind::Generation, end..end, text, Author::Model);
         } else if !text.is_empty() {
             let kept = self.tokens.len();
-            self.splice(
-                Kind::Generation,
-                end..end,
-                text,
-                &Runs::whole(text.len(), Author::Model),
-                kept,
-            );
-            self.push_token(DocToken {
-                id,
-                len: text.len(),
-                origin: Origin::Sampled,
-                info,
-            });
+            self.splice(Kind::Generation, end..end, text, &Runs::whole(text.len(), Author::Model), kept);
+            self.push_token(DocToken { id, len: text.len(), origin: Origin::Sampled, info });
         }
     }
 
@@ -369,23 +318,12 @@ impl<T> Document<T> {
 
     /// Replaces `range`, keeps `kept` tokens and records how to take it back.
     fn splice(&mut self, kind: Kind, range: Range<usize>, text: &[u8], runs: &Runs, kept: usize) {
-        let before = range
-            .start
-            .checked_sub(1)
-            .and_then(|at| self.bytes.get(at))
-            .copied();
+        let before = range.start.checked_sub(1).and_then(|at| self.bytes.get(at)).copied();
         let (step, _) = self.replace(kind, range, text, runs, kept);
         if self.history.open().is_some_and(|open| match kind {
-            Kind::Typing => {
-                step.start != open.start + open.new_len
-                    || word_starts(before, text.first().copied())
-            }
+            Kind::Typing => step.start != open.start + open.new_len || word_starts(before, text.first().copied()),
             Kind::Erasing => {
-                let beside = if step.start < open.start {
-                    open.old.first()
-                } else {
-                    open.old.last()
-                };
+                let beside = if step.start < open.start { open.old.first() } else { open.old.last() };
                 word_starts(beside.copied(), step.old.first().copied())
             }
             Kind::Generation | Kind::Alone => false,
@@ -398,8 +336,7 @@ impl<T> Document<T> {
     /// Takes a step back; gives the step that takes this back, and what changed.
     fn apply(&mut self, step: Step<T>) -> (Step<T>, Change) {
         let range = step.start..step.start + step.new_len;
-        let (inverse, change) =
-            self.replace(step.kind, range, &step.old, &step.old_runs, step.kept);
+        let (inverse, change) = self.replace(step.kind, range, &step.old, &step.old_runs, step.kept);
         for token in step.tokens {
             self.push_token(token);
         }
@@ -407,39 +344,14 @@ impl<T> Document<T> {
     }
 
     /// The one place where bytes change.
-    fn replace(
-        &mut self,
-        kind: Kind,
-        range: Range<usize>,
-        text: &[u8],
-        runs: &Runs,
-        kept: usize,
-    ) -> (Step<T>, Change) {
-        let change = Change {
-            start: range.start,
-            old_end: range.end,
-            new_end: range.start + text.len(),
-        };
+    fn replace(&mut self, kind: Kind, range: Range<usize>, text: &[u8], runs: &Runs, kept: usize) -> (Step<T>, Change) {
+        let change = Change { start: range.start, old_end: range.end, new_end: range.start + text.len() };
         self.log.push(change);
         let tokens = self.tokens.split_off(kept.min(self.tokens.len()));
         self.ends.truncate(self.tokens.len());
         let old_runs = self.runs.splice(range.clone(), runs);
-        let old = self
-            .bytes
-            .splice(range.clone(), text.iter().copied())
-            .collect();
-        (
-            Step {
-                kind,
-                start: range.start,
-                old,
-                old_runs,
-                new_len: text.len(),
-                kept,
-                tokens,
-            },
-            change,
-        )
+        let old = self.bytes.splice(range.clone(), text.iter().copied()).collect();
+        (Step { kind, start: range.start, old, old_runs, new_len: text.len(), kept, tokens }, change)
     }
 }
 

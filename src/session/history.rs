@@ -62,10 +62,8 @@ impl<T> Step<T> {
         }
         if after > 0 {
             let tail = next.old.len() - after;
-            self.old
-                .extend_from_slice(next.old.get(tail..).unwrap_or_default());
-            self.old_runs
-                .extend(&next.old_runs.part(tail..next.old.len()));
+            self.old.extend_from_slice(next.old.get(tail..).unwrap_or_default());
+            self.old_runs.extend(&next.old_runs.part(tail..next.old.len()));
         }
         self.start = self.start.min(next.start);
         self.new_len = new_end - self.start;
@@ -80,15 +78,8 @@ impl<T> Step<T> {
     }
 
     fn cost(&self) -> usize {
-        let payload = self
-            .tokens
-            .iter()
-            .filter(|t| t.origin == Origin::Sampled && t.info.is_some())
-            .count();
-        size_of::<Self>()
-            + self.old.len()
-            + self.tokens.len() * size_of::<DocToken<T>>()
-            + payload * SAMPLED_INFO
+        let payload = self.tokens.iter().filter(|t| t.origin == Origin::Sampled && t.info.is_some()).count();
+        size_of::<Self>() + self.old.len() + self.tokens.len() * size_of::<DocToken<T>>() + payload * SAMPLED_INFO
     }
 }
 
@@ -104,12 +95,7 @@ pub(super) struct History<T> {
 
 impl<T> Default for History<T> {
     fn default() -> Self {
-        Self {
-            done: VecDeque::new(),
-            undone: Vec::new(),
-            cost: 0,
-            sealed: true,
-        }
+        Self { done: VecDeque::new(), undone: Vec::new(), cost: 0, sealed: true }
     }
 }
 
@@ -120,18 +106,14 @@ impl<T> History<T> {
 
     /// The step that an edit may be joined to.
     pub(super) fn open(&self) -> Option<&Step<T>> {
-        self.done
-            .back()
-            .filter(|_| !self.sealed)
-            .map(|(step, _)| step)
+        self.done.back().filter(|_| !self.sealed).map(|(step, _)| step)
     }
 
     /// Records an edit: joined to the open step where that is of its kind and touches it, else as a step of its own.
     pub(super) fn record(&mut self, step: Step<T>) {
         self.undone.clear();
-        let join = self.open().is_some_and(|open| {
-            step.kind != Kind::Alone && open.kind == step.kind && open.touches(&step)
-        });
+        let join =
+            self.open().is_some_and(|open| step.kind != Kind::Alone && open.kind == step.kind && open.touches(&step));
         match self.pop() {
             Some(mut open) if join => {
                 open.join(step);

@@ -15,17 +15,9 @@ pub struct SvgTheme {
 
 impl SvgTheme {
     /// Light text on a dark ground.
-    pub const DARK: Self = Self {
-        foreground: [0; 3],
-        background: [0; 3],
-        ansi: [[0; 3]; 16],
-    };
+    pub const DARK: Self = Self { foreground: [0; 3], background: [0; 3], ansi: [[0; 3]; 16] };
     /// Dark text on a light ground.
-    pub const LIGHT: Self = Self {
-        foreground: [0; 3],
-        background: [0; 3],
-        ansi: [[0; 3]; 16],
-    };
+    pub const LIGHT: Self = Self { foreground: [0; 3], background: [0; 3], ansi: [[0; 3]; 16] };
 }
 
 /// The buffer as a standalone SVG document.

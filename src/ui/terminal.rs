@@ -82,8 +82,7 @@ impl Terminal {
     pub fn enter(options: &TerminalOptions) -> Result<Self, TerminalError> {
         let (_s, events) = crossbeam_channel::unbounded();
         Ok(Self {
-            screen: ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))
-                .map_err(TerminalError::Setup)?,
+            screen: ratatui::Terminal::new(CrosstermBackend::new(io::stdout())).map_err(TerminalError::Setup)?,
             events,
         })
     }

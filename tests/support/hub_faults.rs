@@ -83,11 +83,7 @@ pub fn send(
     let mut buffer = vec![0; 1 << 16];
     while sent < limit {
         let room = (limit - sent).min(buffer.len() as u64) as usize;
-        let room = if matches!(fault, Some(Fault::Trickle(_))) {
-            1
-        } else {
-            room
-        };
+        let room = if matches!(fault, Some(Fault::Trickle(_))) { 1 } else { room };
         let read = body.read(&mut buffer[..room])?;
         if read == 0 {
             break;
@@ -118,11 +114,7 @@ pub fn send(
             let mut byte = [0];
             while !gone() {
                 match io::Read::read(stream, &mut byte) {
-                    Err(error)
-                        if matches!(
-                            error.kind(),
-                            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                        ) => {}
+                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
                     _ => break,
                 }
             }
@@ -136,10 +128,7 @@ pub fn send(
 #[cfg(unix)]
 fn reset(stream: &TcpStream) {
     use std::os::fd::AsRawFd;
-    let linger = libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     // SAFETY: the descriptor is open, and the option is read as one `linger` of its size.
     unsafe {
         libc::setsockopt(

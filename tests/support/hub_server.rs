@@ -90,13 +90,7 @@ impl Served {
     pub fn from_file(path: &str, file: &Path) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let (sha256, git_sha1) = hashes(&mut File::open(file)?, size)?;
-        Ok(Self {
-            path: path.to_owned(),
-            size,
-            sha256,
-            git_sha1,
-            source: Source::Disk(file.to_owned()),
-        })
+        Ok(Self { path: path.to_owned(), size, sha256, git_sha1, source: Source::Disk(file.to_owned()) })
     }
 
     /// Weights and everything large lie in the store, as on the hub.
@@ -106,11 +100,7 @@ impl Served {
 
     /// The name of the blob.
     pub fn etag(&self) -> &str {
-        if self.is_large() {
-            &self.sha256
-        } else {
-            &self.git_sha1
-        }
+        if self.is_large() { &self.sha256 } else { &self.git_sha1 }
     }
 
     fn open(&self) -> io::Result<Box<dyn Read>> {
@@ -239,10 +229,7 @@ struct Head {
 
 impl Head {
     fn new(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-        }
+        Self { status, headers: Vec::new() }
     }
 
     fn with(mut self, name: &str, value: impl ToString) -> Self {
@@ -272,12 +259,7 @@ impl State {
 
     /// `Ok(false)` ends the connection.
     fn answer(&self, host: &str, request: &Request, stream: &mut TcpStream) -> io::Result<bool> {
-        let path = request
-            .path
-            .split('?')
-            .next()
-            .unwrap_or("")
-            .replace("%2F", "/");
+        let path = request.path.split('?').next().unwrap_or("").replace("%2F", "/");
         let (moved, path) = match path.strip_prefix("/moved") {
             Some(rest) => (true, rest.to_owned()),
             None => (false, path),
@@ -289,55 +271,30 @@ impl State {
         };
         // A large file's bytes come from the store; the hub's redirect to it is no body.
         let carries = target != Target::Body || host == "store" || self.is_small(&path);
-        let fault = if carries && !moved {
-            self.take_fault(target)
-        } else {
-            None
-        };
+        let fault = if carries && !moved { self.take_fault(target) } else { None };
         match &fault {
             Some(Fault::Garbage) => {
-                return stream
-                    .write_all(b"\x15\x03\x01 not http\r\n\r\n")
-                    .map(|()| false);
+                return stream.write_all(b"\x15\x03\x01 not http\r\n\r\n").map(|()| false);
             }
             Some(Fault::TornHeader) => {
-                return stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Le")
-                    .map(|()| false);
+                return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le").map(|()| false);
             }
             Some(Fault::Loop) => {
-                return self.plain(
-                    stream,
-                    request,
-                    Head::new(302).with("Location", &request.path),
-                    "",
-                );
+                return self.plain(stream, request, Head::new(302).with("Location", &request.path), "");
             }
             Some(Fault::Moved) => {
                 let to = format!("/moved{}", request.path);
                 return self.plain(stream, request, Head::new(307).with("Location", to), "");
             }
             Some(Fault::BadRedirect) => {
-                return self.plain(
-                    stream,
-                    request,
-                    Head::new(302).with("Location", "file:///etc/passwd"),
-                    "",
-                );
+                return self.plain(stream, request, Head::new(302).with("Location", "file:///etc/passwd"), "");
             }
             Some(Fault::Page) => {
                 let head = Head::new(200).with("Content-Type", "text/html; charset=utf-8");
-                return self.plain(
-                    stream,
-                    request,
-                    head,
-                    "<html>Please log in to the free WLAN</html>",
-                );
+                return self.plain(stream, request, head, "<html>Please log in to the free WLAN</html>");
             }
             Some(Fault::Status(status, header)) => {
-                let mut head = Head::new(*status)
-                    .with("Content-Type", "text/plain")
-                    .with("X-Request-Id", "r-1");
+                let mut head = Head::new(*status).with("Content-Type", "text/plain").with("X-Request-Id", "r-1");
                 if let Some((name, value)) = header {
                     head = head.with(name, value);
                 }
@@ -346,10 +303,7 @@ impl State {
             _ => {}
         }
         if let Some(sha) = path.strip_prefix("/store/") {
-            let file = lock(&self.repos)
-                .values()
-                .flat_map(|repo| repo.files.clone())
-                .find(|file| file.sha256 == sha);
+            let file = lock(&self.repos).values().flat_map(|repo| repo.files.clone()).find(|file| file.sha256 == sha);
             return match file {
                 Some(file) => self.file(stream, request, &file, Head::new(200), fault.as_ref()),
                 None => self.plain(stream, request, Head::new(403), "expired"),
@@ -357,12 +311,7 @@ impl State {
         }
         match path.strip_prefix("/api/models/") {
             Some(rest) => self.api(stream, request, rest),
-            None => self.resolve(
-                stream,
-                request,
-                path.trim_start_matches('/'),
-                fault.as_ref(),
-            ),
+            None => self.resolve(stream, request, path.trim_start_matches('/'), fault.as_ref()),
         }
     }
 
@@ -380,43 +329,26 @@ impl State {
             Ok(repo) => repo,
             Err(head) => return self.plain(stream, request, head, ""),
         };
-        let revision = tail
-            .strip_prefix("/revision/")
-            .or_else(|| tail.strip_prefix("/tree/"))
-            .unwrap_or("main");
+        let revision = tail.strip_prefix("/revision/").or_else(|| tail.strip_prefix("/tree/")).unwrap_or("main");
         if !knows(&repo, revision) {
-            return self.plain(
-                stream,
-                request,
-                Head::new(404).with("X-Error-Code", "RevisionNotFound"),
-                "",
-            );
+            return self.plain(stream, request, Head::new(404).with("X-Error-Code", "RevisionNotFound"), "");
         }
         let entry = |file: &Served| {
-            let mut entry = serde_json::json!({"type": "file", "path": file.path, "size": file.size, "oid": file.git_sha1});
+            let mut entry =
+                serde_json::json!({"type": "file", "path": file.path, "size": file.size, "oid": file.git_sha1});
             if file.is_large() {
-                entry["lfs"] =
-                    serde_json::json!({"oid": file.sha256, "size": file.size, "pointerSize": 134});
+                entry["lfs"] = serde_json::json!({"oid": file.sha256, "size": file.size, "pointerSize": 134});
             }
             entry
         };
         let body = if tail.starts_with("/tree/") {
             serde_json::Value::Array(repo.files.iter().map(entry).collect())
         } else {
-            let siblings: Vec<_> = repo
-                .files
-                .iter()
-                .map(|file| serde_json::json!({"rfilename": file.path}))
-                .collect();
+            let siblings: Vec<_> = repo.files.iter().map(|file| serde_json::json!({"rfilename": file.path})).collect();
             serde_json::json!({"_id": "0", "id": id, "modelId": id, "sha": repo.commit, "private": false, "gated": false,
                 "disabled": false, "downloads": 0, "likes": 0, "tags": [], "siblings": siblings})
         };
-        self.plain(
-            stream,
-            request,
-            Head::new(200).with("Content-Type", "application/json"),
-            &body.to_string(),
-        )
+        self.plain(stream, request, Head::new(200).with("Content-Type", "application/json"), &body.to_string())
     }
 
     fn resolve(
@@ -430,27 +362,15 @@ impl State {
             return self.plain(stream, request, Head::new(404), "");
         };
         if let Some(new) = lock(&self.aliases).get(id) {
-            return self.plain(
-                stream,
-                request,
-                Head::new(307).with("Location", format!("/{new}/resolve/{rest}")),
-                "",
-            );
+            return self.plain(stream, request, Head::new(307).with("Location", format!("/{new}/resolve/{rest}")), "");
         }
         let repo = match self.repo(id, request) {
             Ok(repo) => repo,
             Err(head) => return self.plain(stream, request, head, ""),
         };
-        let found = rest
-            .match_indices('/')
-            .find(|(at, _)| knows(&repo, &rest[..*at]));
+        let found = rest.match_indices('/').find(|(at, _)| knows(&repo, &rest[..*at]));
         let Some((at, _)) = found else {
-            return self.plain(
-                stream,
-                request,
-                Head::new(404).with("X-Error-Code", "RevisionNotFound"),
-                "",
-            );
+            return self.plain(stream, request, Head::new(404).with("X-Error-Code", "RevisionNotFound"), "");
         };
         let commit = match fault {
             Some(Fault::OtherCommit) => "0".repeat(40),
@@ -462,37 +382,17 @@ impl State {
         }
         let Some(file) = repo.files.iter().find(|file| file.path == rest[at + 1..]) else {
             head.status = 404;
-            return self.plain(
-                stream,
-                request,
-                head.with("X-Error-Code", "EntryNotFound"),
-                "",
-            );
+            return self.plain(stream, request, head.with("X-Error-Code", "EntryNotFound"), "");
         };
-        let etag = if fault == Some(&Fault::OddEtag) {
-            "../../odd"
-        } else {
-            file.etag()
-        };
+        let etag = if fault == Some(&Fault::OddEtag) { "../../odd" } else { file.etag() };
         if file.is_large() {
-            let to = format!(
-                "http://localhost:{}/store/{}?Signature=s3cret",
-                self.store_port, file.sha256
-            );
+            let to = format!("http://localhost:{}/store/{}?Signature=s3cret", self.store_port, file.sha256);
             head.status = 302;
-            let head = head
-                .with("Location", to)
-                .with("X-Linked-Etag", format!("\"{etag}\""))
-                .with("X-Linked-Size", file.size);
+            let head =
+                head.with("Location", to).with("X-Linked-Etag", format!("\"{etag}\"")).with("X-Linked-Size", file.size);
             return self.plain(stream, request, head, "Found. Redirecting");
         }
-        self.file(
-            stream,
-            request,
-            file,
-            head.with("ETag", format!("\"{etag}\"")),
-            fault,
-        )
+        self.file(stream, request, file, head.with("ETag", format!("\"{etag}\"")), fault)
     }
 
     /// A file's bytes, or the part asked for.
@@ -505,20 +405,12 @@ impl State {
         fault: Option<&Fault>,
     ) -> io::Result<bool> {
         let store_etag = format!("\"store-{}\"", &file.sha256[..16]);
-        let range = request.headers.get("range").and_then(|text| {
-            text.strip_prefix("bytes=")?
-                .split_once('-')?
-                .0
-                .parse::<u64>()
-                .ok()
-        });
-        let fresh = request
+        let range = request
             .headers
-            .get("if-range")
-            .is_none_or(|etag| *etag == store_etag);
-        let from = range
-            .filter(|_| fresh && fault != Some(&Fault::IgnoreRange))
-            .unwrap_or(0);
+            .get("range")
+            .and_then(|text| text.strip_prefix("bytes=")?.split_once('-')?.0.parse::<u64>().ok());
+        let fresh = request.headers.get("if-range").is_none_or(|etag| *etag == store_etag);
+        let from = range.filter(|_| fresh && fault != Some(&Fault::IgnoreRange)).unwrap_or(0);
         if from > 0 && from >= file.size {
             return self.plain(
                 stream,
@@ -532,11 +424,7 @@ impl State {
             head = head.with("ETag", store_etag);
         }
         let mut length = file.size - from;
-        let mut body = if request.method == "HEAD" {
-            file.open()?
-        } else {
-            file.open_at(from)?
-        };
+        let mut body = if request.method == "HEAD" { file.open()? } else { file.open_at(from)? };
         match fault {
             Some(Fault::Long(extra)) => {
                 length += extra;
@@ -558,38 +446,18 @@ impl State {
         }
         if from > 0 {
             head.status = 206;
-            let first = if fault == Some(&Fault::WrongRange) {
-                from - 1
-            } else {
-                from
-            };
-            head = head.with(
-                "Content-Range",
-                format!("bytes {first}-{}/{}", file.size - 1, file.size),
-            );
+            let first = if fault == Some(&Fault::WrongRange) { from - 1 } else { from };
+            head = head.with("Content-Range", format!("bytes {first}-{}/{}", file.size - 1, file.size));
         }
-        write_head(
-            stream,
-            &head
-                .with("Accept-Ranges", "bytes")
-                .with("Content-Length", length),
-        )?;
+        write_head(stream, &head.with("Accept-Ranges", "bytes").with("Content-Length", length))?;
         if request.method == "HEAD" {
             return Ok(true);
         }
         self.body_bytes.fetch_add(length, Ordering::SeqCst);
-        faults::send(stream, &mut body, fault, &|| {
-            self.gone.load(Ordering::SeqCst)
-        })
+        faults::send(stream, &mut body, fault, &|| self.gone.load(Ordering::SeqCst))
     }
 
-    fn plain(
-        &self,
-        stream: &mut TcpStream,
-        request: &Request,
-        head: Head,
-        body: &str,
-    ) -> io::Result<bool> {
+    fn plain(&self, stream: &mut TcpStream, request: &Request, head: Head, body: &str) -> io::Result<bool> {
         write_head(stream, &head.with("Content-Length", body.len()))?;
         if request.method != "HEAD" {
             stream.write_all(body.as_bytes())?;
@@ -605,14 +473,8 @@ impl State {
             }
             None => Err(Head::new(401).with("X-Error-Code", "RepoNotFound")),
             Some(repo) if repo.gated => {
-                let status = if request.headers.contains_key("authorization") {
-                    403
-                } else {
-                    401
-                };
-                Err(Head::new(status)
-                    .with("X-Error-Code", "GatedRepo")
-                    .with("X-Error-Message", "Ask the authors."))
+                let status = if request.headers.contains_key("authorization") { 403 } else { 401 };
+                Err(Head::new(status).with("X-Error-Code", "GatedRepo").with("X-Error-Message", "Ask the authors."))
             }
             Some(repo) => Ok(repo),
         }
@@ -627,9 +489,7 @@ impl State {
 
     fn take_fault(&self, target: Target) -> Option<Fault> {
         let mut faults = lock(&self.faults);
-        let at = faults
-            .iter()
-            .position(|(kind, _, times)| *kind == target && *times > 0)?;
+        let at = faults.iter().position(|(kind, _, times)| *kind == target && *times > 0)?;
         faults[at].2 -= 1;
         Some(faults[at].1.clone())
     }
@@ -642,11 +502,7 @@ fn knows(repo: &Repo, revision: &str) -> bool {
 /// `org/name` (or a bare old name) and the rest.
 fn split_id(rest: &str) -> (String, String) {
     let verbs = ["/revision/", "/tree/"];
-    let at = verbs
-        .iter()
-        .filter_map(|verb| rest.find(verb))
-        .min()
-        .unwrap_or(rest.len());
+    let at = verbs.iter().filter_map(|verb| rest.find(verb)).min().unwrap_or(rest.len());
     (rest[..at].to_owned(), rest[at..].to_owned())
 }
 
@@ -664,15 +520,9 @@ fn read_request(input: &mut BufReader<TcpStream>) -> io::Result<Option<Request>>
         let mut line = String::new();
         input.read_line(&mut line)?;
         match line.trim_end().split_once(':') {
-            Some((name, value)) => {
-                drop(headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()))
-            }
+            Some((name, value)) => drop(headers.insert(name.to_ascii_lowercase(), value.trim().to_owned())),
             None => {
-                return Ok(Some(Request {
-                    method,
-                    path,
-                    headers,
-                }));
+                return Ok(Some(Request { method, path, headers }));
             }
         }
     }
@@ -705,7 +555,5 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .expect("no thread of the server panics with a lock held")
+    mutex.lock().expect("no thread of the server panics with a lock held")
 }

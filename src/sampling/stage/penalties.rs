@@ -67,7 +67,9 @@ impl Sampler for Penalties {
         })?;
         recent.sort_unstable();
         for same in recent.chunk_by(|a, b| a == b) {
-            let Ok(at) = set.binary_search_by_key(&same[0], |token| token.token_id) else { continue };
+            let Ok(at) = set.binary_search_by_key(&same[0], |token| token.token_id) else {
+                continue;
+            };
             let logit = f64::from(set[at].logit);
             let repeated = if logit < 0.0 { logit * repeat } else { logit / repeat };
             set[at].logit = (repeated - same.len() as f64 * frequency - presence) as f32;

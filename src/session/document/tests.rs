@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may end at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end at the first surprise")]
 
 use std::collections::HashMap;
 
@@ -29,10 +24,7 @@ impl Vocabulary {
 
     fn encode(&mut self, text: &[u8]) -> Vec<(u32, usize)> {
         let pieces = text.chunk_by(|a, b| a.is_ascii_lowercase() == b.is_ascii_lowercase());
-        pieces
-            .flat_map(|piece| piece.chunks(3))
-            .map(|token| (self.id(token), token.len()))
-            .collect()
+        pieces.flat_map(|piece| piece.chunks(3)).map(|token| (self.id(token), token.len())).collect()
     }
 
     fn settle<T>(&mut self, document: &mut Document<T>) {
@@ -80,11 +72,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 type State = (Vec<u8>, Vec<Run>, Vec<DocToken<u32>>);
 
 fn state(document: &Document<u32>) -> State {
-    (
-        document.bytes.clone(),
-        document.runs().to_vec(),
-        document.tokens.clone(),
-    )
+    (document.bytes.clone(), document.runs().to_vec(), document.tokens.clone())
 }
 
 /// Runs the operations on a document and on a plain vector, and compares after each.
@@ -102,11 +90,7 @@ struct Twin {
 impl Twin {
     fn run(&mut self, op: Op) {
         let document = &mut self.document;
-        let (before, steps, revision) = (
-            state(document),
-            document.history.steps(),
-            document.revision(),
-        );
+        let (before, steps, revision) = (state(document), document.history.steps(), document.revision());
         let clamp = |at: usize| at.min(before.0.len());
         match op {
             Op::Insert(at, text) => {
@@ -140,50 +124,28 @@ impl Twin {
             Op::Seal => document.seal(),
             Op::Undo => {
                 let undone = document.undo().is_some();
-                assert_eq!(
-                    undone,
-                    !self.before.is_empty(),
-                    "undo is there exactly when a step is"
-                );
+                assert_eq!(undone, !self.before.is_empty(), "undo is there exactly when a step is");
                 if let Some(expected) = self.before.pop() {
-                    assert_eq!(
-                        state(document),
-                        expected,
-                        "undo restores text, authors and tokens"
-                    );
+                    assert_eq!(state(document), expected, "undo restores text, authors and tokens");
                     self.undone.push(before.clone());
                     self.plain = expected.0;
                 }
             }
             Op::Redo => {
                 let redone = document.redo().is_some();
-                assert_eq!(
-                    redone,
-                    !self.undone.is_empty(),
-                    "redo is there exactly when an undo is"
-                );
+                assert_eq!(redone, !self.undone.is_empty(), "redo is there exactly when an undo is");
                 if let Some(expected) = self.undone.pop() {
-                    assert_eq!(
-                        state(document),
-                        expected,
-                        "redo restores text, authors and tokens"
-                    );
+                    assert_eq!(state(document), expected, "redo restores text, authors and tokens");
                     self.before.push(before.clone());
                     self.plain = expected.0;
                 }
             }
             Op::OtherVocabulary => {
                 document.unsettle_all();
-                self.before
-                    .iter_mut()
-                    .chain(&mut self.undone)
-                    .for_each(|(_, _, tokens)| tokens.clear());
+                self.before.iter_mut().chain(&mut self.undone).for_each(|(_, _, tokens)| tokens.clear());
             }
         }
-        if self.document.revision() != revision
-            && !self.document.can_redo()
-            && self.document.history.steps() >= steps
-        {
+        if self.document.revision() != revision && !self.document.can_redo() && self.document.history.steps() >= steps {
             self.undone.clear();
         }
         if self.document.history.steps() > self.before.len() {
@@ -194,32 +156,16 @@ impl Twin {
 
     fn check(&self, before: &[u8], revision: u64) {
         let document = &self.document;
-        assert_eq!(
-            document.bytes(),
-            self.plain,
-            "bytes are those of a plain vector"
-        );
+        assert_eq!(document.bytes(), self.plain, "bytes are those of a plain vector");
         let mut decoded: Vec<u8> = Vec::new();
         for (index, token) in document.tokens().iter().enumerate() {
             decoded.extend(&self.vocabulary.bytes[usize::try_from(token.id).unwrap()]);
-            assert_eq!(
-                document.token_range(index).unwrap().end,
-                decoded.len(),
-                "the end of a token"
-            );
+            assert_eq!(document.token_range(index).unwrap().end, decoded.len(), "the end of a token");
         }
-        assert_eq!(
-            decoded,
-            document.bytes()[..document.settled()],
-            "ids decode to the settled bytes"
-        );
+        assert_eq!(decoded, document.bytes()[..document.settled()], "ids decode to the settled bytes");
         if !document.pending().is_empty() {
             let last = document.tokens().last().map(|token| token.origin);
-            assert_ne!(
-                last,
-                Some(Origin::Encoded),
-                "a stretch of text is encoded as one"
-            );
+            assert_ne!(last, Some(Origin::Encoded), "a stretch of text is encoded as one");
         }
         let mut end = 0;
         for pair in document.runs().windows(2) {
@@ -232,12 +178,7 @@ impl Twin {
         assert_eq!(end, document.len(), "runs cover the bytes");
         let change = document.change_since(revision).unwrap();
         let mut replayed = before.to_vec();
-        replayed.splice(
-            change.start..change.old_end,
-            document.bytes()[change.start..change.new_end]
-                .iter()
-                .copied(),
-        );
+        replayed.splice(change.start..change.old_end, document.bytes()[change.start..change.new_end].iter().copied());
         assert_eq!(replayed, document.bytes(), "a change says what differs");
     }
 }
@@ -296,12 +237,7 @@ fn document() -> (Document<u32>, Vocabulary) {
 }
 
 fn append(document: &mut Document<u32>, vocabulary: &mut Vocabulary, text: &str) {
-    document.append_token(
-        vocabulary.id(text.as_bytes()),
-        text.as_bytes(),
-        text.len(),
-        Some(1),
-    );
+    document.append_token(vocabulary.id(text.as_bytes()), text.as_bytes(), text.len(), Some(1));
 }
 
 #[test]
@@ -329,29 +265,16 @@ fn the_model_stays_the_author_of_text_that_is_encoded_again() {
     append(&mut document, &mut vocabulary, "efgh");
     document.type_text(7, "X");
     vocabulary.settle(&mut document);
-    let authors: Vec<_> = document
-        .runs()
-        .iter()
-        .map(|run| (run.end, run.author))
-        .collect();
+    let authors: Vec<_> = document.runs().iter().map(|run| (run.end, run.author)).collect();
     assert_eq!(authors, [(5, Typed), (7, Model), (8, Typed), (10, Model)]);
-    assert!(
-        document
-            .tokens()
-            .iter()
-            .all(|token| token.origin == Origin::Encoded)
-    );
+    assert!(document.tokens().iter().all(|token| token.origin == Origin::Encoded));
 }
 
 #[test]
 fn a_token_cut_by_a_stop_string_is_pending_text_of_the_model() {
     let (mut document, _) = document();
     document.append_token(99, b"ef\n", 2, Some(1));
-    assert_eq!(
-        (document.bytes(), document.settled()),
-        (&b"ab cdef"[..], 0),
-        "typed and cut text are one stretch"
-    );
+    assert_eq!((document.bytes(), document.settled()), (&b"ab cdef"[..], 0), "typed and cut text are one stretch");
     assert_eq!(document.author_at(6), Model);
     document.append_token(99, b"<|endoftext|>", 0, Some(1));
     assert_eq!(document.len(), 7);
@@ -394,11 +317,7 @@ fn undo_takes_back_words_pastes_and_generations() {
     while document.redo().is_some() {}
     assert_eq!(document.text(), format!("{whole} generated !"));
     document.undo();
-    assert_eq!(
-        document.ids().map(|ids| ids.len()),
-        Some(document.tokens().len()),
-        "all tokens are back"
-    );
+    assert_eq!(document.ids().map(|ids| ids.len()), Some(document.tokens().len()), "all tokens are back");
 }
 
 #[test]
@@ -417,23 +336,11 @@ fn ids_for_another_text_are_refused() {
     let old = document.revision();
     document.insert(0, "x");
     let now = document.revision();
-    assert_eq!(
-        document.settle(old, &[(1, 6)]),
-        Err(SettleError::Stale { given: old, now })
-    );
-    assert_eq!(
-        document.settle(now, &[(1, 5)]),
-        Err(SettleError::Length {
-            covered: 5,
-            pending: 6
-        })
-    );
+    assert_eq!(document.settle(old, &[(1, 6)]), Err(SettleError::Stale { given: old, now }));
+    assert_eq!(document.settle(now, &[(1, 5)]), Err(SettleError::Length { covered: 5, pending: 6 }));
     assert_eq!(
         document.settle(now, &[(1, usize::MAX), (1, 7)]),
-        Err(SettleError::Length {
-            covered: usize::MAX,
-            pending: 6
-        })
+        Err(SettleError::Length { covered: usize::MAX, pending: 6 })
     );
     assert_eq!(document.ids(), None);
 }
@@ -444,11 +351,7 @@ fn replacing_all_keeps_what_is_equal() {
     append(&mut document, &mut vocabulary, " 中é");
     append(&mut document, &mut vocabulary, " end");
     document.replace_all("ab cd 中è end");
-    let authors: Vec<_> = document
-        .runs()
-        .iter()
-        .map(|run| (run.end, run.author))
-        .collect();
+    let authors: Vec<_> = document.runs().iter().map(|run| (run.end, run.author)).collect();
     assert_eq!(
         authors,
         [(5, Typed), (9, Model), (11, Typed), (15, Model)],
@@ -456,11 +359,7 @@ fn replacing_all_keeps_what_is_equal() {
     );
     document.replace_all("ab cd 中è end");
     document.undo();
-    assert_eq!(
-        document.text(),
-        "ab cd 中é end",
-        "replacing by the same is no step"
-    );
+    assert_eq!(document.text(), "ab cd 中é end", "replacing by the same is no step");
 }
 
 #[test]

@@ -44,10 +44,7 @@ impl LineInput {
     /// A line with the caret at its end.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self {
-            caret: text.len(),
-            text,
-        }
+        Self { caret: text.len(), text }
     }
     /// The text.
     pub fn text(&self) -> &str {

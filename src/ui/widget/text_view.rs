@@ -1,5 +1,8 @@
-//! The central text pane (API first; bodies follow).
-#![allow(unused_variables)]
+//! The central text pane: soft-wrapped text of any size with a caret, styled stretches and a view that follows new text.
+//!
+//! Bytes need not be UTF-8; what must not reach a terminal is drawn as its replacement. The text stays with its owner
+//! and is passed in: [`sync`](TextView::sync) after each change, then motions and [`draw`](TextView::draw). A frame
+//! looks at the visible rows only.
 
 use std::ops::Range;
 
@@ -7,40 +10,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect, Size};
 use ratatui::style::Style;
 
-/// Where the caret goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Motion {
-    /// One grapheme back.
-    Left,
-    /// One grapheme on.
-    Right,
-    /// To the start of this or the previous word.
-    WordLeft,
-    /// To the end of this or the next word.
-    WordRight,
-    /// One row up, keeping the column.
-    Up,
-    /// One row down, keeping the column.
-    Down,
-    /// To the start of the visual row.
-    RowStart,
-    /// To the end of the visual row.
-    RowEnd,
-    /// To the start of the line (after the last newline).
-    LineStart,
-    /// To the end of the line (before the next newline).
-    LineEnd,
-    /// One screen up.
-    PageUp,
-    /// One screen down.
-    PageDown,
-    /// To the first byte.
-    Start,
-    /// After the last byte.
-    End,
-}
+mod motion;
+mod rows;
 
-/// The bytes `start..old_end` became `start..new_end` (the same as a document's change).
+pub use motion::Motion;
+
+use motion::Places;
+use rows::{Rows, columns};
+
+/// What happened to a text: the bytes `start..old_end` became `start..new_end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextChange {
     /// First byte that may differ.
@@ -51,10 +29,30 @@ pub struct TextChange {
     pub new_end: usize,
 }
 
-/// Caret, scroll and wrapped rows of one text. The text itself stays with its owner and is passed in.
+/// Whether new text at the end moves the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Follow {
+    /// The end is on screen and stays there.
+    #[default]
+    Attached,
+    /// Somebody scrolled up.
+    Detached,
+    /// And text came in below since.
+    Behind,
+}
+
+/// Caret, scroll and wrapped rows of one text.
 #[derive(Debug, Clone, Default)]
 pub struct TextView {
+    rows: Rows,
+    revision: Option<u64>,
+    height: u16,
     caret: usize,
+    /// The column that moving up and down aims at.
+    goal: Option<u16>,
+    /// First row on screen.
+    top: usize,
+    follow: Follow,
 }
 
 impl TextView {
@@ -62,52 +60,135 @@ impl TextView {
     pub fn new() -> Self {
         Self::default()
     }
-    /// The revision of the text that was laid out last (ask the document for `change_since` it).
+
+    /// The revision of the text that was laid out last.
     pub fn revision(&self) -> Option<u64> {
-        None
+        self.revision
     }
-    /// Brings the rows up to date; call after every change of the text or the size, before moving or drawing. `change` is
-    /// what happened since `revision()`; `None` lays everything out anew. The caret moves along with the text.
-    pub fn sync(&mut self, bytes: &[u8], revision: u64, change: Option<TextChange>, size: Size) {}
-    /// The caret as a byte offset, always at a boundary between cells.
+
+    /// Brings the rows up to date: after every change of text or size, before moving or drawing. `change` is what
+    /// happened to the text since [`revision`](Self::revision); `None` lays out everything. The caret moves along with
+    /// the text around it.
+    pub fn sync(&mut self, bytes: &[u8], revision: u64, change: Option<TextChange>, size: Size) {
+        let resized = self.rows.width() != size.width || self.height != size.height;
+        if self.revision == Some(revision) && !resized {
+            return;
+        }
+        let (top, caret_was_visible) = (self.rows.range(self.top).start, self.caret_is_visible());
+        let old_rows = self.rows.count();
+        let known = change.filter(|change| self.revision.is_some() && change.new_end <= bytes.len());
+        self.caret = match known {
+            Some(change) => shifted(self.caret, change),
+            None => self.caret,
+        };
+        let (same_width, unchanged) = (self.rows.width() == size.width, self.revision == Some(revision));
+        match known {
+            Some(change) if same_width => self.rows.update(bytes, change),
+            _ if same_width && unchanged => {}
+            _ => self.rows = Rows::new(bytes, size.width),
+        }
+        (self.revision, self.height) = (Some(revision), size.height);
+        let caret = Places { bytes, rows: &self.rows }.snap(self.caret);
+        if caret != self.caret || !unchanged {
+            (self.caret, self.goal) = (caret, None);
+        }
+        if self.follow == Follow::Attached {
+            self.top = self.last_top();
+        } else {
+            self.top = self.rows.row_of(known.map_or(top, |change| shifted(top, change)));
+            if self.rows.count() > old_rows && same_width {
+                self.follow = Follow::Behind;
+            }
+            self.scrolled();
+        }
+        if resized && caret_was_visible {
+            self.reveal_caret();
+        }
+    }
+
+    /// The caret as a byte offset, always between cells.
     pub fn caret(&self) -> usize {
         self.caret
     }
+
     /// Puts the caret at the boundary at or before `at`, and scrolls to it.
-    pub fn set_caret(&mut self, bytes: &[u8], at: usize) {}
+    pub fn set_caret(&mut self, bytes: &[u8], at: usize) {
+        self.caret = self.places(bytes).snap(at);
+        self.goal = None;
+        self.reveal_caret();
+    }
+
     /// Moves the caret and scrolls to it.
-    pub fn move_caret(&mut self, bytes: &[u8], motion: Motion) {}
-    /// Where a motion would put the caret: deleting backward a word is `target(WordLeft)..caret()`.
+    pub fn move_caret(&mut self, bytes: &[u8], motion: Motion) {
+        let goal = self.goal.unwrap_or_else(|| self.places(bytes).column_of(self.caret));
+        self.caret = self.target(bytes, motion);
+        let vertical = matches!(motion, Motion::Up | Motion::Down | Motion::PageUp | Motion::PageDown);
+        self.goal = vertical.then_some(goal);
+        match motion {
+            Motion::PageUp => self.scroll_by(-self.page()),
+            Motion::PageDown => self.scroll_by(self.page()),
+            _ => {}
+        }
+        self.reveal_caret();
+    }
+
+    /// Where a motion would put the caret.
     pub fn target(&self, bytes: &[u8], motion: Motion) -> usize {
-        0
+        let places = self.places(bytes);
+        let goal = self.goal.unwrap_or_else(|| places.column_of(self.caret));
+        places.target(self.caret, motion, goal, self.page().unsigned_abs())
     }
-    /// The bytes between caret and target, in order.
+
+    /// The bytes between the caret and where a motion would put it: what deleting by that motion deletes.
     pub fn span(&self, bytes: &[u8], motion: Motion) -> Range<usize> {
-        0..0
+        let target = self.target(bytes, motion);
+        self.caret.min(target)..self.caret.max(target)
     }
-    /// Scrolls so that the caret is on screen (after an edit by key).
-    pub fn reveal_caret(&mut self) {}
-    /// Scrolls by rows, down where positive; the caret stays. Scrolling up detaches from the end.
-    pub fn scroll_by(&mut self, rows: isize) {}
+
+    /// Scrolls so that the caret is on screen.
+    pub fn reveal_caret(&mut self) {
+        let row = self.rows.row_of(self.caret);
+        let height = usize::from(self.height.max(1));
+        self.top = self.top.clamp((row + 1).saturating_sub(height), row);
+        self.scrolled();
+    }
+
+    /// Scrolls by rows, down where positive; the caret stays where it is. Scrolling up stops following the end.
+    pub fn scroll_by(&mut self, rows: isize) {
+        self.top = self.top.saturating_add_signed(rows);
+        self.scrolled();
+    }
+
     /// Goes to the end and follows new text again.
-    pub fn scroll_to_end(&mut self) {}
+    pub fn scroll_to_end(&mut self) {
+        self.top = self.last_top();
+        self.scrolled();
+    }
+
     /// Whether new text at the end scrolls the view.
     pub fn follows(&self) -> bool {
-        true
+        self.follow == Follow::Attached
     }
-    /// Text came in below the view since it was detached.
+
+    /// Whether rows were added since the view stopped following.
     pub fn new_text_below(&self) -> bool {
-        false
+        self.follow == Follow::Behind
     }
-    /// First row on screen, and number of rows in all (for a scroll bar).
+
+    /// First row on screen, and rows in all: what a scroll bar shows.
     pub fn scroll(&self) -> (usize, usize) {
-        (0, 0)
+        (self.top, self.rows.count())
     }
-    /// The byte offset at a cell of the screen (mouse), with the text drawn in `area`.
+
+    /// The byte offset of the cell at a place on screen, for the text drawn in `area`; `None` outside of it.
     pub fn offset_at(&self, bytes: &[u8], area: Rect, at: Position) -> Option<usize> {
-        None
+        let row = self.top + usize::from(at.y.checked_sub(area.y)?);
+        (area.contains(at))
+            .then(|| if row < self.rows.count() { self.places(bytes).in_row(row, at.x - area.x) } else { bytes.len() })
     }
-    /// Draws the visible rows, each cell in the style of its bytes; gives the caret's cell where it is on screen.
+
+    /// Draws the visible rows, each cell in the style of its bytes, and gives the caret's place where it is visible (the
+    /// terminal's own cursor belongs there).
     pub fn draw(
         &self,
         bytes: &[u8],
@@ -115,6 +196,67 @@ impl TextView {
         buf: &mut Buffer,
         style: impl Fn(Range<usize>) -> Style,
     ) -> Option<Position> {
-        None
+        let area = area.intersection(buf.area);
+        for (y, row) in (area.y..area.bottom()).zip(self.top..self.rows.count()) {
+            let mut x = area.x;
+            for cell in self.rows.cells(bytes, row) {
+                let width = columns(&cell);
+                let room = area.right().saturating_sub(x);
+                if width > 0 && room > 0 {
+                    buf.set_stringn(x, y, &cell.text, usize::from(room), style(cell.range));
+                }
+                x = x.saturating_add(width);
+            }
+        }
+        self.caret_in(bytes, area)
+    }
+
+    fn caret_in(&self, bytes: &[u8], area: Rect) -> Option<Position> {
+        let y = u16::try_from(self.rows.row_of(self.caret).checked_sub(self.top)?).ok()?;
+        let x = self.places(bytes).column_of(self.caret).min(area.width.checked_sub(1)?);
+        (y < area.height).then(|| Position::new(area.x + x, area.y + y))
+    }
+
+    fn places<'a>(&'a self, bytes: &'a [u8]) -> Places<'a> {
+        Places { bytes, rows: &self.rows }
+    }
+
+    /// Rows of a page: all but one, so that the eye has something to hold on to.
+    fn page(&self) -> isize {
+        isize::try_from(self.height.saturating_sub(1).max(1)).unwrap_or(1)
+    }
+
+    fn last_top(&self) -> usize {
+        self.rows.count().saturating_sub(usize::from(self.height.max(1)))
+    }
+
+    fn caret_is_visible(&self) -> bool {
+        let row = self.rows.row_of(self.caret);
+        (self.top..self.top + usize::from(self.height)).contains(&row)
+    }
+
+    /// Keeps the view inside the text, and notes whether its end is on screen.
+    fn scrolled(&mut self) {
+        let last = self.last_top();
+        self.top = self.top.min(last);
+        self.follow = match self.follow {
+            _ if self.top == last => Follow::Attached,
+            Follow::Behind => Follow::Behind,
+            _ => Follow::Detached,
+        };
     }
 }
+
+/// Where a caret is after a change: it stays with the text after it, and after what replaced the text around it.
+fn shifted(caret: usize, change: TextChange) -> usize {
+    if caret >= change.old_end {
+        caret - change.old_end + change.new_end
+    } else if caret > change.start {
+        change.new_end
+    } else {
+        caret
+    }
+}
+
+#[cfg(test)]
+mod tests;
