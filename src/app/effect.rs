@@ -87,6 +87,13 @@ pub enum IoRequest {
     Picture(String),
 }
 
+impl IoRequest {
+    /// Whether an event follows that ends the request.
+    pub fn is_answered(&self) -> bool {
+        !matches!(self, Self::Cancel(_))
+    }
+}
+
 /// What an I/O job says.
 #[derive(Debug)]
 pub enum IoEvent {

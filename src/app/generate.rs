@@ -49,11 +49,13 @@ impl App {
 
     /// Starts the generation that waits for ids, if they are there.
     pub(super) fn generate_queued(&mut self) {
-        let (Some(seeding), Some(prompt), Some(loaded)) = (self.queued, self.document.ids(), &self.models.loaded) else {
+        let (Some(seeding), Some(prompt), Some(model)) =
+            (self.queued, self.document.ids(), self.models.loaded.clone())
+        else {
             return;
         };
         self.queued = None;
-        let context = loaded.info.context;
+        let context = model.info.context;
         if prompt.len() >= context {
             let error = EngineError::PromptTooLong { tokens: prompt.len(), context };
             self.log.say(Level::Error, error.to_string());
@@ -71,7 +73,7 @@ impl App {
         let run = Run::new(Begin {
             job,
             cancel: cancel.clone(),
-            model: loaded.clone(),
+            model,
             max_tokens: self.sampler.settings.max_tokens(),
             revision: self.document.revision(),
             now: self.now,

@@ -74,6 +74,7 @@ pub struct App {
     tokenising: Option<u64>,
     queued: Option<Seeding>,
     quit_armed: bool,
+    show_end: bool,
     jobs: u64,
     outbox: Vec<Effect>,
 }
@@ -104,6 +105,7 @@ impl App {
             tokenising: None,
             queued: None,
             quit_armed: false,
+            show_end: false,
             jobs: 0,
             outbox: Vec::new(),
         };
@@ -129,6 +131,9 @@ impl App {
         self.tokenise();
         self.count_shots();
         page.sync(&self.document);
+        if std::mem::take(&mut self.show_end) {
+            page.follow_end(&self.document);
+        }
         std::mem::take(&mut self.outbox)
     }
 
@@ -185,7 +190,8 @@ impl App {
     }
 
     fn paste(&mut self, text: &str, page: &mut dyn Page) {
-        match (&mut self.input, self.typing()) {
+        let typing = self.typing();
+        match (&mut self.input, typing) {
             (Some(input), _) => input.insert(text),
             (None, Typing::Text) => self.cx(page).paste(text),
             (None, Typing::Commands) => self.log.say(Level::Notice, "nothing is being typed here: paste into the document"),

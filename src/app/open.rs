@@ -157,6 +157,8 @@ impl App {
         if self.is_running() {
             self.stop();
         }
+        // The engine drops the old weights before it reads the new ones.
+        self.models.loaded = None;
         let Some(current) = self.models.current(job) else { return };
         current.stage = Stage::Loading(0, 0);
         let (name, cancel) = (display_name(&current.name, &folder), current.cancel.clone());

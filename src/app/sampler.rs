@@ -138,7 +138,7 @@ impl App {
     pub(super) fn sampler_default(&mut self) {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.set(spec, spec.default),
-            Row::Stop => self.sampler.stop = self.shots.stop(),
+            Row::Stop => self.sampler.stop = self.shots.prompt().map(|prompt| prompt.stop.clone()).unwrap_or_default(),
         }
     }
 

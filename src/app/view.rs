@@ -142,8 +142,7 @@ impl App {
         let result = match input.purpose {
             Purpose::Value => self.sampler.accept(&input.text),
             Purpose::Query => {
-                let query = input.text.clone();
-                self.change_shots(|shots| shots.set_query(&query));
+                self.shots_set_query(&input.text);
                 Ok(())
             }
             Purpose::SaveAs | Purpose::HubId | Purpose::Folder if text.is_empty() => Err("type a name first".to_owned()),

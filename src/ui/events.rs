@@ -73,7 +73,7 @@ where
                 Happening::End(signal) => return Ok(Exit::Signal(signal)),
                 Happening::Failed(error) => return Err(error.into()),
             };
-            if carry_out(start, message, shell, host, executor)? == Flow::Quit {
+            if carry_out(start.elapsed(), message, shell, host, executor)? == Flow::Quit {
                 return Ok(Exit::Quit);
             }
         }
@@ -100,7 +100,7 @@ pub(super) enum Flow {
 
 /// Takes in one message and carries out all that follows from it.
 pub(super) fn carry_out<H: Host>(
-    start: Instant,
+    now: Duration,
     message: Message,
     shell: &mut Shell,
     host: &mut H,
@@ -111,7 +111,7 @@ where
 {
     let mut next = Some(message);
     while let Some(message) = next.take() {
-        for effect in shell.update(start.elapsed(), message) {
+        for effect in shell.update(now, message) {
             match effect {
                 Effect::Engine(command) => executor.engine(command),
                 Effect::Io(request) => executor.io(request),

@@ -138,8 +138,8 @@ fn encode_latest(requests: &Receiver<IoRequest>, answers: &Sender<IoEvent>, spec
     }
 }
 
-/// The answer to an encoding request.
-pub(super) fn encode(request: IoRequest, special: SpecialTokens) -> Option<IoEvent> {
+/// The answer to an encoding request; `None` for any other.
+pub fn encode(request: IoRequest, special: SpecialTokens) -> Option<IoEvent> {
     match request {
         IoRequest::Tokenise { revision, bytes, tokenizer } => {
             Some(IoEvent::Tokenised { revision, tokens: encode_bytes(&tokenizer, &bytes, special) })

@@ -6,7 +6,7 @@ use crate::app::models::{Cached, Found, ModelRow, Offer, Progress};
 use crate::hub::{self, Cancel, CachedModel, Hub, HubError, ModelRef, catalog, missing_files};
 
 /// The catalog, then what else is in the cache.
-pub fn list(hub: &Hub) -> Vec<ModelRow> {
+pub(super) fn list(hub: &Hub) -> Vec<ModelRow> {
     let cached = hub.cached_models();
     let state = |id: &str| cached.iter().find(|model| model.id == id).map_or(Cached::No, |model| on_disk(hub, model));
     let mut rows: Vec<ModelRow> = catalog()
@@ -36,7 +36,7 @@ pub fn list(hub: &Hub) -> Vec<ModelRow> {
 }
 
 /// Where a model is, or what a download of it would take.
-pub fn find(hub: &Hub, name: &str, cancel: &Cancel) -> Result<Found, String> {
+pub(super) fn find(hub: &Hub, name: &str, cancel: &Cancel) -> Result<Found, String> {
     if let Some(folder) = local_folder(name) {
         return match missing_files(&folder) {
             missing if missing.is_empty() => Ok(Found::Folder(folder)),
@@ -58,7 +58,7 @@ pub fn find(hub: &Hub, name: &str, cancel: &Cancel) -> Result<Found, String> {
 }
 
 /// Downloads a model; `Ok(None)` where it was cancelled.
-pub fn pull(
+pub(super) fn pull(
     hub: &Hub,
     name: &str,
     cancel: &Cancel,

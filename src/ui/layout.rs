@@ -16,24 +16,24 @@ const SAMPLING: u16 = 17;
 
 /// The parts of a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub(super) struct Layout {
     /// One row on top.
-    pub status: Rect,
+    pub(super) status: Rect,
     /// The tab strip, where only one pane is shown.
-    pub tabs: Option<Rect>,
+    pub(super) tabs: Option<Rect>,
     /// The panes that are shown.
-    pub panes: Vec<(PaneId, Rect)>,
+    pub(super) panes: Vec<(PaneId, Rect)>,
     /// All panes together: where overlays go.
-    pub body: Rect,
+    pub(super) body: Rect,
     /// Messages, and the line being typed.
-    pub message: Rect,
+    pub(super) message: Rect,
     /// Hints about keys.
-    pub hints: Rect,
+    pub(super) hints: Rect,
 }
 
 impl Layout {
     /// Shares out a screen that is large enough.
-    pub fn new(screen: Rect, focus: PaneId) -> Self {
+    pub(super) fn new(screen: Rect, focus: PaneId) -> Self {
         let (rest, hints) = split_bottom(screen, 1);
         let (rest, message) = split_bottom(rest, 1);
         let status = Rect { height: rest.height.min(1), ..rest };
@@ -48,7 +48,7 @@ impl Layout {
     }
 
     /// Where a pane is.
-    pub fn pane(&self, id: PaneId) -> Option<Rect> {
+    pub(super) fn pane(&self, id: PaneId) -> Option<Rect> {
         self.panes.iter().find(|(pane, _)| *pane == id).map(|(_, area)| *area)
     }
 }

@@ -22,7 +22,7 @@ pub mod theme;
 pub mod widget;
 
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
-pub use executor::Workers;
+pub use executor::{Workers, encode};
 pub use host::TerminalHost;
 pub use page::PageView;
 pub use shell::Shell;
@@ -85,8 +85,11 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     })
 }
 
-/// The state that the options ask for.
-fn start(options: Options) -> anyhow::Result<App> {
+/// The state that the options ask for, before the first frame.
+///
+/// # Errors
+/// None that a user can cause.
+pub fn start(options: Options) -> anyhow::Result<App> {
     let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
     if let Some(text) = options.text {
         app.document = Document::with_text(&text);

@@ -10,7 +10,7 @@ use crate::text::sanitise;
 
 /// Writes a line into the first row of `area`, cut at its end. Everything passes the sanitiser, so no pane has to know
 /// which of its texts came from a file, a server or a model.
-pub fn line(buf: &mut Buffer, area: Rect, line: &Line<'_>) {
+pub(super) fn line(buf: &mut Buffer, area: Rect, line: &Line<'_>) {
     let area = area.intersection(buf.area);
     if area.is_empty() {
         return;
@@ -24,7 +24,7 @@ pub fn line(buf: &mut Buffer, area: Rect, line: &Line<'_>) {
 }
 
 /// Writes lines from the top of `area`; what does not fit is left out. Gives the rows used.
-pub fn lines<'a>(buf: &mut Buffer, area: Rect, all: impl IntoIterator<Item = Line<'a>>) -> u16 {
+pub(super) fn lines<'a>(buf: &mut Buffer, area: Rect, all: impl IntoIterator<Item = Line<'a>>) -> u16 {
     let mut used = 0;
     for (row, text) in rows(area).zip(all) {
         line(buf, row, &text);
@@ -34,30 +34,30 @@ pub fn lines<'a>(buf: &mut Buffer, area: Rect, all: impl IntoIterator<Item = Lin
 }
 
 /// The rows of an area, from the top.
-pub fn rows(area: Rect) -> impl Iterator<Item = Rect> {
+pub(super) fn rows(area: Rect) -> impl Iterator<Item = Rect> {
     area.rows()
 }
 
 /// The area without its first `n` rows.
-pub fn below(area: Rect, n: u16) -> Rect {
+pub(super) fn below(area: Rect, n: u16) -> Rect {
     let n = n.min(area.height);
     Rect { y: area.y + n, height: area.height - n, ..area }
 }
 
 /// Splits off the last `n` rows: the rest, and those rows.
-pub fn split_bottom(area: Rect, n: u16) -> (Rect, Rect) {
+pub(super) fn split_bottom(area: Rect, n: u16) -> (Rect, Rect) {
     let n = n.min(area.height);
     let rest = Rect { height: area.height - n, ..area };
     (rest, Rect { y: area.y + rest.height, height: n, ..area })
 }
 
 /// A style over a whole row, text included.
-pub fn highlight(buf: &mut Buffer, row: Rect, style: Style) {
+pub(super) fn highlight(buf: &mut Buffer, row: Rect, style: Style) {
     buf.set_style(row.intersection(buf.area), style);
 }
 
 /// Breaks a text at spaces into rows of at most `width` columns; newlines break too.
-pub fn wrap(text: &str, width: u16) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: u16) -> Vec<String> {
     let width = usize::from(width.max(1));
     let mut rows = Vec::new();
     for paragraph in text.split('\n') {
@@ -95,7 +95,7 @@ fn columns(text: &str, width: usize) -> usize {
 }
 
 /// Cuts a text to `width` columns, with `ellipsis` at the end where something was cut.
-pub fn cut(text: &str, width: usize, ellipsis: &str) -> String {
+pub(super) fn cut(text: &str, width: usize, ellipsis: &str) -> String {
     let text = sanitise::line(text);
     if text.width() <= width {
         return text.into_owned();
@@ -112,7 +112,7 @@ pub fn cut(text: &str, width: usize, ellipsis: &str) -> String {
 }
 
 /// Bytes as people say them: `548 MB`, `1.5 GB`. Decimal units, as on the hub.
-pub fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     let n = n as f64;
     match n {
         n if n < 1e3 => format!("{n} B"),
@@ -123,7 +123,7 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// A number of weights: `124M`, `1.5B`.
-pub fn parameters(n: u64) -> String {
+pub(super) fn parameters(n: u64) -> String {
     let n = n as f64;
     match n {
         n if n < 1e3 => format!("{n}"),
@@ -134,7 +134,7 @@ pub fn parameters(n: u64) -> String {
 }
 
 /// A number with separators: `50,257`.
-pub fn grouped(n: usize) -> String {
+pub(super) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -147,7 +147,7 @@ pub fn grouped(n: usize) -> String {
 }
 
 /// `key what` pairs as hints, e.g. for the bottom of a pane.
-pub fn hints<'a>(pairs: impl IntoIterator<Item = (String, &'a str)>, key: Style, text: Style) -> Line<'a> {
+pub(super) fn hints<'a>(pairs: impl IntoIterator<Item = (String, &'a str)>, key: Style, text: Style) -> Line<'a> {
     let mut spans = Vec::new();
     for (name, what) in pairs {
         if !spans.is_empty() {

@@ -26,7 +26,7 @@ struct Piece {
 }
 
 /// Draws the status line: model, context, seed, speed, state.
-pub fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
+pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let mut pieces = pieces(view);
     let width = |pieces: &[Piece]| pieces.iter().map(|piece| piece.text.width() + 3).sum::<usize>();
     while width(&pieces) > usize::from(area.width) && pieces.len() > 1 {
@@ -106,7 +106,7 @@ fn state(view: &View<'_>) -> Piece {
 }
 
 /// Draws the names of the panes, the shown one marked.
-pub fn draw_tabs(view: &View<'_>, area: Rect, buf: &mut Buffer) {
+pub(super) fn draw_tabs(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let mut line = Line::default();
     for pane in PaneId::ALL {
         let style = if pane == view.app.focus { view.theme.selected } else { view.theme.dim };
@@ -117,7 +117,7 @@ pub fn draw_tabs(view: &View<'_>, area: Rect, buf: &mut Buffer) {
 }
 
 /// Draws the line being typed, or else the current message; gives the cell of the caret.
-pub fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
+pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
     if let Some(input) = &view.app.input {
         return draw_input(view, input, area, buf);
@@ -165,7 +165,7 @@ fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut Buffer) -> O
 }
 
 /// Draws hints for the keys that count everywhere, or for the line being typed.
-pub fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
+pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
     let scope = match (&view.app.input, view.app.layers.last()) {
         (Some(_), _) => Scope::Input,

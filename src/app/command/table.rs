@@ -1,6 +1,6 @@
 //! The rows.
 
-use super::{CommandSpec, Cx, Scope};
+use super::{CommandSpec, Scope};
 use crate::app::input::Input;
 use crate::app::keymap::typed;
 use crate::app::page::Motion;
@@ -64,7 +64,7 @@ commands! {
     }
     Shots {
         "shots-task" ["t"] "task" "choose a task from the library" |cx| cx.app.open_tasks();
-        "shots-toggle" ["space"] "on/off" "switch the example, or the instruction, on or off" |cx| cx.app.shots_toggle();
+        "shots-toggle" ["space"] "on/off" "switch the example on or off" |cx| cx.app.shots_toggle();
         "shots-up" ["up", "k"] "" "previous row" |cx| cx.app.shots_select(-1);
         "shots-down" ["down", "j"] "" "next row" |cx| cx.app.shots_select(1);
         "shots-move-up" ["shift-k", "shift-up"] "" "move the example up" |cx| cx.app.shots_move(-1);
@@ -73,8 +73,9 @@ commands! {
             let k = cx.digit();
             cx.app.shots_count(k);
         };
-        "shots-fewer" ["left"] "" "one example fewer" |cx| cx.app.shots_fewer();
-        "shots-more" ["right"] "" "one example more" |cx| cx.app.shots_more();
+        "shots-fewer" ["left"] "" "one example fewer" |cx| cx.app.shots_step(-1);
+        "shots-more" ["right"] "" "one example more" |cx| cx.app.shots_step(1);
+        "shots-shuffle" ["r"] "" "shuffle the examples" |cx| cx.app.shots_shuffle();
         "shots-instruction" ["i"] "" "instruction on or off" |cx| cx.app.shots_instruction();
         "shots-query" ["e"] "query" "edit the query" |cx| cx.app.shots_edit_query();
         "shots-next-query" ["n"] "" "next query of the task" |cx| cx.app.shots_next_query();

@@ -11,7 +11,7 @@ use crate::ui::paint;
 use crate::ui::pane::View;
 
 /// Draws the question with the sizes.
-pub fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 64, 10);
     let inner = window(view, area, buf, "Download?".to_owned(), Scope::Confirm);
     let Some(Stage::Asking(offer)) = view.app.models.job.as_ref().map(|job| &job.stage) else { return };

@@ -13,7 +13,7 @@ use crate::ui::pane::View;
 const KEYS: usize = 24;
 
 /// Draws the help window: the scope that has the keys first, then all others.
-pub fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 90, body.height);
     let inner = window(view, area, buf, "Keys".to_owned(), Scope::Reader);
     scrolled(view, inner, buf, lines(view, inner.width));

@@ -11,7 +11,7 @@ use crate::ui::paint;
 use crate::ui::pane::View;
 
 /// Draws the messages, oldest first.
-pub fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 90, body.height);
     let inner = window(view, area, buf, "Messages".to_owned(), Scope::Reader);
     let mut lines = Vec::new();

@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 
-pub use models::job_text;
+pub(super) use models::job_text;
 
 use super::pane::{self, Frame, View};
 use super::paint;
@@ -20,7 +20,7 @@ use crate::app::Scope;
 use crate::app::screen::{Layer, PaneId};
 
 /// Draws an overlay over `body`.
-pub fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) {
     match layer {
         Layer::Help => help::draw(view, body, buf),
         Layer::Models => models::draw(view, body, buf),

@@ -18,7 +18,7 @@ use crate::ui::widget::{Bar, ListView};
 const COLUMNS: [usize; 4] = [8, 10, 10, 14];
 
 /// Draws the list, and below it what is under way.
-pub fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let models = &view.app.models;
     let rows = models.rows.as_deref().unwrap_or_default();
     let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(8).max(12);
@@ -90,7 +90,7 @@ fn draw_job(view: &View<'_>, job: &ModelJob, area: Rect, buf: &mut Buffer) {
 }
 
 /// What a job is doing in words, and its share done.
-pub fn job_text(view: &View<'_>, job: &ModelJob) -> (String, Option<f64>) {
+pub(in crate::ui) fn job_text(view: &View<'_>, job: &ModelJob) -> (String, Option<f64>) {
     let cancel = view.app.keymap.hint("model-cancel");
     match &job.stage {
         Stage::Finding => (format!("looking up {} ...", job.name), None),

@@ -12,13 +12,14 @@ use crate::ui::pane::View;
 use crate::ui::widget::ListView;
 
 /// The task library.
-pub fn draw_tasks(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let entries: Vec<(String, String)> = view.app.shots.tasks();
+pub(super) fn draw_tasks(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+    let tasks = view.app.shots.tasks().iter();
+    let entries: Vec<(String, String)> = tasks.map(|task| (task.name.clone(), task.title.clone())).collect();
     draw(view, body, buf, "Choose a task", &entries);
 }
 
 /// The sampling presets.
-pub fn draw_presets(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw_presets(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let entries: Vec<(String, String)> =
         presets().iter().map(|preset| (preset.name.to_owned(), preset.doc.to_owned())).collect();
     draw(view, body, buf, "Choose a sampling preset", &entries);

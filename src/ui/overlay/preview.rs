@@ -3,7 +3,6 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use unicode_width::UnicodeWidthStr;
 
 use super::{scrolled, window};
 use crate::app::Scope;
@@ -11,17 +10,17 @@ use crate::ui::paint;
 use crate::ui::pane::View;
 
 /// Draws the prompt with its line ends made visible.
-pub fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 90, body.height);
     let tokens = view.app.shots.tokens().map(|n| format!("   {n} tokens")).unwrap_or_default();
     let inner = window(view, area, buf, format!("Assembled prompt{tokens}"), Scope::Reader);
-    let prompt = view.app.shots.prompt();
-    if prompt.is_empty() {
+    let Some(prompt) = view.app.shots.prompt() else {
         let (shots, task) = (view.app.keymap.hint("shots"), view.app.keymap.hint("shots-task"));
         let text = format!("No task is chosen: {shots}, then {task}.");
         paint::line(buf, inner, &Line::styled(text, view.theme.dim));
         return;
-    }
+    };
+    let prompt = &prompt.text;
     let mut lines = Vec::new();
     let last = prompt.split('\n').count() - 1;
     for (at, text) in prompt.split('\n').enumerate() {
@@ -31,9 +30,6 @@ pub fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
             row.spans.push(Span::styled("↵", view.theme.dim));
         }
         lines.extend(rows);
-    }
-    if prompt.ends_with(' ') && prompt.width() > 0 {
-        lines.push(Line::styled("(ends in a space)", view.theme.warning));
     }
     scrolled(view, inner, buf, lines);
 }

@@ -16,7 +16,7 @@ use crate::ui::paint;
 pub struct DocumentPane;
 
 /// Where the text is, in a pane of the given area: one column inside the border on both sides.
-pub fn text_area(pane: Rect) -> Rect {
+pub(in crate::ui) fn text_area(pane: Rect) -> Rect {
     let inner = inside(pane);
     Rect { x: inner.x + inner.width.min(1), width: inner.width.saturating_sub(2), ..inner }
 }
@@ -71,11 +71,8 @@ struct Authors<'a> {
 
 impl<'a> Authors<'a> {
     fn new(view: &'a View<'a>) -> Self {
-        let mut end = 0;
-        let ends = view.app.document.runs().iter().map(|run| {
-            end += run.len;
-            (end, if run.author == Author::Model { view.theme.model } else { view.theme.text })
-        });
+        let style = |author| if author == Author::Model { view.theme.model } else { view.theme.text };
+        let ends = view.app.document.runs().iter().map(|run| (run.end, style(run.author)));
         Self { ends: ends.collect(), view }
     }
 

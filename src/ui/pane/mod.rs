@@ -1,6 +1,6 @@
 //! The panes: each a file with a [`Pane`], and a row in [`PANES`].
 
-pub mod document;
+pub(super) mod document;
 mod next;
 mod sampling;
 mod shots;
@@ -18,7 +18,7 @@ use crate::app::{App, Scope};
 
 /// What a pane may look at.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
+pub(super) struct View<'a> {
     /// The state.
     pub app: &'a App,
     /// The document as laid out.
@@ -29,7 +29,7 @@ pub struct View<'a> {
 
 /// Something that draws itself in a frame of its own. Keys are none of its business: they are rows of the command table
 /// under its scope.
-pub trait Pane: Sync {
+pub(super) trait Pane: Sync {
     /// The words on the upper border.
     fn title(&self, view: &View<'_>) -> Line<'static>;
     /// The commands hinted at on the lower border.
@@ -39,7 +39,7 @@ pub trait Pane: Sync {
 }
 
 /// All panes.
-pub const PANES: [(PaneId, &dyn Pane); 4] = [
+pub(super) const PANES: [(PaneId, &dyn Pane); 4] = [
     (PaneId::Document, &document::DocumentPane),
     (PaneId::Shots, &shots::ShotsPane),
     (PaneId::Next, &next::NextPane),
@@ -47,7 +47,7 @@ pub const PANES: [(PaneId, &dyn Pane); 4] = [
 ];
 
 /// Draws a pane with its frame; gives the cell of the caret.
-pub fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
+pub(super) fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let (_, pane) = PANES.iter().find(|(pane, _)| *pane == id)?;
     let style = if view.has_keys(id) { view.theme.focus } else { view.theme.border };
     let inner = frame(view, area, buf, Frame { title: pane.title(view), scope: pane.scope(), style });
@@ -55,7 +55,7 @@ pub fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option
 }
 
 /// What stands on a frame.
-pub struct Frame {
+pub(super) struct Frame {
     /// The upper border.
     pub title: Line<'static>,
     /// The lower border: hints for the commands of this scope.
@@ -65,7 +65,7 @@ pub struct Frame {
 }
 
 /// Draws a border with title and hints; gives the inside.
-pub fn frame(view: &View<'_>, area: Rect, buf: &mut Buffer, what: Frame) -> Rect {
+pub(super) fn frame(view: &View<'_>, area: Rect, buf: &mut Buffer, what: Frame) -> Rect {
     let block = Block::bordered().border_set(view.theme.glyphs.border).border_style(what.style);
     let inner = block.inner(area);
     block.render(area, buf);
@@ -115,6 +115,6 @@ impl View<'_> {
 }
 
 /// The inside of a frame.
-pub fn inside(area: Rect) -> Rect {
+pub(super) fn inside(area: Rect) -> Rect {
     area.inner(Margin::new(1, 1))
 }
