@@ -13,7 +13,7 @@ use crate::session::Author;
 use crate::ui::paint;
 
 /// The document pane.
-pub struct DocumentPane;
+pub(super) struct DocumentPane;
 
 /// Where the text is, in a pane of the given area: one column inside the border on both sides.
 pub(in crate::ui) fn text_area(pane: Rect) -> Rect {

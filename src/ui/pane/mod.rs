@@ -85,7 +85,7 @@ pub(super) fn frame(view: &View<'_>, area: Rect, buf: &mut Buffer, what: Frame) 
 
 impl View<'_> {
     /// Whether keys go to this pane.
-    pub fn has_keys(&self, id: PaneId) -> bool {
+    pub(in crate::ui) fn has_keys(&self, id: PaneId) -> bool {
         match self.app.layers.last() {
             Some(Layer::Shots) => id == PaneId::Shots,
             Some(_) => false,
@@ -94,7 +94,7 @@ impl View<'_> {
     }
 
     /// The hinted commands of a scope with their live keys, as many as fit in `width` columns.
-    pub fn hints(&self, scope: Scope, width: usize) -> Option<Line<'static>> {
+    pub(in crate::ui) fn hints(&self, scope: Scope, width: usize) -> Option<Line<'static>> {
         let mut line = Line::default();
         for command in self.app.keymap.scope(scope).filter(|command| !command.hint.is_empty()) {
             // A hint may name its keys itself where two commands share one hint: `J/K move`.

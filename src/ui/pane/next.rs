@@ -16,7 +16,7 @@ use crate::ui::paint;
 use crate::ui::widget::Bar;
 
 /// The next-token pane.
-pub struct NextPane;
+pub(super) struct NextPane;
 
 /// Columns of a figure: `12.3%` and a space.
 const FIGURE: u16 = 7;

@@ -14,7 +14,7 @@ use crate::ui::paint;
 use crate::ui::widget::{ListView, Slider};
 
 /// The sampling pane.
-pub struct SamplingPane;
+pub(super) struct SamplingPane;
 
 const LABEL: u16 = 18;
 

@@ -14,7 +14,7 @@ use crate::ui::paint;
 use crate::ui::widget::ListView;
 
 /// The few-shot pane.
-pub struct ShotsPane;
+pub(super) struct ShotsPane;
 
 /// Rows of the task and the instruction.
 const HEAD: u16 = 3;
