@@ -1,1 +1,75 @@
-fn main() {}
+//! kshot's program: reads the command line, sets up threads and the log, runs one command, prints an error once.
+
+mod cli;
+mod commands;
+mod logging;
+mod paths;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use cli::{Cli, When};
+use commands::{Context, Out, Status};
+use paths::Paths;
+
+fn main() -> ExitCode {
+    let begun = Instant::now();
+    let matches = Cli::command().color(color_of_args().into()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let color = cli.global.color;
+    set_thread_counts(cli.global.threads.map(std::num::NonZeroUsize::get));
+    let code = match run(cli, begun) {
+        Ok(Status::Done) => 0,
+        Ok(Status::Bad) => 1,
+        Ok(Status::Interrupted) => commands::INTERRUPTED,
+        Err(error) => commands::report(&error, color),
+    };
+    ExitCode::from(code)
+}
+
+fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
+    let paths = Paths::from_env()?;
+    let warning = logging::start(&paths.log());
+    let mut cx = Context { out: Out::new(cli.global.color), global: cli.global, model: cli.model, paths, begun };
+    if let Some(warning) = warning {
+        cx.note(warning);
+    }
+    match (cli.command, cli.file) {
+        (Some(_), Some(file)) => {
+            Err(commands::Usage(format!("{} stands before a subcommand; a text opens the playground", file.display())).into())
+        }
+        (Some(command), None) => commands::run(command, &mut cx),
+        (None, file) => commands::playground(file, cx),
+    }
+}
+
+/// `--color` as it is needed before the command line is parsed: for help and for errors of the parser.
+fn color_of_args() -> When {
+    let args: Vec<_> = std::env::args().collect();
+    let given = args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix("--color") {
+        Some("") => args.get(at + 1).map(String::as_str),
+        Some(value) => value.strip_prefix('='),
+        None => None,
+    });
+    let given = given.map(str::to_owned).or_else(|| std::env::var("KSHOT_COLOR").ok());
+    match given.as_deref() {
+        Some("always") => When::Always,
+        Some("never") => When::Never,
+        _ => When::Auto,
+    }
+}
+
+/// Tells the pools of rayon and candle how many threads to use: those asked for, those that the environment names, or
+/// as many as this process may use. By themselves they would count the machine's cores, whatever its container allows.
+fn set_thread_counts(asked: Option<usize>) {
+    let available = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let named = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok().filter(|&n: &usize| n > 0);
+    let threads = asked.or_else(named).unwrap_or_else(available).to_string();
+    for pool in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
+        // SAFETY: no other thread exists yet that could read or write the environment: this runs first thing after
+        // the command line was parsed, and parsing starts none.
+        unsafe { std::env::set_var(pool, &threads) };
+    }
+}

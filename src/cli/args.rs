@@ -1,0 +1,374 @@
+//! The arguments of each subcommand.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::SamplingFlags;
+
+/// The model of a command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelArg {
+    /// The model: a hub id (org/name[@revision]) or a folder
+    #[arg(short = 'm', long = "model", value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
+    pub(crate) name: Option<String>,
+
+    /// The device to compute on
+    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu", env = "KSHOT_DEVICE", hide_env_values = true)]
+    pub(crate) device: Device,
+}
+
+/// Devices that can be asked for by name. Only the first works in this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Device {
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+    /// An Apple GPU
+    Metal,
+}
+
+/// Where a text comes from: an argument, a file or stdin.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TextArgs {
+    /// The text; stdin is read where neither TEXT nor a file is given
+    #[arg(value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
+
+    /// Read the text from a file, `-` for stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Where a prompt comes from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PromptArgs {
+    /// The prompt. Piped stdin is put after it, with a newline between
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["file", "ids"])]
+    pub(crate) prompt: Option<String>,
+
+    /// Read the prompt from a file, `-` for stdin
+    #[arg(short, long, value_name = "FILE", conflicts_with = "ids")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// The prompt as token ids, e.g. 15496,11,995
+    #[arg(long = "prompt-ids", value_name = "LIST", value_delimiter = ',')]
+    pub(crate) ids: Option<Vec<u32>>,
+
+    /// Read special tokens such as <|endoftext|> in the prompt as plain text
+    #[arg(long)]
+    pub(crate) no_special: bool,
+
+    /// A few-shot task of the library builds the prompt (see `kshot prompts list`)
+    #[arg(long, value_name = "NAME", conflicts_with = "ids", help_heading = "Few-shot")]
+    pub(crate) task: Option<String>,
+
+    /// How many examples the prompt shows [default: the task's own number]
+    #[arg(short = 'k', long, value_name = "K", requires = "task", help_heading = "Few-shot")]
+    pub(crate) shots: Option<usize>,
+
+    /// The query of the task; without it what -p, -f or stdin give, or else the task's first
+    #[arg(long, value_name = "TEXT", requires = "task", allow_hyphen_values = true, help_heading = "Few-shot",
+        conflicts_with_all = ["prompt", "file"])]
+    pub(crate) query: Option<String>,
+}
+
+/// Print the continuation of a prompt, token by token
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot generate -m openai-community/gpt2 -p 'The meaning of life is' -n 40
+  kshot generate -m openai-community/gpt2 -f prompt.txt --temp 0 --stop '\\n\\n'
+  cat article.txt | kshot generate -m ./checkpoint -p 'Summary of the article below.'
+  kshot generate -m openai-community/gpt2 --task translate-en-zh --shots 3 --query 'I love books'
+  kshot generate -m openai-community/gpt2 -p Hello --seed 7 --logprobs 5 --json
+
+The prompt is -p TEXT, a file, or stdin. With -p and a piped stdin the prompt is TEXT, a newline, and what stdin holds.
+Nothing is added to it or stripped from it: `printf %s` makes a pipe without a newline at its end.
+On a terminal, control characters of the model's text are shown as symbols; a pipe or file gets the bytes as they are.
+The same seed gives the same text with the same build and number of threads.")]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+
+    #[command(flatten)]
+    pub(crate) prompt: PromptArgs,
+
+    /// Stop before this string; may be given several times. \n \t \r \\ and \xHH are escapes
+    #[arg(long, value_name = "STR", allow_hyphen_values = true, value_parser = unescape)]
+    pub(crate) stop: Vec<String>,
+
+    /// Go on after <|endoftext|>
+    #[arg(long)]
+    pub(crate) ignore_eos: bool,
+
+    /// How many continuations to sample side by side
+    #[arg(long, value_name = "K", default_value = "1")]
+    pub(crate) samples: NonZeroUsize,
+
+    /// With --json, describe each step with this many of the model's top candidates
+    #[arg(long, value_name = "N", requires = "json")]
+    pub(crate) logprobs: Option<usize>,
+
+    /// Print one JSON object at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) sampling: SamplingFlags,
+}
+
+/// Score a text: log-probability, rank and entropy of each token
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot score -m openai-community/gpt2 'The cat sat on the mat'
+  kshot score -m openai-community/gpt2 -f essay.txt --bos --json
+  printf %s 'Paris is the capital of' | kshot score -m ./checkpoint --top 5
+
+The text is taken as it is: no character is added, stripped or changed. A text longer than the context is scored in
+rolling windows. Without --bos the first token has nothing before it and gets no score.")]
+pub(crate) struct ScoreArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+
+    #[command(flatten)]
+    pub(crate) text: TextArgs,
+
+    /// Show this many likely next tokens
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) top: usize,
+
+    /// Put <|endoftext|> in front, so that the first token is scored too
+    #[arg(long)]
+    pub(crate) bos: bool,
+
+    /// Read special tokens such as <|endoftext|> in the text as plain text
+    #[arg(long)]
+    pub(crate) no_special: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show how a text is cut into tokens: ids, bytes and boundaries
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot tokens -m openai-community/gpt2 'Hello, world'
+  kshot tokens -m openai-community/gpt2 -f prompt.txt --json
+
+Only the tokenizer files are needed, not the weights.")]
+pub(crate) struct TokensArgs {
+    /// The model whose tokenizer is used: a hub id or a folder
+    #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
+    pub(crate) model: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) text: TextArgs,
+
+    /// Read special tokens such as <|endoftext|> as plain text
+    #[arg(long)]
+    pub(crate) no_special: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// List, download, check and remove models
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct ModelsArgs {
+    #[command(subcommand)]
+    pub(crate) command: ModelsCommand,
+}
+
+/// What can be done with models.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// The catalog and the cache: download size, memory need, what is here
+    List {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a model into the cache; goes on where it was stopped
+    #[command(after_help = "Example:\n  kshot models pull openai-community/gpt2")]
+    Pull(RefArg),
+    /// What is known of a model: files, sizes, where they are
+    Info(RefArg),
+    /// Check each cached file of a model against the hash it is named by
+    Verify(RefArg),
+    /// Remove a model from the cache
+    Rm(RefArg),
+}
+
+/// The model of a `models` command.
+#[derive(Debug, Args)]
+pub(crate) struct RefArg {
+    /// org/name[@revision]
+    #[arg(value_name = "MODEL")]
+    pub(crate) name: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// List and show the few-shot tasks
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct PromptsArgs {
+    #[command(subcommand)]
+    pub(crate) command: PromptsCommand,
+}
+
+/// What can be done with the prompt library.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PromptsCommand {
+    /// All tasks, the built-in ones and the user's
+    List {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// The prompt that a task builds
+    #[command(after_help = "Example:\n  kshot prompts show translate-en-zh --shots 3 --query 'I love books'")]
+    Show {
+        /// The task
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// How many examples to show [default: the task's own number]
+        #[arg(short = 'k', long, value_name = "K")]
+        shots: Option<usize>,
+        /// The query [default: the task's first]
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+        query: Option<String>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Measure load time, time to first token, prefill and decode speed
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  kshot bench -m openai-community/gpt2 -p 512 -n 128 --json
+
+Decoding is greedy and does not end at <|endoftext|>. Speeds are medians over the rounds; the time to the first token
+counts from the start of the process and includes the load and a prefill of -p tokens.")]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+
+    /// Tokens of the prompt
+    #[arg(short, long, value_name = "N", default_value = "512")]
+    pub(crate) prefill: NonZeroUsize,
+
+    /// Tokens to decode
+    #[arg(short = 'n', long, value_name = "N", default_value = "128")]
+    pub(crate) decode: NonZeroUsize,
+
+    /// How often to measure
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) rounds: NonZeroUsize,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Check this installation and, with a model, that it computes what it should
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot doctor
+  kshot doctor -m openai-community/gpt2
+
+Paste the output into a bug report; tokens and the like are left out of it. A failed check makes the exit code 1.")]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show where kshot keeps its files
+#[derive(Debug, Args)]
+pub(crate) struct PathsArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot completions bash > ~/.local/share/bash-completion/completions/kshot
+  kshot completions zsh > \"${fpath[1]}/_kshot\"
+  kshot completions fish > ~/.config/fish/completions/kshot.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Resolves `\n`, `\t`, `\r`, `\\` and `\xHH` (bytes, which together must be UTF-8).
+fn unescape(raw: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next() {
+            Some(b'n') => b'\n',
+            Some(b't') => b'\t',
+            Some(b'r') => b'\r',
+            Some(b'\\') => b'\\',
+            Some(b'x') => {
+                let digits: Option<u8> = rest.next().zip(rest.next()).and_then(|(h, l)| {
+                    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+                    Some(digit(h)? * 16 + digit(l)?)
+                });
+                digits.ok_or("\\x needs two hexadecimal digits")?
+            }
+            Some(other) => return Err(format!("\\{} is no escape; write \\\\ for a backslash", char::from(other))),
+            None => return Err("a backslash stands at the end; write \\\\ for a backslash".to_owned()),
+        });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if text.is_empty() => Err("an empty string would stop at once".to_owned()),
+        Ok(text) => Ok(text),
+        Err(_) => Err("the escaped bytes are not UTF-8".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescape;
+
+    #[test]
+    fn escapes() {
+        let cases: &[(&str, Option<&str>)] = &[
+            ("plain", Some("plain")),
+            (r"a\n\tb\r", Some("a\n\tb\r")),
+            (r"\\n", Some("\\n")),
+            (r"\xe4\xB8\xad", Some("中")),
+            ("中文", Some("中文")),
+            (r"\x4", None),
+            (r"\xzz", None),
+            (r"\xff", None),
+            (r"\q", None),
+            ("end\\", None),
+            ("", None),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(unescape(raw).ok().as_deref(), *expected, "{raw:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One flag for each row of the table of sampling parameters: name, doc, range and default come from there.
+
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+use kshot::sampling::{DEFAULT_PRESET, ParamError, ParamId, ParamSpec, Settings, StageId, Value};
+use kshot::sampling::{parse_order, presets, specs, stages};
+
+const HEADING: &str = "Sampling";
+const PRESET: &str = "preset";
+const ORDER: &str = "order";
+
+/// The settings that the flags describe: a preset, changed by what was given.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SamplingFlags {
+    /// The settings.
+    pub(crate) settings: Settings,
+}
+
+impl SamplingFlags {
+    fn read(matches: &ArgMatches) -> Result<Self, ParamError> {
+        let mut settings = Settings::default();
+        if let Some(preset) = matches.get_one::<Settings>(PRESET) {
+            settings.use_sampling_of(preset);
+        }
+        for spec in specs() {
+            if let Some(&value) = matches.get_one::<Value>(spec.key) {
+                settings.set(spec.id, value)?;
+            }
+        }
+        if let Some(order) = matches.get_one::<Vec<StageId>>(ORDER) {
+            settings.set_order(order.clone())?;
+        }
+        Ok(Self { settings })
+    }
+}
+
+impl FromArgMatches for SamplingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        Self::read(matches).map_err(|e| Error::raw(clap::error::ErrorKind::ValueValidation, format!("{e}\n")))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for SamplingFlags {
+    fn augment_args(command: Command) -> Command {
+        specs().iter().map(flag).chain([preset_flag(), order_flag()]).fold(command, Command::arg)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn flag(spec: &'static ParamSpec) -> Arg {
+    let arg = Arg::new(spec.key)
+        .long(spec.flag)
+        .short(spec.short)
+        .value_name(spec.value_name)
+        .help(format!("{}: {} [default: {}]", spec.doc, spec.accepts(), spec.format(spec.default)))
+        .value_parser(|text: &str| spec.parse(text))
+        .allow_negative_numbers(true)
+        .env(format!("KSHOT_{}", spec.flag.replace('-', "_").to_uppercase()))
+        .hide_env_values(true);
+    match spec.id {
+        // The length is no stage of the sampling, and has the name that llama.cpp's users know.
+        ParamId::MaxTokens => arg.visible_alias("n-predict"),
+        _ => arg.help_heading(HEADING),
+    }
+}
+
+fn preset_flag() -> Arg {
+    let known: Vec<_> = presets().iter().map(|preset| format!("{} ({})", preset.name, preset.doc)).collect();
+    Arg::new(PRESET)
+        .long("preset")
+        .value_name("NAME")
+        .help(format!("Settings to start from; other flags change them [default: {DEFAULT_PRESET}]"))
+        .long_help(format!(
+            "Settings to start from; other flags change them [default: {DEFAULT_PRESET}]\n- {}",
+            known.join("\n- ")
+        ))
+        .value_parser(|name: &str| Settings::preset(name))
+        .env("KSHOT_PRESET")
+        .hide_env_values(true)
+        .help_heading(HEADING)
+}
+
+fn order_flag() -> Arg {
+    let known: Vec<_> = stages().iter().map(|stage| stage.key).collect();
+    Arg::new(ORDER)
+        .long("order")
+        .value_name("A,B,C")
+        .help(format!("Order of the stages; one that is left out does not run. Stages: {}", known.join(", ")))
+        .value_parser(|text: &str| parse_order(text))
+        .env("KSHOT_ORDER")
+        .hide_env_values(true)
+        .help_heading(HEADING)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Settings, String> {
+        let command = SamplingFlags::augment_args(Command::new("x").no_binary_name(true));
+        let matches = command.try_get_matches_from(args).map_err(|e| e.to_string())?;
+        SamplingFlags::from_arg_matches(&matches).map(|flags| flags.settings).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_row_is_a_flag_that_takes_its_neutral_value_and_its_words() {
+        for spec in specs() {
+            let flag = format!("--{}", spec.flag);
+            for text in [spec.format(spec.neutral), spec.format(spec.default)] {
+                let settings = parse(&[&flag, &text]).unwrap();
+                assert_eq!(settings.get(spec.id), spec.parse(&text).unwrap(), "{flag} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_change_the_preset() {
+        let greedy = parse(&["--preset", "greedy", "-s", "7", "-n", "3", "--presence-penalty", "-0.5"]).unwrap();
+        assert_eq!((greedy.float(ParamId::Temperature), greedy.seed(), greedy.max_tokens()), (0.0, Some(7), 3));
+        assert_eq!(greedy.float(ParamId::PresencePenalty), -0.5);
+        assert_eq!(parse(&[]).unwrap(), Settings::default());
+        assert_eq!(parse(&["--order", "temperature,top_k"]).unwrap().order().len(), 2);
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        for (args, part) in [
+            (["--temp", "warm"], "--temp"),
+            (["--temp", "-1"], "--temp"),
+            (["--top-p", "1.5"], "--top-p"),
+            (["--seed", "-1"], "--seed"),
+            (["--preset", "wild"], "wild"),
+            (["--order", "top_k,top_k"], "top_k"),
+            (["--order", "nothing"], "nothing"),
+        ] {
+            let error = parse(&args).unwrap_err();
+            assert!(error.contains(part), "{args:?}: {error}");
+        }
+    }
+}

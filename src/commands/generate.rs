@@ -1,0 +1,244 @@
+//! `kshot generate`: a prompt in, its continuation out as it is sampled.
+
+use kshot::engine::{
+    Backend, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step, Timings,
+};
+use kshot::text::{TokenId, Tokenizer};
+use serde::Serialize;
+
+use super::interrupt::Interrupt;
+use super::out::{Out, TextStream};
+use super::score::{Row, rows};
+use super::tokens::hex;
+use super::{Context, Status, model, prompts};
+use crate::cli::GenerateArgs;
+
+/// What `--json` prints: one object. With `--samples` above 1, `samples` stands in the place of the single sequence.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    dtype: &'static str,
+    prompt_ids: &'a [TokenId],
+    #[serde(flatten)]
+    sequences: Sequences,
+    seed: u64,
+    timings: ReportTimings,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Sequences {
+    One(Sequence),
+    Several { samples: Vec<Sequence> },
+}
+
+#[derive(Serialize)]
+struct Sequence {
+    ids: Vec<TokenId>,
+    text: String,
+    finish_reason: FinishReason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<ReportStep>>,
+}
+
+/// One sampled token. Log-probabilities are natural, the entropy is in bits; `rank`, `entropy` and `top` are the raw
+/// model's.
+#[derive(Serialize)]
+struct ReportStep {
+    id: TokenId,
+    text: String,
+    bytes: String,
+    logprob: f32,
+    logprob_sampled: f32,
+    rank: usize,
+    entropy: f32,
+    top: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct ReportTimings {
+    load_s: f64,
+    #[serde(flatten)]
+    run: Timings,
+}
+
+pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status> {
+    let name = model::name(args.model.name.as_deref(), cx)?;
+    let prompt = prompt(&args, cx)?;
+    let interrupt = Interrupt::on_ctrl_c()?;
+    let mut model = model::load(&name, args.model.device, cx, &interrupt)?;
+    let ids = match prompt.source {
+        Source::Ids(ids) => ids,
+        Source::Text(text) => model.tokenizer().encode(&text, model::special_tokens(args.prompt.no_special))?,
+    };
+    if ids.is_empty() {
+        cx.note("the prompt is empty: starting from <|endoftext|>");
+    }
+    let request = GenerateRequest {
+        prompt: ids,
+        sequences: args.samples.get(),
+        max_tokens: args.sampling.settings.max_tokens(),
+        seed: args.sampling.settings.seed(),
+        settings: args.sampling.settings,
+        stop: args.stop.into_iter().chain(prompt.stop).collect(),
+        on_end_of_text: if args.ignore_eos { OnEndOfText::Continue } else { OnEndOfText::Stop },
+        top: args.logprobs.unwrap_or(0),
+    };
+
+    let several = request.sequences > 1;
+    let mut printer = (!args.json && !several).then(TextStream::default);
+    let (steps, finish) = produce(&mut model, &request, &interrupt.engine, |step| match &mut printer {
+        Some(stream) => stream.push(&step.bytes[..step.shown], &mut cx.out),
+        None => Ok(()),
+    })?;
+    let cancelled = finish.reasons.contains(&FinishReason::Cancelled);
+    let total = finish.timings.decode_tokens;
+    let rate = total as f64 / finish.timings.decode_s.max(f64::MIN_POSITIVE);
+    let notes = notes(&finish, rate);
+
+    if let Some(mut stream) = printer {
+        stream.finish(&mut cx.out)?;
+        end_line(&mut cx.out)?;
+    } else if args.json {
+        let sequences = sequences(&steps, &finish, args.logprobs, model.tokenizer());
+        cx.out.json(&Report {
+            model: &model.info().name,
+            dtype: model.info().dtype,
+            prompt_ids: &finish.prompt,
+            sequences,
+            seed: finish.seed,
+            timings: ReportTimings { load_s: model.info().load_s, run: finish.timings },
+        })?;
+    } else {
+        for (index, sequence) in steps.iter().enumerate() {
+            cx.out.line(format!("--- sample {} of {} ---", index + 1, steps.len()))?;
+            let mut stream = TextStream::default();
+            stream.push(&shown(sequence), &mut cx.out)?;
+            stream.finish(&mut cx.out)?;
+            cx.out.line("")?;
+        }
+    }
+    cx.remark(notes);
+    Ok(if cancelled { Status::Interrupted } else { Status::Done })
+}
+
+/// A prompt, and the strings at which what follows it ends.
+struct Prompt {
+    source: Source,
+    stop: Vec<String>,
+}
+
+enum Source {
+    Ids(Vec<TokenId>),
+    Text(String),
+}
+
+fn prompt(args: &GenerateArgs, cx: &Context) -> anyhow::Result<Prompt> {
+    if let Some(ids) = &args.prompt.ids {
+        return Ok(Prompt { source: Source::Ids(ids.clone()), stop: Vec::new() });
+    }
+    let Some(task) = &args.prompt.task else {
+        return Ok(Prompt { source: Source::Text(args.prompt.read()?), stop: Vec::new() });
+    };
+    // Without a query of any kind the task's own first one is asked.
+    let query = match &args.prompt.query {
+        Some(query) => query.clone(),
+        None => args.prompt.read()?,
+    };
+    let query = (!query.is_empty()).then_some(query.as_str());
+    let library = prompts::library(cx);
+    let prompt = prompts::assemble(prompts::task(&library, task)?, args.prompt.shots, query)?;
+    Ok(Prompt { stop: prompt.stop, source: Source::Text(prompt.text) })
+}
+
+/// Runs the request; `show` hears every step. When it fails (stdout is closed), the run is ended and that error returned.
+fn produce(
+    model: &mut LocalModel,
+    request: &GenerateRequest,
+    cancel: &CancelToken,
+    mut show: impl FnMut(&Step) -> anyhow::Result<()>,
+) -> anyhow::Result<(Vec<Vec<Step>>, Finish)> {
+    let mut steps = vec![Vec::new(); request.sequences];
+    let mut failed = None;
+    let finish = model.generate(request, cancel, &mut |produced| {
+        let Produced::Step(step) = produced else { return };
+        if failed.is_some() {
+            return;
+        }
+        if let Err(error) = show(&step) {
+            failed = Some(error);
+            cancel.cancel();
+        }
+        if let Some(sequence) = steps.get_mut(step.sequence) {
+            sequence.push(*step);
+        }
+    })?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok((steps, finish)),
+    }
+}
+
+fn shown(steps: &[Step]) -> Vec<u8> {
+    steps.iter().flat_map(|step| &step.bytes[..step.shown]).copied().collect()
+}
+
+fn sequences(steps: &[Vec<Step>], finish: &Finish, logprobs: Option<usize>, tokenizer: &Tokenizer) -> Sequences {
+    let mut all: Vec<_> = steps
+        .iter()
+        .enumerate()
+        .map(|(index, steps)| Sequence {
+            ids: steps.iter().map(|step| step.sampled.id).collect(),
+            text: String::from_utf8_lossy(&shown(steps)).into_owned(),
+            finish_reason: finish.reasons.get(index).copied().unwrap_or(FinishReason::Cancelled),
+            stopped_at: finish.stopped_at.get(index).cloned().flatten(),
+            steps: logprobs.map(|_| steps.iter().map(|step| report_step(step, tokenizer)).collect()),
+        })
+        .collect();
+    match all.pop() {
+        Some(one) if all.is_empty() => Sequences::One(one),
+        last => Sequences::Several { samples: all.into_iter().chain(last).collect() },
+    }
+}
+
+fn report_step(step: &Step, tokenizer: &Tokenizer) -> ReportStep {
+    ReportStep {
+        id: step.sampled.id,
+        text: String::from_utf8_lossy(&step.bytes).into_owned(),
+        bytes: hex(&step.bytes),
+        logprob: step.sampled.logprob,
+        logprob_sampled: step.sampled.logprob_sampled,
+        rank: step.sampled.rank,
+        entropy: step.sampled.entropy_bits,
+        top: rows(step.sampled.top.iter().map(|c| (c.id, c.logprob)), tokenizer),
+    }
+}
+
+/// A prompt of the shell is not to stand behind the text.
+fn end_line(out: &mut Out) -> anyhow::Result<()> {
+    if out.is_terminal() { out.line("") } else { Ok(()) }
+}
+
+fn notes(finish: &Finish, rate: f64) -> String {
+    let reasons: Vec<String> = finish
+        .reasons
+        .iter()
+        .zip(&finish.stopped_at)
+        .map(|(reason, stopped_at)| match (reason, stopped_at) {
+            (FinishReason::Length, _) => "all tokens made (-n)".into(),
+            (FinishReason::Stop, Some(at)) => format!("stop string {at:?}"),
+            (FinishReason::Stop, None) => "stop string".into(),
+            (FinishReason::Eos, _) => "end of text".into(),
+            (FinishReason::Context, _) => "the context is full".into(),
+            (FinishReason::Cancelled, _) => "stopped".into(),
+        })
+        .collect();
+    let Timings { prefill_tokens, prefill_s, decode_tokens, .. } = finish.timings;
+    format!(
+        "[{}; seed {}; {decode_tokens} tokens, {rate:.1} tok/s; prompt of {prefill_tokens} tokens in {prefill_s:.2} s]",
+        reasons.join(", "),
+        finish.seed
+    )
+}

@@ -1,0 +1,227 @@
+//! From what the user calls a model to the model itself.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use kshot::engine::{LoadRequest, LocalModel};
+use kshot::hub::{Hub, HubConfig, ModelRef, Progress};
+use kshot::text::SpecialTokens;
+
+use super::interrupt::Interrupt;
+use super::progress::{ProgressLine, Standing, bytes};
+use super::{Context, Usage};
+use crate::cli::Device;
+
+/// What a command needs of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Everything.
+    Weights,
+    /// The tokenizer files alone.
+    Tokenizer,
+}
+
+/// Where a model is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A folder, as a path that can be opened.
+    Folder(PathBuf),
+    /// A repository of the hub.
+    Hub(ModelRef),
+}
+
+impl Source {
+    /// Reads a name: an existing folder, or what starts like a path, is a folder; anything else is a hub id.
+    ///
+    /// # Errors
+    /// A name that is neither.
+    pub(super) fn of(name: &str) -> anyhow::Result<Self> {
+        let path = expand_home(name);
+        let is_path = ["./", "../", "/", "~"].iter().any(|start| name.starts_with(start)) || matches!(name, "." | "..");
+        if is_path || path.is_dir() {
+            return Ok(Self::Folder(path));
+        }
+        if path.is_file() {
+            bail!("{name} is a file; name the folder of the checkpoint instead");
+        }
+        Ok(Self::Hub(name.parse()?))
+    }
+}
+
+/// The model that a command is to use: its own `-m`, the one before the subcommand, or KSHOT_MODEL.
+///
+/// # Errors
+/// None of them is there.
+pub(super) fn name(given: Option<&str>, cx: &Context) -> anyhow::Result<String> {
+    let name = given.map(str::to_owned).or_else(|| cx.model.clone()).filter(|name| !name.is_empty());
+    name.ok_or_else(|| {
+        let hint = "which model? give -m MODEL or set KSHOT_MODEL (`kshot models list` shows what there is)";
+        Usage(hint.into()).into()
+    })
+}
+
+/// What special tokens mean in a text that is read.
+pub(super) fn special_tokens(no_special: bool) -> SpecialTokens {
+    if no_special { SpecialTokens::Literal } else { SpecialTokens::Parse }
+}
+
+/// The hub as the environment and the flags describe it.
+///
+/// # Errors
+/// A variable that cannot be used.
+pub(super) fn hub(cx: &Context) -> anyhow::Result<Hub> {
+    let mut config = HubConfig::from_env()?;
+    config.offline |= cx.global.offline;
+    Ok(Hub::new(config))
+}
+
+/// The folder of a model, downloaded first where it has to be.
+///
+/// # Errors
+/// A folder that lacks something, with what it has; whatever the hub says.
+pub(super) fn folder(name: &str, need: Need, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<PathBuf> {
+    match Source::of(name)? {
+        Source::Folder(folder) => {
+            check_folder(&folder, need)?;
+            Ok(folder)
+        }
+        Source::Hub(model) => {
+            let hub = hub(cx)?;
+            match hub.locate(&model) {
+                Ok(snapshot) => Ok(snapshot.folder),
+                Err(_) => pull(&hub, &model, interrupt),
+            }
+        }
+    }
+}
+
+/// Loads a model.
+///
+/// # Errors
+/// As [`folder`]; a device that this build cannot use; whatever is wrong with the files.
+pub(super) fn load(name: &str, device: Device, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<LocalModel> {
+    if device != Device::Cpu {
+        bail!(Usage(format!("this build computes on the CPU only; --device {device:?} cannot be used").to_lowercase()));
+    }
+    let folder = folder(name, Need::Weights, cx, interrupt)?;
+    let mut line = ProgressLine::new();
+    let request = LoadRequest { name: name.to_owned(), folder };
+    let loaded = LocalModel::load(&request, &interrupt.engine, &mut |done, total| {
+        line.show("loading", Standing { done, total, rate: None, left: None });
+    });
+    drop(line);
+    loaded.with_context(|| format!("cannot load {name}"))
+}
+
+/// Downloads a model, saying on stderr how far it is, and gives its folder.
+///
+/// # Errors
+/// Whatever the hub says.
+pub(super) fn pull(hub: &Hub, model: &ModelRef, interrupt: &Interrupt) -> anyhow::Result<PathBuf> {
+    let mut line = ProgressLine::new();
+    let snapshot = hub.pull(model, &mut |event| tell(model, event, &mut line), &interrupt.hub);
+    drop(line);
+    Ok(snapshot?.folder)
+}
+
+/// Says on stderr what a pull or a verification is doing.
+pub(super) fn tell(model: &ModelRef, event: Progress, line: &mut ProgressLine) {
+    match event {
+        Progress::Plan { bytes: total, present, .. } if present >= total => {}
+        Progress::Plan { files, bytes: total, present } => {
+            let here = if present > 0 { format!(", {} are here", bytes(present)) } else { String::new() };
+            line.say(&format!("downloading {model}: {files} files, {}{here}", bytes(total)));
+        }
+        Progress::Transfer(at) => {
+            line.show(&at.file, Standing { done: at.done, total: at.bytes, rate: at.rate, left: at.eta });
+        }
+        Progress::Waiting { file } => line.say(&format!("waiting for another process that downloads {file}")),
+        Progress::Retrying { file, attempt, wait, reason } => {
+            line.say(&format!("{file}: {reason}; try {attempt} in {} s", wait.as_secs()));
+        }
+        Progress::FromCache { reason } => line.say(&format!("using the cached {model}: {reason}")),
+        _ => {}
+    }
+}
+
+/// Refuses a folder that cannot be a model, naming what is missing and what is there. Weights of another format are
+/// told apart by the loader.
+fn check_folder(folder: &Path, need: Need) -> anyhow::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => bail!(
+            "there is no folder {}; a hub model is named org/name, without ./ in front",
+            folder.display()
+        ),
+        Err(e) => return Err(e).with_context(|| format!("cannot open {}", folder.display())),
+    };
+    let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    let has = |name: &str| names.iter().any(|n| n == name);
+    let mut missing = Vec::new();
+    if !has("tokenizer.json") && !(has("vocab.json") && has("merges.txt")) {
+        missing.push("tokenizer.json (or vocab.json with merges.txt)");
+    }
+    if need == Need::Weights && !has("config.json") {
+        missing.push("config.json");
+    }
+    let weights = ["model.safetensors", "model.safetensors.index.json"];
+    let other_weights = |name: &String| [".bin", ".pt", ".h5", ".gguf"].iter().any(|end| name.ends_with(end));
+    if need == Need::Weights && !weights.iter().any(|name| has(name)) && !names.iter().any(other_weights) {
+        missing.push("model.safetensors");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let there = match names.as_slice() {
+        [] => "it is empty".to_owned(),
+        names if names.len() <= 12 => format!("it has {}", names.join(", ")),
+        names => format!("it has {} and {} more", names[..12].join(", "), names.len() - 12),
+    };
+    bail!("{} is no complete checkpoint: {} missing; {there}", folder.display(), missing.join(", "))
+}
+
+fn expand_home(name: &str) -> PathBuf {
+    let home = || std::env::var_os("HOME").map(PathBuf::from);
+    match name.strip_prefix('~') {
+        Some("") => home().unwrap_or_else(|| name.into()),
+        Some(rest) if rest.starts_with('/') => home().map_or_else(|| name.into(), |home| home.join(&rest[1..])),
+        _ => name.into(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let folder = tempfile::tempdir().unwrap();
+        let existing = folder.path().to_str().unwrap();
+        for path in ["./x", "../x", "/x", "~/x", ".", "..", existing] {
+            assert!(matches!(Source::of(path).unwrap(), Source::Folder(_)), "{path}");
+        }
+        for id in ["openai-community/gpt2", "gpt2", "a/b@refs/pr/1"] {
+            assert!(matches!(Source::of(id).unwrap(), Source::Hub(_)), "{id}");
+        }
+        assert!(Source::of("a/b/c").is_err());
+    }
+
+    #[test]
+    fn a_folder_is_refused_with_what_it_has_and_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |need| check_folder(folder.path(), need).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(refused(Need::Weights).contains("it is empty"));
+        std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+        let message = refused(Need::Weights);
+        for part in ["tokenizer.json", "model.safetensors missing", "it has config.json"] {
+            assert!(message.contains(part), "{message}");
+        }
+        std::fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+        assert_eq!(refused(Need::Tokenizer), "");
+        std::fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
+        assert_eq!(refused(Need::Weights), "", "the loader names weights of another format");
+        assert!(check_folder(Path::new("/no/such/folder"), Need::Weights).is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! `kshot prompts`: the few-shot library.
+
+use anyhow::{Context as _, anyhow};
+use kshot::prompt::{Assembly, Instruction, Library, Origin, Prompt, Query, Selection, Task};
+use serde_json::json;
+
+use super::{Context, Status};
+use crate::cli::PromptsCommand;
+
+pub(super) fn run(command: &PromptsCommand, cx: &mut Context) -> anyhow::Result<Status> {
+    let library = library(cx);
+    match command {
+        PromptsCommand::List { json } => list(&library, *json, cx),
+        PromptsCommand::Show { name, shots, query, json } => {
+            let task = task(&library, name)?;
+            let prompt = assemble(task, *shots, query.as_deref())?;
+            show(task, &prompt, *json, cx)
+        }
+    }
+}
+
+/// The built-in tasks and the user's. Files that cannot be used are named on stderr.
+pub(super) fn library(cx: &Context) -> Library {
+    let library = Library::load(Some(&cx.paths.prompts()));
+    for problem in &library.problems {
+        cx.note(kshot::text::sanitise::line(&format!("left out: {problem}")));
+    }
+    library
+}
+
+/// The task of a name.
+///
+/// # Errors
+/// There is none; the names are said.
+pub(super) fn task<'a>(library: &'a Library, name: &str) -> anyhow::Result<&'a Task> {
+    library.get(name).ok_or_else(|| {
+        let names: Vec<_> = library.tasks.iter().map(|task| task.name.as_str()).collect();
+        anyhow!("there is no task {name:?}; the tasks are {}", names.join(", "))
+    })
+}
+
+/// The prompt of a task with its first `shots` examples (the task's own number where none is given) and a typed query
+/// (the task's first where none is given).
+///
+/// # Errors
+/// The task takes no typed query, or has none of its own.
+pub(super) fn assemble(task: &Task, shots: Option<usize>, query: Option<&str>) -> anyhow::Result<Prompt> {
+    let mut selection = Selection::listed(task);
+    if let Some(shots) = shots {
+        selection.set_shots(shots);
+    }
+    let query = query.map_or(Query::Listed(0), Query::Typed);
+    let assembly = Assembly { task, selection: &selection, query, instruction: Instruction::Shown };
+    assembly.prompt().with_context(|| format!("cannot build the prompt of task {}", task.name))
+}
+
+fn list(library: &Library, as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
+    for task in &library.tasks {
+        if as_json {
+            cx.out.json(&json!({
+                "name": task.name,
+                "title": task.title,
+                "group": task.group,
+                "source": task.source,
+                "examples": task.examples.len(),
+                "shots": task.num_fewshot,
+                "file": match &task.origin { Origin::BuiltIn => None, Origin::File(path) => Some(path) },
+            }))?;
+            continue;
+        }
+        let own = if matches!(task.origin, Origin::File(_)) { " (yours)" } else { "" };
+        let line = format!("{:<24} {:>3} examples  {}{own}", task.name, task.examples.len(), task.title);
+        let line = cx.out.label(&line);
+        cx.out.line(line)?;
+    }
+    Ok(Status::Done)
+}
+
+fn show(task: &Task, prompt: &Prompt, as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
+    if as_json {
+        cx.out.json(&json!({
+            "name": task.name,
+            "prompt": prompt.text,
+            "stop": prompt.stop,
+            "expected": prompt.expected.as_ref().map(|answer| &answer.label),
+            "choices": prompt.choices.iter().map(|answer| &answer.label).collect::<Vec<_>>(),
+        }))?;
+        return Ok(Status::Done);
+    }
+    cx.out.text(&prompt.text)?;
+    if cx.out.is_terminal() {
+        cx.out.line("")?;
+    }
+    Ok(Status::Done)
+}
