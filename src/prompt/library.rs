@@ -1,0 +1,134 @@
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::builtin::BUILTIN;
+use super::{Origin, Task, TaskError, file};
+
+/// Every task that can be used: the built-in ones, then the user's. A user's task replaces the one of the same name.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    /// The tasks, in the order of a list.
+    pub tasks: Vec<Task>,
+    /// Files that were left out, and why.
+    pub problems: Vec<Problem>,
+}
+
+/// A task file that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub path: PathBuf,
+    /// Line in it, from 1, where known.
+    pub line: Option<usize>,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl Library {
+    /// Reads the built-in tasks and the `.yaml` and `.yml` files of the user's folder, in order of their names. A folder
+    /// that is not there is an empty one; a bad file becomes a [`Problem`] and leaves out only itself.
+    pub fn load(user_dir: Option<&Path>) -> Self {
+        let mut library = Library::default();
+        for (name, content) in BUILTIN {
+            library.add(Path::new(name), file::parse(content, Origin::BuiltIn));
+        }
+        if let Some(folder) = user_dir {
+            library.add_folder(folder);
+        }
+        library
+    }
+
+    /// The task of that name.
+    pub fn get(&self, name: &str) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.name == name)
+    }
+
+    fn add_folder(&mut self, folder: &Path) {
+        let files = match task_files(folder) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                return self.add(
+                    folder,
+                    Err(TaskError::new(format!("cannot read the folder: {error}"))),
+                );
+            }
+        };
+        for path in files {
+            let task = match read_limited(&path) {
+                Ok(bytes) => parse_bytes(bytes, &path),
+                Err(error) => Err(TaskError::new(format!("cannot read the file: {error}"))),
+            };
+            self.add(&path, task);
+        }
+    }
+
+    fn add(&mut self, path: &Path, task: Result<Task, TaskError>) {
+        let problem = |line, reason| Problem {
+            path: path.to_path_buf(),
+            line,
+            reason,
+        };
+        match task {
+            Err(error) => self.problems.push(problem(error.line, error.reason)),
+            Ok(task) => match self.tasks.iter_mut().find(|known| known.name == task.name) {
+                None => self.tasks.push(task),
+                Some(known) => match &known.origin {
+                    Origin::BuiltIn => *known = task,
+                    Origin::File(first) => {
+                        let reason =
+                            format!("task `{}` is already in {}", task.name, first.display());
+                        self.problems.push(problem(None, reason));
+                    }
+                },
+            },
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+fn task_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if is_yaml && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads one byte more than a task may have, so that the parser refuses a larger file by its size.
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(file::MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn parse_bytes(bytes: Vec<u8>, path: &Path) -> Result<Task, TaskError> {
+    let content = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        TaskError {
+            line: Some(line),
+            reason: "the file is not UTF-8".to_owned(),
+        }
+    })?;
+    file::parse(&content, Origin::File(path.to_path_buf()))
+}
