@@ -10,8 +10,9 @@ use super::layout::Blob;
 use super::lock::BlobLock;
 use super::partial::Partial;
 use super::progress::{Meter, Progress};
-use super::remote::{FileMeta, Remote, RepoFile, plain};
+use super::remote::{FileMeta, Remote, RepoFile};
 use super::retry::{Failed, Retry};
+use super::url::plain;
 
 /// A hash that does not fit is tried once more from the start: a bit may flip on the way, twice is no accident.
 const HASH_TRIES: u32 = 2;

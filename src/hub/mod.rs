@@ -31,19 +31,23 @@ mod partial;
 mod plan;
 mod progress;
 mod pull;
+mod refusal;
 mod remote;
 mod retry;
+mod token;
+mod url;
 
 pub use cache::{CachedModel, CachedRevision, FileCheck, FileState, Snapshot};
 pub use cancel::Cancel;
 pub use catalog::{CatalogEntry, catalog};
-pub use config::{HubConfig, Patience, Token};
+pub use config::{HubConfig, Patience};
 pub use disk::{Disk, SystemDisk};
 pub use error::HubError;
 pub use model_ref::ModelRef;
 pub use plan::{Plan, missing_files};
 pub use progress::{Progress, Transfer};
 pub use remote::{RepoFile, RepoInfo};
+pub use token::Token;
 
 /// The hub and the cache beside it. Cheap to make; every operation opens its own connections.
 #[derive(Debug, Clone)]

@@ -50,7 +50,7 @@ impl Plan {
         let config = find(CONFIG).ok_or_else(|| lacks(CONFIG))?;
         let tokenizer: Vec<_> = [TOKENIZER, VOCAB, MERGES].iter().filter_map(|name| find(name)).collect();
         let has = |name: &str| tokenizer.iter().any(|file| file.path == name);
-        if !has(TOKENIZER) && !(has(VOCAB) && has(MERGES)) {
+        if !(has(TOKENIZER) || has(VOCAB) && has(MERGES)) {
             return Err(lacks("tokenizer.json, nor vocab.json with merges.txt"));
         }
         let optional = OPTIONAL.iter().filter_map(|name| find(name));
@@ -77,7 +77,7 @@ pub fn missing_files(folder: &Path) -> Vec<String> {
     if !has(CONFIG) {
         missing.push(CONFIG.to_owned());
     }
-    if !has(TOKENIZER) && !(has(VOCAB) && has(MERGES)) {
+    if !(has(TOKENIZER) || has(VOCAB) && has(MERGES)) {
         missing.push("tokenizer.json (or vocab.json with merges.txt)".to_owned());
     }
     if !has(WEIGHTS) {

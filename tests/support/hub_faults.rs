@@ -17,8 +17,10 @@ pub enum Target {
     Api,
     /// `HEAD .../resolve/...`
     Head,
-    /// The request that carries a large file's bytes.
+    /// The request to the store that carries a large file's bytes.
     Body,
+    /// The request to the hub that carries a small file's bytes.
+    Small,
 }
 
 /// One failure. Positions count from the start of the response's body.
