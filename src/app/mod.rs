@@ -1,1 +1,230 @@
 //! Program state and commands, without a terminal, a thread or a file.
+//!
+//! [`App`] is all that the program knows. A [`Message`] changes it and yields [`Effect`]s, which somebody else carries
+//! out; a key is looked up in the [`KeyMap`], which is made from the command table. This module draws nothing, waits for
+//! nothing and knows no clock: the time comes in with each message.
+
+pub mod command;
+mod edit;
+mod effect;
+mod generate;
+pub mod input;
+pub mod keymap;
+pub mod log;
+pub mod models;
+mod open;
+pub mod page;
+pub mod run;
+pub mod sampler;
+pub mod screen;
+pub mod shots;
+mod view;
+
+use std::time::Duration;
+
+pub use command::{COMMANDS, CommandSpec, Cx, Scope};
+pub use effect::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
+pub use keymap::{KeyMap, KeyMapError};
+
+use crate::engine::JobId;
+use crate::prompt::Library;
+use input::Input;
+use keymap::Typing;
+use log::{Level, Log};
+use models::Models;
+use page::{Document, Page};
+use run::{Run, Seeding};
+use sampler::Sampler;
+use screen::{Layer, PaneId, SizeClass};
+use shots::Shots;
+
+/// All that the program knows.
+pub struct App {
+    /// The one buffer of prompt and output.
+    pub document: Document,
+    /// The few-shot task.
+    pub shots: Shots,
+    /// Sampling parameters, stop strings.
+    pub sampler: Sampler,
+    /// Models.
+    pub models: Models,
+    /// The current generation, or the last one.
+    pub run: Option<Run>,
+    /// What the program has to say.
+    pub log: Log,
+    /// The live key map.
+    pub keymap: KeyMap,
+    /// The pane that has the keys where no overlay has them.
+    pub focus: PaneId,
+    /// The overlays, the topmost last.
+    pub layers: Vec<Layer>,
+    /// The line being typed.
+    pub input: Option<Input>,
+    /// The step that the next-token pane shows; `None`: the newest.
+    pub next_at: Option<usize>,
+    /// First row on screen of what the keys scroll: help, preview, messages, candidates.
+    pub scroll: usize,
+    /// The selected row of a list to choose from.
+    pub picked: usize,
+    /// The screen, in cells.
+    pub size: (u16, u16),
+    /// Time since the start.
+    pub now: Duration,
+    saved_revision: Option<u64>,
+    tokenising: Option<u64>,
+    queued: Option<Seeding>,
+    quit_armed: bool,
+    show_end: bool,
+    jobs: u64,
+    outbox: Vec<Effect>,
+}
+
+impl App {
+    /// A program that has just started: nothing is loaded, the list of models is asked for.
+    ///
+    /// # Errors
+    /// A command table that cannot be made into a key map.
+    pub fn new(library: Library, sampler: Sampler) -> Result<Self, KeyMapError> {
+        let mut app = Self {
+            document: Document::new(),
+            shots: Shots::new(library),
+            sampler,
+            models: Models::default(),
+            run: None,
+            log: Log::default(),
+            keymap: KeyMap::new(COMMANDS)?,
+            focus: PaneId::Document,
+            layers: Vec::new(),
+            input: None,
+            next_at: None,
+            scroll: 0,
+            picked: 0,
+            size: (0, 0),
+            now: Duration::ZERO,
+            saved_revision: None,
+            tokenising: None,
+            queued: None,
+            quit_armed: false,
+            show_end: false,
+            jobs: 0,
+            outbox: Vec::new(),
+        };
+        app.list_models();
+        Ok(app)
+    }
+
+    /// Takes in what happened at the time `now` since the start; gives what is to be done.
+    pub fn update(&mut self, now: Duration, message: Message, page: &mut dyn Page) -> Vec<Effect> {
+        self.now = now;
+        match message {
+            Message::Key(event) => self.press(keymap::chord(event), page),
+            Message::Paste(text) => self.paste(&text, page),
+            Message::Resize(width, height) => self.resize(width, height),
+            Message::Engine(event) => self.engine(event),
+            Message::Io(event) => self.io(event),
+            Message::Edited(result) => self.cx(page).edited(result),
+            Message::Say(Ok(text)) => self.log.say(Level::Notice, text),
+            Message::Say(Err(text)) => self.log.say(Level::Error, text),
+            Message::Resumed => self.redraw(),
+            Message::Tick => {}
+        }
+        self.tokenise();
+        self.count_shots();
+        page.sync(&self.document);
+        if std::mem::take(&mut self.show_end) {
+            page.follow_end(&self.document);
+        }
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Whether figures on the screen change with the time alone.
+    pub fn animates(&self) -> bool {
+        self.is_running() || self.models.job.is_some()
+    }
+
+    /// Whether a generation runs.
+    pub fn is_running(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::is_running)
+    }
+
+    /// How the panes share the screen.
+    pub fn class(&self) -> SizeClass {
+        SizeClass::of(self.size.0, self.size.1)
+    }
+
+    /// The scopes whose keys count, the innermost first.
+    pub fn scopes(&self) -> [Scope; 2] {
+        let inner = match (&self.input, self.layers.last()) {
+            (Some(_), _) => Scope::Input,
+            (None, Some(layer)) => layer.scope(),
+            (None, None) => match self.focus {
+                PaneId::Document => Scope::Document,
+                PaneId::Shots => Scope::Shots,
+                PaneId::Next => Scope::Next,
+                PaneId::Sampling => Scope::Sampling,
+            },
+        };
+        [inner, Scope::Global]
+    }
+
+    /// Whether plain characters are text.
+    pub fn typing(&self) -> Typing {
+        match self.scopes()[0] {
+            Scope::Input | Scope::Document => Typing::Text,
+            _ => Typing::Commands,
+        }
+    }
+
+    fn press(&mut self, key: crokey::KeyCombination, page: &mut dyn Page) {
+        self.log.key_pressed();
+        let armed = std::mem::take(&mut self.quit_armed);
+        if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
+            self.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
+            (command.run)(&mut Cx { app: self, page, key });
+        } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
+            match &mut self.input {
+                Some(input) => input.insert(c.encode_utf8(&mut [0; 4])),
+                None => self.cx(page).type_text(c.encode_utf8(&mut [0; 4])),
+            }
+        }
+    }
+
+    fn paste(&mut self, text: &str, page: &mut dyn Page) {
+        let typing = self.typing();
+        match (&mut self.input, typing) {
+            (Some(input), _) => input.insert(text),
+            (None, Typing::Text) => self.cx(page).paste(text),
+            (None, Typing::Commands) => self.log.say(Level::Notice, "nothing is being typed here: paste into the document"),
+        }
+    }
+
+    fn cx<'a>(&'a mut self, page: &'a mut dyn Page) -> Cx<'a> {
+        let key = crokey::KeyCombination::one_key(crossterm::event::KeyCode::Null, crossterm::event::KeyModifiers::NONE);
+        Cx { app: self, page, key }
+    }
+
+    fn io(&mut self, event: IoEvent) {
+        match event {
+            IoEvent::Models(rows) => self.models_listed(rows),
+            IoEvent::Found(job, found) => self.found(job, found),
+            IoEvent::Pulling(job, progress) => self.pulling(job, progress),
+            IoEvent::Pulled(job, folder) => self.pulled(job, folder),
+            IoEvent::Tokenised { revision, tokens } => {
+                self.tokenised(revision, tokens);
+                self.generate_queued();
+            }
+            IoEvent::Counted { version, tokens } => self.shots.counted(version, tokens),
+            IoEvent::Saved { revision, result: Ok(path) } => {
+                self.saved_revision = Some(revision);
+                self.log.say(Level::Notice, format!("saved as {}", path.display()));
+            }
+            IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
+            IoEvent::Pictured(Err(error)) | IoEvent::Saved { result: Err(error), .. } => self.log.say(Level::Error, error),
+        }
+    }
+
+    fn new_job(&mut self) -> JobId {
+        self.jobs += 1;
+        JobId(self.jobs)
+    }
+}

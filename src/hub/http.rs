@@ -25,44 +25,6 @@ const PIECES: usize = 8;
 /// The longest time for which a cancel goes unseen.
 pub(super) const TURN: Duration = Duration::from_millis(25);
 
-<<<<<<< HEAD
-/// Scheme, host and port: what decides whether the token may be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
-    secure: bool,
-    host: String,
-    port: u16,
-}
-
-impl Origin {
-    /// The origin of an absolute http address without a user name; `None` for everything else.
-    pub(super) fn of(url: &str) -> Option<Self> {
-        let uri: Uri = url.parse().ok()?;
-        let secure = match uri.scheme_str()? {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let authority = uri.authority()?;
-        if authority.as_str().contains('@') || authority.host().is_empty() {
-            return None;
-        }
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Some(Self { secure, host: authority.host().to_ascii_lowercase(), port })
-    }
-
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-
-    fn is_loopback(&self) -> bool {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        self.host == "localhost" || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-    }
-}
-
-=======
->>>>>>> hub
 /// Which redirects an exchange follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follow {
@@ -121,8 +83,14 @@ pub(super) enum Broken {
 impl Broken {
     pub(super) fn into_error(self, url: &str) -> HubError {
         match self {
-            Self::Silent(after) => HubError::Timeout { host: host_of(url), after },
-            Self::Cut(detail) => HubError::Network { host: host_of(url), detail },
+            Self::Silent(after) => HubError::Timeout {
+                host: host_of(url),
+                after,
+            },
+            Self::Cut(detail) => HubError::Network {
+                host: host_of(url),
+                detail,
+            },
             Self::Cancelled => HubError::Cancelled,
             Self::Final(error) => error,
         }
@@ -178,12 +146,17 @@ impl Client {
                 Some(location) if matches!(reply.status, 301 | 302 | 303 | 307 | 308) => location,
                 _ => return Ok(reply),
             };
-            let relative = !target.starts_with("//") && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_none());
+            let relative = !target.starts_with("//")
+                && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_none());
             if ask.follow == Follow::Relative && !relative {
                 return Ok(reply);
             }
             ask.url = next_url(&ask.url, target).map_err(|reason| {
-                Broken::Final(HubError::RedirectRefused { from: start.clone(), to: clean(target, 120), reason })
+                Broken::Final(HubError::RedirectRefused {
+                    from: start.clone(),
+                    to: clean(target, 120),
+                    reason,
+                })
             })?;
         }
         Err(Broken::Final(HubError::TooManyRedirects { url: start }))
@@ -204,19 +177,36 @@ impl Client {
         // Resolving, connecting and sending each have the look-up's timeout; this wait is the backstop behind them.
         let patience = ask.head_timeout * 4;
         let (status, headers) = wait(&head, patience, cancel, || ())??;
-        let body = Body { pieces: body, stall: self.download_timeout };
-        Ok(Reply { url: ask.url.clone(), status, headers, body })
+        let body = Body {
+            pieces: body,
+            stall: self.download_timeout,
+        };
+        Ok(Reply {
+            url: ask.url.clone(),
+            status,
+            headers,
+            body,
+        })
     }
 
     /// Runs on the exchange's own thread. It ends when the body does, when the caller drops its end, or when the
     /// peer has been silent for longer than the timeouts.
-    fn exchange(&self, ask: &Ask, heads: &SyncSender<Result<(u16, HeaderMap), Broken>>, pieces: &SyncSender<Piece>) {
+    fn exchange(
+        &self,
+        ask: &Ask,
+        heads: &SyncSender<Result<(u16, HeaderMap), Broken>>,
+        pieces: &SyncSender<Piece>,
+    ) {
         let origin = Origin::of(&ask.url);
         let mut request = match ask.method {
             "HEAD" => self.agent.head(&ask.url),
             _ => self.agent.get(&ask.url),
         };
-        if let Some(token) = self.token.as_ref().filter(|_| origin.is_some() && origin == self.home) {
+        if let Some(token) = self
+            .token
+            .as_ref()
+            .filter(|_| origin.is_some() && origin == self.home)
+        {
             request = request.header("Authorization", token.header());
         }
         if ask.from > 0 {
@@ -225,7 +215,9 @@ impl Client {
                 request = request.header("If-Range", validator);
             }
         }
-        let mut request = request.config().timeout_recv_response(Some(ask.head_timeout));
+        let mut request = request
+            .config()
+            .timeout_recv_response(Some(ask.head_timeout));
         if origin.is_some_and(|origin| origin.is_loopback()) {
             // A proxy from the environment cannot reach this machine's own loopback.
             request = request.proxy(None);
@@ -239,7 +231,11 @@ impl Client {
             }
         };
         let (parts, body) = reply.into_parts();
-        if heads.send(Ok((parts.status.as_u16(), parts.headers))).is_err() || ask.method == "HEAD" {
+        if heads
+            .send(Ok((parts.status.as_u16(), parts.headers)))
+            .is_err()
+            || ask.method == "HEAD"
+        {
             return;
         }
         let mut reader = body.into_reader();
@@ -248,7 +244,10 @@ impl Client {
             let read = match reader.read(&mut piece) {
                 Ok(read) => read,
                 Err(error) => {
-                    let _ = pieces.send(Err(broken(&ureq::Error::from(error), self.download_timeout)));
+                    let _ = pieces.send(Err(broken(
+                        &ureq::Error::from(error),
+                        self.download_timeout,
+                    )));
                     return;
                 }
             };
@@ -294,7 +293,12 @@ impl Body {
 }
 
 /// Waits for a value in short turns.
-fn wait<T>(from: &Receiver<T>, patience: Duration, cancel: &Cancel, mut idle: impl FnMut()) -> Result<T, Broken> {
+fn wait<T>(
+    from: &Receiver<T>,
+    patience: Duration,
+    cancel: &Cancel,
+    mut idle: impl FnMut(),
+) -> Result<T, Broken> {
     let begun = Instant::now();
     loop {
         if cancel.is_cancelled() {
@@ -328,39 +332,11 @@ pub(super) fn pause(time: Duration, cancel: &Cancel) -> Result<(), HubError> {
     }
 }
 
-<<<<<<< HEAD
-/// The address that a `Location` seen at `base` means.
-pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static str> {
-    let origin = Origin::of(base).ok_or("the address is not http")?;
-    let root = base.find("://").map_or(0, |at| at + 3);
-    let path_at = base[root..].find(['/', '?', '#']).map_or(base.len(), |at| root + at);
-    let url = if location.contains("://") && !location.starts_with('/') {
-        location.to_owned()
-    } else if let Some(rest) = location.strip_prefix("//") {
-        format!("{}//{rest}", &base[..base.find("//").unwrap_or(0)])
-    } else if location.starts_with('/') {
-        format!("{}{location}", &base[..path_at])
-    } else {
-        let path_end = base.find(['?', '#']).unwrap_or(base.len());
-        let folder = base[path_at..path_end].rfind('/').map_or(path_end, |at| path_at + at + 1);
-        format!("{}{location}", &base[..folder])
-    };
-    let target = Origin::of(&url).ok_or("it is not an http address")?;
-    if origin.secure && !target.secure {
-        return Err("it leaves https for http");
-    }
-    Ok(url)
-}
-
-fn host_of(url: &str) -> String {
-    Origin::of(url).map_or_else(|| clean(url, 80), |origin| format!("{}:{}", origin.host(), origin.port))
-}
-
-=======
->>>>>>> hub
 /// The system's roots, so that a company's own certificates work as they do in the browser.
 fn tls() -> ureq::tls::TlsConfig {
-    ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build()
+    ureq::tls::TlsConfig::builder()
+        .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+        .build()
 }
 
 fn broken(error: &ureq::Error, timeout: Duration) -> Broken {
@@ -370,48 +346,3 @@ fn broken(error: &ureq::Error, timeout: Duration) -> Broken {
         other => Broken::Cut(clean(&other.to_string(), 200)),
     }
 }
-<<<<<<< HEAD
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_resolve_against_the_base() {
-        let base = "https://h.example:8443/a/b?x=1/2";
-        let cases = [
-            ("https://cdn.example/f?sig=1", Ok("https://cdn.example/f?sig=1")),
-            ("/other", Ok("https://h.example:8443/other")),
-            ("sibling", Ok("https://h.example:8443/a/sibling")),
-            ("//cdn.example/f", Ok("https://cdn.example/f")),
-            ("/r?to=http://x", Ok("https://h.example:8443/r?to=http://x")),
-            ("http://h.example/f", Err("it leaves https for http")),
-            ("file:///etc/passwd", Err("it is not an http address")),
-            ("https://h.example@evil.example/", Err("it is not an http address")),
-        ];
-        for (location, expected) in cases {
-            assert_eq!(next_url(base, location).as_deref(), expected.as_deref(), "{location}");
-        }
-        assert_eq!(next_url("http://h", "/x").as_deref(), Ok("http://h/x"));
-    }
-
-    #[test]
-    fn origins() {
-        let same = [("https://h", "https://H:443/x"), ("http://127.0.0.1:80/", "http://127.0.0.1")];
-        for (a, b) in same {
-            assert_eq!(Origin::of(a), Origin::of(b), "{a} {b}");
-        }
-        let different =
-            [("https://h", "http://h"), ("https://h", "https://h:8443"), ("http://localhost:1", "http://127.0.0.1:1")];
-        for (a, b) in different {
-            assert!(Origin::of(a).is_some() && Origin::of(a) != Origin::of(b), "{a} {b}");
-        }
-        for (url, loopback) in
-            [("http://localhost:1", true), ("http://[::1]:1", true), ("http://127.9.9.9", true), ("http://h", false)]
-        {
-            assert_eq!(Origin::of(url).is_some_and(|origin| origin.is_loopback()), loopback, "{url}");
-        }
-    }
-}
-=======
->>>>>>> hub

@@ -1,0 +1,149 @@
+//! The rows.
+
+use super::{CommandSpec, Scope};
+use crate::app::input::Input;
+use crate::app::keymap::typed;
+use crate::app::page::Motion;
+use crate::app::run::Seeding;
+use crate::app::screen::{Layer, PaneId};
+use crate::sampling::Step;
+
+macro_rules! commands {
+    ($($scope:ident { $($name:literal $keys:tt $hint:literal $doc:literal $run:expr;)* })*) => {
+        /// Every command, in the order of the help screen.
+        pub static COMMANDS: &[CommandSpec] = &[$($(
+            CommandSpec { name: $name, doc: $doc, hint: $hint, keys: &$keys, scope: Scope::$scope, run: $run },
+        )*)*];
+    };
+}
+
+commands! {
+    Global {
+        "generate" ["ctrl-g", "f5"] "generate" "generate: go on from the end of the document" |cx| cx.generate();
+        "stop" ["esc"] "stop" "stop; else dismiss the message; else close the overlay" |cx| cx.app.escape();
+        "interrupt" ["ctrl-c"] "" "stop; when idle, twice to quit" |cx| cx.app.interrupt();
+        "regenerate" ["ctrl-r"] "regenerate" "remove the last generation and run again with a new seed" |cx| cx.app.regenerate(Seeding::New);
+        "regenerate-same" ["alt-r"] "" "remove the last generation and run again with the same seed" |cx| cx.app.regenerate(Seeding::Same);
+        "undo" ["ctrl-_"] "" "undo an edit or a generation (Ctrl+/ too)" |cx| cx.undo();
+        "redo" ["alt-_"] "" "redo" |cx| cx.redo();
+        "next-pane" ["tab"] "pane" "next pane" |cx| cx.app.step_focus(1);
+        "previous-pane" ["shift-tab"] "" "previous pane" |cx| cx.app.step_focus(-1);
+        "help" ["f1", "?"] "help" "all keys" |cx| cx.app.toggle_layer(Layer::Help);
+        "models" ["f2"] "models" "models: load, download, folder" |cx| cx.app.open_models();
+        "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
+        "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
+        "messages" ["f9"] "" "all messages of this run" |cx| cx.app.toggle_layer(Layer::Log);
+        "editor" ["ctrl-o"] "" "edit the document in $VISUAL or $EDITOR" |cx| cx.app.open_editor();
+        "copy" ["ctrl-y"] "" "copy the document to the terminal's clipboard (OSC 52)" |cx| cx.app.copy();
+        "save" ["ctrl-s"] "" "save the document as a text file" |cx| cx.app.ask_save();
+        "screenshot" ["f12"] "" "save the screen as an SVG file" |cx| cx.app.screenshot();
+        "redraw" ["ctrl-l"] "" "draw the whole screen again" |cx| cx.app.redraw();
+        "suspend" ["ctrl-z"] "" "suspend to the shell" |cx| cx.app.suspend();
+        "quit" ["ctrl-q"] "" "quit; twice where text is not saved" |cx| cx.app.quit();
+    }
+    Document {
+        "left" ["left"] "" "one character left" |cx| cx.move_caret(Motion::Left);
+        "right" ["right"] "" "one character right" |cx| cx.move_caret(Motion::Right);
+        "word-left" ["ctrl-left", "alt-left", "alt-b"] "" "one word left" |cx| cx.move_caret(Motion::WordLeft);
+        "word-right" ["ctrl-right", "alt-right", "alt-f"] "" "one word right" |cx| cx.move_caret(Motion::WordRight);
+        "up" ["up"] "" "one line up" |cx| cx.move_caret(Motion::Up);
+        "down" ["down"] "" "one line down" |cx| cx.move_caret(Motion::Down);
+        "page-up" ["pageup"] "" "one page up" |cx| cx.move_caret(Motion::PageUp);
+        "page-down" ["pagedown"] "" "one page down" |cx| cx.move_caret(Motion::PageDown);
+        "line-start" ["home", "ctrl-a"] "" "start of the line" |cx| cx.move_caret(Motion::LineStart);
+        "line-end" ["end", "ctrl-e"] "" "end of the line" |cx| cx.move_caret(Motion::LineEnd);
+        "text-start" ["ctrl-home", "alt-<"] "" "start of the text" |cx| cx.move_caret(Motion::Start);
+        "text-end" ["ctrl-end", "alt->"] "" "end of the text, and follow what is generated" |cx| cx.move_caret(Motion::End);
+        "newline" ["enter"] "" "new line" |cx| cx.type_text("\n");
+        "backspace" ["backspace", "ctrl-h"] "" "remove the character before the caret" |cx| cx.erase(Motion::Left);
+        "delete" ["delete", "ctrl-d"] "" "remove the character after the caret" |cx| cx.erase(Motion::Right);
+        "delete-word" ["ctrl-w", "alt-backspace"] "" "remove the word before the caret" |cx| cx.erase(Motion::WordLeft);
+        "delete-line" ["ctrl-u"] "" "remove to the start of the line" |cx| cx.erase(Motion::LineStart);
+        "clear" ["alt-c"] "" "empty the document (undo brings it back)" |cx| cx.clear_document();
+        "trim" ["alt-t"] "" "remove white space at the end of the document" |cx| cx.trim_end();
+    }
+    Shots {
+        "shots-task" ["t"] "task" "choose a task from the library" |cx| cx.app.open_tasks();
+        "shots-toggle" ["space"] "on/off" "switch the example on or off" |cx| cx.app.shots_toggle();
+        "shots-up" ["up", "k"] "" "previous row" |cx| cx.app.shots_select(-1);
+        "shots-down" ["down", "j"] "" "next row" |cx| cx.app.shots_select(1);
+        "shots-move-up" ["shift-k", "shift-up"] "" "move the example up" |cx| cx.app.shots_move(-1);
+        "shots-move-down" ["shift-j", "shift-down"] "J/K move" "move the example down" |cx| cx.app.shots_move(1);
+        "shots-count" ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] "shots" "use that many examples, the first ones" |cx| {
+            let k = cx.digit();
+            cx.app.shots_count(k);
+        };
+        "shots-fewer" ["left"] "" "one example fewer" |cx| cx.app.shots_step(-1);
+        "shots-more" ["right"] "" "one example more" |cx| cx.app.shots_step(1);
+        "shots-shuffle" ["r"] "" "shuffle the examples" |cx| cx.app.shots_shuffle();
+        "shots-instruction" ["i"] "" "instruction on or off" |cx| cx.app.shots_instruction();
+        "shots-query" ["e"] "query" "edit the query" |cx| cx.app.shots_edit_query();
+        "shots-next-query" ["n"] "" "next query of the task" |cx| cx.app.shots_next_query();
+        "shots-preview" ["p"] "preview" "show the assembled prompt" |cx| cx.app.toggle_layer(Layer::Preview);
+        "shots-put" ["enter"] "put in" "put the assembled prompt in the document (undo brings the old text back)" |cx| cx.app.shots_put();
+    }
+    Next {
+        "next-older" ["left", "h"] "older" "the step before" |cx| cx.app.next_browse(-1);
+        "next-newer" ["right", "l"] "newer" "the step after" |cx| cx.app.next_browse(1);
+        "next-first" ["home", "g"] "" "the first step of the run" |cx| cx.app.next_browse(isize::MIN);
+        "next-live" ["end", "shift-g"] "live" "the newest step, followed as tokens come" |cx| cx.app.next_browse(isize::MAX);
+        "next-up" ["up", "k"] "" "scroll up" |cx| cx.app.next_scroll(-1);
+        "next-down" ["down", "j"] "" "scroll down" |cx| cx.app.next_scroll(1);
+    }
+    Sampling {
+        "row-up" ["up", "k"] "" "previous row" |cx| cx.app.sampler_select(-1);
+        "row-down" ["down", "j"] "" "next row" |cx| cx.app.sampler_select(1);
+        "step-down" ["left"] "" "one step down" |cx| cx.app.sampler_step(Step::Down);
+        "step-up" ["right"] "adjust" "one step up" |cx| cx.app.sampler_step(Step::Up);
+        "big-step-down" ["shift-h", "shift-left"] "" "one big step down" |cx| cx.app.sampler_step(Step::BigDown);
+        "big-step-up" ["shift-l", "shift-right"] "" "one big step up" |cx| cx.app.sampler_step(Step::BigUp);
+        "value" ["enter"] "edit" "type the exact value" |cx| cx.app.sampler_edit("");
+        "value-digit" ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", ".", "-"] "" "type the exact value, starting with this character" |cx| {
+            let start = typed(cx.key).map(String::from).unwrap_or_default();
+            cx.app.sampler_edit(&start);
+        };
+        "off" ["x"] "off/on" "off, or on again with the value it had" |cx| cx.app.sampler_toggle();
+        "neutral" ["n"] "" "the neutral value: the stage does nothing" |cx| cx.app.sampler_neutral();
+        "default" ["d"] "" "the default value" |cx| cx.app.sampler_default();
+        "presets" ["p"] "presets" "choose a preset" |cx| cx.app.open_presets();
+        "stage-earlier" ["{"] "" "move the stage of this row earlier in the chain" |cx| cx.app.sampler_move(-1);
+        "stage-later" ["}"] "{ } order" "move the stage of this row later in the chain" |cx| cx.app.sampler_move(1);
+        "new-seed" ["shift-r"] "" "fix the seed to a new one" |cx| cx.app.sampler_new_seed();
+    }
+    Models {
+        "model-up" ["up", "k"] "" "previous model" |cx| cx.app.models_select(-1);
+        "model-down" ["down", "j"] "" "next model" |cx| cx.app.models_select(1);
+        "model-load" ["enter"] "load" "load the model, or ask before downloading it" |cx| cx.app.models_open();
+        "model-cancel" ["x"] "cancel" "cancel the download or the load; what was downloaded is kept" |cx| cx.app.models_cancel();
+        "model-hub" ["o"] "org/name" "name any repository of the hub: org/name[@revision]" |cx| cx.app.ask_hub_id();
+        "model-folder" ["f"] "folder" "load a local folder" |cx| cx.app.ask_folder();
+        "model-refresh" ["r"] "" "look again what is cached" |cx| cx.app.list_models();
+    }
+    Picker {
+        "pick-up" ["up", "k"] "" "previous entry" |cx| cx.app.pick_select(-1);
+        "pick-down" ["down", "j"] "" "next entry" |cx| cx.app.pick_select(1);
+        "pick" ["enter", "space"] "choose" "choose this entry" |cx| cx.app.pick();
+    }
+    Confirm {
+        "yes" ["y", "enter"] "yes" "yes" |cx| cx.app.confirm();
+        "no" ["n"] "no" "no" |cx| cx.app.close_layer();
+    }
+    Reader {
+        "read-up" ["up", "k"] "" "scroll up" |cx| cx.app.read_scroll(-1);
+        "read-down" ["down", "j", "space"] "scroll" "scroll down" |cx| cx.app.read_scroll(1);
+        "read-page-up" ["pageup"] "" "one page up" |cx| cx.app.read_scroll(-10);
+        "read-page-down" ["pagedown"] "" "one page down" |cx| cx.app.read_scroll(10);
+        "read-close" ["q", "enter"] "close" "close" |cx| cx.app.close_layer();
+    }
+    Input {
+        "input-accept" ["enter"] "accept" "accept the line" |cx| cx.app.input_accept();
+        "input-cancel" ["esc"] "cancel" "leave without change" |cx| cx.app.input_cancel();
+        "input-left" ["left"] "" "one character left" |cx| cx.app.input_edit(Input::left);
+        "input-right" ["right"] "" "one character right" |cx| cx.app.input_edit(Input::right);
+        "input-home" ["home", "ctrl-a"] "" "start of the line" |cx| cx.app.input_edit(Input::home);
+        "input-end" ["end", "ctrl-e"] "" "end of the line" |cx| cx.app.input_edit(Input::end);
+        "input-backspace" ["backspace", "ctrl-h"] "" "remove the character before the caret" |cx| cx.app.input_edit(Input::backspace);
+        "input-delete" ["delete", "ctrl-d"] "" "remove the character after the caret" |cx| cx.app.input_edit(Input::delete);
+        "input-clear" ["ctrl-u"] "" "empty the line" |cx| cx.app.input_edit(Input::clear);
+    }
+}

@@ -1,0 +1,198 @@
+//! Editing the document: what keys, pastes and the few-shot pane do to the text.
+
+use super::command::Cx;
+use super::effect::{Effect, IoRequest, TerminalRequest};
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::page::Motion;
+use super::App;
+
+impl Cx<'_> {
+    /// Inserts what a key typed.
+    pub fn type_text(&mut self, text: &str) {
+        if self.app.refuse_while_running("typing") {
+            return;
+        }
+        let at = self.page.caret();
+        self.app.document.type_text(at, text);
+        self.caret_to(at + text.len());
+    }
+
+    /// Inserts a paste as one step of undo. Line ends become `\n`; other control characters but tabs are dropped.
+    pub fn paste(&mut self, text: &str) {
+        if self.app.refuse_while_running("pasting") {
+            return;
+        }
+        let text: String =
+            text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| !c.is_control() || "\n\t".contains(*c)).collect();
+        let at = self.page.caret();
+        self.app.document.insert(at, &text);
+        self.caret_to(at + text.len());
+    }
+
+    /// Moves the caret; the next edit is a new step of undo.
+    pub fn move_caret(&mut self, motion: Motion) {
+        if self.app.run.as_ref().is_none_or(|run| !run.takes_steps()) {
+            self.app.document.seal();
+        }
+        match motion {
+            Motion::End => {
+                self.page.move_caret(&self.app.document, motion);
+                self.page.follow_end(&self.app.document);
+            }
+            _ => self.page.move_caret(&self.app.document, motion),
+        }
+    }
+
+    /// Removes what is between the caret and where a motion would put it.
+    pub fn erase(&mut self, motion: Motion) {
+        if self.app.refuse_while_running("editing") {
+            return;
+        }
+        let span = self.page.span(&self.app.document, motion);
+        let start = span.start;
+        self.app.document.erase(span);
+        self.caret_to(start);
+    }
+
+    /// Removes everything, as one step of undo.
+    pub fn clear_document(&mut self) {
+        if self.app.refuse_while_running("editing") {
+            return;
+        }
+        let end = self.app.document.len();
+        self.app.document.delete(0..end);
+        self.caret_to(0);
+    }
+
+    /// Removes white space at the end: GPT-2's words begin with their space, so a prompt that ends in one leaves the
+    /// model only odd word pieces to go on with.
+    pub fn trim_end(&mut self) {
+        let bytes = self.app.document.bytes();
+        let (end, len) = (bytes.trim_ascii_end().len(), bytes.len());
+        if end < len && !self.app.refuse_while_running("editing") {
+            self.app.document.delete(end..len);
+            self.caret_to(end);
+        }
+    }
+
+    /// Takes back the last edit or generation.
+    pub fn undo(&mut self) {
+        if self.app.refuse_while_running("undo") {
+            return;
+        }
+        match self.app.document.undo() {
+            Some(change) => self.caret_to(change.new_end),
+            None => self.app.log.say(Level::Notice, "nothing to undo"),
+        }
+    }
+
+    /// Repeats what was taken back last.
+    pub fn redo(&mut self) {
+        if self.app.refuse_while_running("redo") {
+            return;
+        }
+        match self.app.document.redo() {
+            Some(change) => self.caret_to(change.new_end),
+            None => self.app.log.say(Level::Notice, "nothing to redo"),
+        }
+    }
+
+    /// Replaces the text by what the user's editor left.
+    pub fn edited(&mut self, result: Result<String, String>) {
+        match result {
+            Ok(text) => {
+                let at = self.page.caret();
+                self.app.document.replace_all(&text);
+                self.caret_to(at);
+            }
+            Err(error) => self.app.log.say(Level::Error, error),
+        }
+    }
+
+    fn caret_to(&mut self, at: usize) {
+        self.page.sync(&self.app.document);
+        self.page.set_caret(&self.app.document, at);
+    }
+}
+
+impl App {
+    /// The white space at the end that makes the model stumble, if there is any (a newline does not).
+    pub fn ends_in_space(&self) -> bool {
+        self.document.bytes().last().is_some_and(|byte| matches!(byte, b' ' | b'\t'))
+    }
+
+    /// Whether the text differs from the file it was saved to.
+    pub fn unsaved(&self) -> bool {
+        !self.document.is_empty() && self.saved_revision != Some(self.document.revision())
+    }
+
+    pub(super) fn open_editor(&mut self) {
+        if !self.refuse_while_running("edit") {
+            let text = self.document.text().into_owned();
+            self.outbox.push(Effect::Terminal(TerminalRequest::Edit(text)));
+        }
+    }
+
+    pub(super) fn copy(&mut self) {
+        if self.document.is_empty() {
+            self.log.say(Level::Notice, "there is nothing to copy");
+        } else {
+            self.outbox.push(Effect::Terminal(TerminalRequest::Copy(self.document.text().into_owned())));
+        }
+    }
+
+    pub(super) fn ask_save(&mut self) {
+        self.ask(Input::new(Purpose::SaveAs, "save the document as", "kshot.txt"));
+    }
+
+    pub(super) fn save(&mut self, path: &str) {
+        let (revision, bytes) = (self.document.revision(), self.document.bytes().to_vec());
+        self.outbox.push(Effect::Io(IoRequest::Save { revision, path: path.into(), bytes }));
+    }
+
+    /// Encodes what is pending, once for each revision.
+    pub(super) fn tokenise(&mut self) {
+        let revision = self.document.revision();
+        let Some(loaded) = &self.models.loaded else { return };
+        if self.document.pending().is_empty() || self.tokenising == Some(revision) {
+            return;
+        }
+        self.tokenising = Some(revision);
+        self.outbox.push(Effect::Io(IoRequest::Tokenise {
+            revision,
+            bytes: self.document.pending().to_vec(),
+            tokenizer: loaded.tokenizer.clone(),
+        }));
+    }
+
+    pub(super) fn tokenised(&mut self, revision: u64, tokens: Result<Vec<(u32, usize)>, String>) {
+        if self.tokenising != Some(revision) {
+            return;
+        }
+        self.tokenising = None;
+        match tokens {
+            // Stale ids are no failure: the newer revision is encoded next.
+            Ok(tokens) => {
+                if let Err(error @ crate::session::SettleError::Length { .. }) = self.document.settle(revision, &tokens) {
+                    self.queued = None;
+                    self.tokenising = Some(revision);
+                    self.log.say(Level::Error, error.to_string());
+                }
+            }
+            Err(error) => {
+                self.queued = None;
+                self.tokenising = Some(revision);
+                self.log.say(Level::Error, error);
+            }
+        }
+    }
+
+    pub(super) fn refuse_while_running(&mut self, what: &str) -> bool {
+        let running = self.is_running();
+        if running {
+            self.log.say(Level::Warning, format!("{what} waits until the generation is over (Esc stops it)"));
+        }
+        running
+    }
+}

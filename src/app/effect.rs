@@ -1,0 +1,146 @@
+//! What goes into the state (messages) and what comes out of it (effects).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+
+use super::models::{Found, ModelRow, Progress};
+use crate::engine::{Command, Event, JobId};
+use crate::text::Tokenizer;
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The screen has a new size.
+    Resize(u16, u16),
+    /// The engine says something.
+    Engine(Event),
+    /// An I/O job says something.
+    Io(IoEvent),
+    /// The editor was closed: the text it left, or what went wrong.
+    Edited(Result<String, String>),
+    /// Something is to be said: what a terminal request came to.
+    Say(Result<String, String>),
+    /// The process was stopped and goes on: the screen holds nothing of ours.
+    Resumed,
+    /// Time went by; figures that depend on it are out of date.
+    Tick,
+}
+
+/// Something is to be done outside the state.
+#[derive(Debug)]
+pub enum Effect {
+    /// By the engine thread.
+    Engine(Command),
+    /// By an I/O thread.
+    Io(IoRequest),
+    /// By the terminal.
+    Terminal(TerminalRequest),
+    /// End the program.
+    Quit,
+}
+
+/// Work for an I/O thread.
+#[derive(Debug)]
+pub enum IoRequest {
+    /// What the catalog offers and what is cached.
+    ListModels,
+    /// Find a model by folder or hub id, and what a download would take.
+    Find(JobId, String),
+    /// Download a model; what is there already is not downloaded again.
+    Pull(JobId, String),
+    /// End a look-up or a download.
+    Cancel(JobId),
+    /// Encode the pending bytes of the document; only the latest request is answered.
+    Tokenise {
+        /// The document's revision.
+        revision: u64,
+        /// Its pending bytes.
+        bytes: Vec<u8>,
+        /// The vocabulary.
+        tokenizer: Arc<Tokenizer>,
+    },
+    /// Count the tokens of the assembled few-shot prompt; only the latest request is answered.
+    Count {
+        /// The version of the prompt.
+        version: u64,
+        /// The prompt.
+        text: String,
+        /// The vocabulary.
+        tokenizer: Arc<Tokenizer>,
+    },
+    /// Write the document to a new file, never over an existing one.
+    Save {
+        /// The document's revision.
+        revision: u64,
+        /// Where to.
+        path: PathBuf,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Write a picture of the screen to a new file.
+    Picture(String),
+}
+
+impl IoRequest {
+    /// Whether an event follows that ends the request.
+    pub fn is_answered(&self) -> bool {
+        !matches!(self, Self::Cancel(_))
+    }
+}
+
+/// What an I/O job says.
+#[derive(Debug)]
+pub enum IoEvent {
+    /// The list of models.
+    Models(Result<Vec<ModelRow>, String>),
+    /// What a look-up found.
+    Found(JobId, Result<Found, String>),
+    /// How far a download is.
+    Pulling(JobId, Progress),
+    /// A download ended: the folder to load, or why not. `None`: it was cancelled.
+    Pulled(JobId, Result<Option<PathBuf>, String>),
+    /// Ids of the pending bytes, each with the bytes it stands for.
+    Tokenised {
+        /// The revision that was encoded.
+        revision: u64,
+        /// The tokens.
+        tokens: Result<Vec<(u32, usize)>, String>,
+    },
+    /// Tokens of the assembled few-shot prompt.
+    Counted {
+        /// The version that was counted.
+        version: u64,
+        /// How many.
+        tokens: Result<usize, String>,
+    },
+    /// The document was written.
+    Saved {
+        /// The revision that was written.
+        revision: u64,
+        /// Where to, or why not.
+        result: Result<PathBuf, String>,
+    },
+    /// The picture was written: where to, or why not.
+    Pictured(Result<PathBuf, String>),
+}
+
+/// Work for the terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TerminalRequest {
+    /// Put text on the terminal's clipboard.
+    Copy(String),
+    /// Edit text in the user's editor; [`Message::Edited`] follows.
+    Edit(String),
+    /// Stop the process until the shell continues it.
+    Suspend,
+    /// Draw every cell again.
+    Redraw,
+    /// Save the screen as a picture.
+    Screenshot,
+}

@@ -1,0 +1,188 @@
+//! Starting, stopping and repeating a generation, and taking in what it says.
+
+use std::sync::Arc;
+
+use super::command::Cx;
+use super::effect::Effect;
+use super::log::Level;
+use super::models::Stage;
+use super::run::{Begin, Phase, Run, Seeding};
+use super::App;
+use crate::engine::{
+    CancelToken, Command, EngineError, Event, Finish, GenerateRequest, JobId, OnEndOfText, Step,
+};
+
+/// How many of the model's candidates each step carries: a full column of the tallest usual screen.
+const TOP: usize = 50;
+
+impl Cx<'_> {
+    /// Goes on from the end of the document.
+    pub fn generate(&mut self) {
+        if self.app.is_running() {
+            self.app.log.say(Level::Notice, "already generating (Esc stops)");
+            return;
+        }
+        self.page.follow_end(&self.app.document);
+        self.app.generate(Seeding::AsSet);
+    }
+}
+
+impl App {
+    /// Starts a generation as soon as the document's ids are known.
+    pub(super) fn generate(&mut self, seeding: Seeding) {
+        if self.models.loaded.is_none() {
+            match &self.models.job {
+                Some(job) => {
+                    let what = if matches!(job.stage, Stage::Loading(..)) { "loading" } else { "on its way" };
+                    self.log.say(Level::Warning, format!("{} is still {what}; generate when it is ready", job.name));
+                }
+                None => {
+                    self.log.say(Level::Error, "no model is loaded; choose one here, or name a folder");
+                    self.open_models();
+                }
+            }
+            return;
+        }
+        self.queued = Some(seeding);
+        self.generate_queued();
+    }
+
+    /// Starts the generation that waits for ids, if they are there.
+    pub(super) fn generate_queued(&mut self) {
+        let (Some(seeding), Some(prompt), Some(model)) =
+            (self.queued, self.document.ids(), self.models.loaded.clone())
+        else {
+            return;
+        };
+        self.queued = None;
+        let context = model.info.context;
+        if prompt.len() >= context {
+            let error = EngineError::PromptTooLong { tokens: prompt.len(), context };
+            self.log.say(Level::Error, error.to_string());
+            return;
+        }
+        if prompt.is_empty() {
+            self.log.say(Level::Notice, "the document is empty: starting from <|endoftext|>");
+        }
+        let seed = match seeding {
+            Seeding::AsSet => self.sampler.settings.seed(),
+            Seeding::New => None,
+            Seeding::Same => self.last_seed(),
+        };
+        let (job, cancel) = (self.new_job(), CancelToken::new());
+        let run = Run::new(Begin {
+            job,
+            cancel: cancel.clone(),
+            model,
+            max_tokens: self.sampler.settings.max_tokens(),
+            revision: self.document.revision(),
+            now: self.now,
+        });
+        let request = GenerateRequest {
+            prompt,
+            sequences: 1,
+            max_tokens: run.max_tokens,
+            settings: self.sampler.settings.clone(),
+            seed,
+            stop: self.sampler.stop.clone(),
+            on_end_of_text: OnEndOfText::Stop,
+            top: TOP,
+        };
+        self.document.begin_generation();
+        self.next_at = None;
+        self.run = Some(run);
+        self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
+    }
+
+    /// Removes the last generation and runs again.
+    pub(super) fn regenerate(&mut self, seeding: Seeding) {
+        let Some(run) = &self.run else {
+            self.log.say(Level::Notice, "nothing was generated yet");
+            return;
+        };
+        if seeding == Seeding::Same && self.last_seed().is_none() {
+            self.log.say(Level::Warning, "the seed of this run is not known yet; wait for its end");
+            return;
+        }
+        let (began_at, left_at) = (run.began_at, run.left_at);
+        if self.document.revision() != left_at {
+            self.log.say(Level::Warning, "the text was edited after the generation: undo first, or go on from here");
+            return;
+        }
+        self.stop();
+        if left_at != began_at {
+            self.document.undo();
+        }
+        self.generate(seeding);
+    }
+
+    /// Stops the generation; what was made stays.
+    pub(super) fn stop(&mut self) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.is_running()) {
+            run.cancel.cancel();
+            run.phase = Phase::Stopping;
+            self.document.seal();
+        }
+        self.queued = None;
+    }
+
+    /// Takes in what the engine says; what belongs to no current job is dropped.
+    pub(super) fn engine(&mut self, event: Event) {
+        match event {
+            Event::Loading(job, done, total) => self.loading(job, done, total),
+            Event::Loaded(job, info, tokenizer) => self.loaded(job, info, tokenizer),
+            Event::Step(job, step) => {
+                if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.takes_steps()) {
+                    let step: Arc<Step> = step.into();
+                    let id = step.sampled.id;
+                    self.document.append_token(id, &step.bytes, step.shown, Some(step.clone()));
+                    run.left_at = self.document.revision();
+                    run.push(step, self.now);
+                }
+            }
+            Event::Finished(job, finish) => self.finished(job, finish),
+            Event::Failed(job, error) => self.failed(job, &error),
+            // Scores are asked for by no command yet; reading the prompt shows in the phase.
+            Event::Prefilled(..) | Event::Scored(..) => {}
+        }
+    }
+
+    fn finished(&mut self, job: JobId, finish: Box<Finish>) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
+            run.phase = Phase::Ended(finish);
+            self.document.seal();
+        }
+    }
+
+    fn failed(&mut self, job: JobId, error: &EngineError) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
+            run.phase = Phase::Failed;
+            self.document.seal();
+            self.log.say(Level::Error, chain(error));
+        } else if self.models.current(job).is_some() {
+            self.models.job = None;
+            if !matches!(error, EngineError::Cancelled) {
+                self.log.say(Level::Error, chain(error));
+            }
+        }
+    }
+
+    /// The seed that the last run used.
+    pub fn last_seed(&self) -> Option<u64> {
+        Some(self.run.as_ref()?.finish()?.seed)
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

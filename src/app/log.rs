@@ -1,0 +1,98 @@
+//! What the program has to say: the newest message stays on the message line until it has been read.
+
+/// How serious a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something was done; gone with the next key.
+    Notice,
+    /// Worth knowing; gone with the next key.
+    Warning,
+    /// Something failed; stays until Esc or a newer message.
+    Error,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// How serious it is.
+    pub level: Level,
+    /// What is said, sanitised.
+    pub text: String,
+}
+
+/// All messages of this run, and the one on the message line.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    entries: Vec<Entry>,
+    current: Option<usize>,
+}
+
+impl Log {
+    /// How many messages are kept.
+    const KEPT: usize = 500;
+
+    /// Adds a message and puts it on the message line; an unread error gives way only to another error.
+    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+        if self.entries.len() == Self::KEPT {
+            self.entries.remove(0);
+            self.current = self.current.and_then(|at| at.checked_sub(1));
+        }
+        self.entries.push(Entry { level, text: text.into() });
+        if level == Level::Error || self.current().is_none_or(|entry| entry.level != Level::Error) {
+            self.current = Some(self.entries.len() - 1);
+        }
+    }
+
+    /// The message on the message line.
+    pub fn current(&self) -> Option<&Entry> {
+        self.current.and_then(|at| self.entries.get(at))
+    }
+
+    /// All messages, oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// A key was pressed: notices and warnings have been read.
+    pub fn key_pressed(&mut self) {
+        if self.current().is_some_and(|entry| entry.level != Level::Error) {
+            self.current = None;
+        }
+    }
+
+    /// Takes the message off the line. Says whether there was one.
+    pub fn dismiss(&mut self) -> bool {
+        self.current.take().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_outlives_keys_and_notices() {
+        let mut log = Log::default();
+        log.say(Level::Notice, "saved");
+        log.key_pressed();
+        assert_eq!(log.current(), None);
+        log.say(Level::Error, "disk full");
+        log.key_pressed();
+        log.say(Level::Notice, "loaded");
+        assert_eq!(log.current().map(|e| e.text.as_str()), Some("disk full"));
+        assert!(log.dismiss());
+        assert!(!log.dismiss());
+        assert_eq!(log.entries().len(), 2);
+    }
+
+    #[test]
+    fn the_oldest_messages_go_first() {
+        let mut log = Log::default();
+        for i in 0..Log::KEPT + 3 {
+            log.say(Level::Error, i.to_string());
+        }
+        assert_eq!(log.entries().len(), Log::KEPT);
+        assert_eq!(log.entries().first().map(|e| e.text.as_str()), Some("3"));
+        assert_eq!(log.current().map(|e| e.text.clone()), Some((Log::KEPT + 2).to_string()));
+    }
+}

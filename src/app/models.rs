@@ -1,0 +1,148 @@
+//! Models: what is offered, what is cached, what is being downloaded or loaded, and the one that is loaded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::{CancelToken, JobId, ModelInfo};
+use crate::text::Tokenizer;
+
+/// One row of the model list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRow {
+    /// Hub id (with revision where one was asked for).
+    pub name: String,
+    /// One line about it.
+    pub about: String,
+    /// Number of weights, where known.
+    pub parameters: Option<u64>,
+    /// Bytes of a download, where known.
+    pub download: Option<u64>,
+    /// Bytes of memory to run it, where known.
+    pub memory: Option<u64>,
+    /// What is on this disk.
+    pub cached: Cached,
+}
+
+/// What is on this disk of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cached {
+    /// Nothing.
+    No,
+    /// So many bytes of a download that was not finished.
+    Partial(u64),
+    /// All of it, in this folder.
+    Yes(PathBuf),
+}
+
+/// What a look-up found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A folder that can be loaded.
+    Folder(PathBuf),
+    /// Something to download.
+    Remote(Offer),
+}
+
+/// What a download would take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Hub id with revision.
+    pub name: String,
+    /// Bytes of all files that are needed.
+    pub total: u64,
+    /// Bytes of them that are here already.
+    pub have: u64,
+    /// Bytes of memory to run it, where known.
+    pub memory: Option<u64>,
+    /// Where the files go.
+    pub to: String,
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// The file it is at.
+    pub file: String,
+    /// Bytes that are here, of all files.
+    pub done: u64,
+    /// Bytes of all files.
+    pub total: u64,
+    /// Bytes a second, averaged over the last seconds.
+    pub rate: Option<f64>,
+    /// What it is doing where it is not receiving bytes (`verifying`, `waiting to try again`).
+    pub note: Option<String>,
+}
+
+impl Progress {
+    /// Time left at the current rate.
+    pub fn eta(&self) -> Option<Duration> {
+        let rate = self.rate.filter(|rate| *rate > 0.0)?;
+        Duration::try_from_secs_f64(self.total.saturating_sub(self.done) as f64 / rate).ok()
+    }
+
+    /// Share done, 0 to 1.
+    pub fn share(&self) -> f64 {
+        if self.total == 0 { 0.0 } else { (self.done as f64 / self.total as f64).clamp(0.0, 1.0) }
+    }
+}
+
+/// A job that ends with a loaded model.
+#[derive(Debug, Clone)]
+pub struct ModelJob {
+    /// The job.
+    pub job: JobId,
+    /// The model as asked for.
+    pub name: String,
+    /// Ends it.
+    pub cancel: CancelToken,
+    /// What it is doing.
+    pub stage: Stage,
+}
+
+/// What a [`ModelJob`] is doing.
+#[derive(Debug, Clone)]
+pub enum Stage {
+    /// Looking the name up.
+    Finding,
+    /// Waiting for "yes".
+    Asking(Offer),
+    /// Downloading.
+    Pulling(Progress),
+    /// Reading weights: bytes so far, and in all (0 where not known yet).
+    Loading(u64, u64),
+}
+
+/// A model that is ready.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The facts about it.
+    pub info: Arc<ModelInfo>,
+    /// Its vocabulary.
+    pub tokenizer: Arc<Tokenizer>,
+}
+
+/// All about models.
+#[derive(Debug, Clone, Default)]
+pub struct Models {
+    /// The list; `None` until it was read.
+    pub rows: Option<Vec<ModelRow>>,
+    /// The selected row.
+    pub selected: usize,
+    /// The model in use.
+    pub loaded: Option<Loaded>,
+    /// What is under way.
+    pub job: Option<ModelJob>,
+}
+
+impl Models {
+    /// The selected row.
+    pub fn row(&self) -> Option<&ModelRow> {
+        self.rows.as_ref()?.get(self.selected)
+    }
+
+    /// The job under way, if `job` names it.
+    pub fn current(&mut self, job: JobId) -> Option<&mut ModelJob> {
+        self.job.as_mut().filter(|current| current.job == job)
+    }
+}

@@ -1,0 +1,196 @@
+//! Getting a model: list, look-up, question, download, load.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::App;
+use super::effect::{Effect, IoRequest};
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::models::{Cached, Found, Loaded, ModelJob, ModelRow, Progress, Stage};
+use super::screen::Layer;
+use crate::engine::{CancelToken, Command, JobId, LoadRequest, ModelInfo};
+use crate::text::Tokenizer;
+
+impl App {
+    /// Opens a model by hub id or folder, as named on the command line or typed.
+    ///
+    /// # Errors
+    /// What is under way instead.
+    pub fn find(&mut self, name: &str) -> Result<(), String> {
+        if let Some(job) = &self.models.job {
+            let cancel = self.keymap.hint("model-cancel");
+            return Err(format!("{} is still under way; cancel it first ({cancel} in the model list)", job.name));
+        }
+        let job = self.new_job();
+        let name = name.to_owned();
+        self.models.job = Some(ModelJob { job, name: name.clone(), cancel: CancelToken::new(), stage: Stage::Finding });
+        self.outbox.push(Effect::Io(IoRequest::Find(job, name)));
+        Ok(())
+    }
+
+    pub(super) fn find_folder(&mut self, path: &str) -> Result<(), String> {
+        // A name with a slash in front or behind can be no hub id.
+        let path = if path.starts_with(['/', '.', '~']) { path.to_owned() } else { format!("./{path}") };
+        self.find(&path)
+    }
+
+    pub(super) fn list_models(&mut self) {
+        self.outbox.push(Effect::Io(IoRequest::ListModels));
+    }
+
+    pub(super) fn open_models(&mut self) {
+        if self.layers.last() != Some(&Layer::Models) {
+            self.layers.retain(|layer| *layer != Layer::Models);
+            self.list_models();
+        }
+        self.toggle_layer(Layer::Models);
+    }
+
+    pub(super) fn models_select(&mut self, rows: isize) {
+        let len = self.models.rows.as_ref().map_or(0, Vec::len);
+        self.models.selected = self.models.selected.saturating_add_signed(rows).min(len.saturating_sub(1));
+    }
+
+    /// Enter on a row: loads what is here, asks before what is not.
+    pub(super) fn models_open(&mut self) {
+        let Some(row) = self.models.row().cloned() else { return };
+        if let Err(error) = self.find(&row.name) {
+            self.log.say(Level::Warning, error);
+            return;
+        }
+        if let (Cached::Yes(folder), Some(job)) = (row.cached, self.models.job.as_ref().map(|job| job.job)) {
+            self.outbox.pop();
+            self.load(job, folder);
+        }
+    }
+
+    /// Cancels what is under way. What was downloaded is kept and used next time.
+    pub(super) fn models_cancel(&mut self) {
+        let Some(job) = &self.models.job else {
+            self.log.say(Level::Notice, "nothing is under way");
+            return;
+        };
+        job.cancel.cancel();
+        self.outbox.push(Effect::Io(IoRequest::Cancel(job.job)));
+        let kept = if matches!(job.stage, Stage::Pulling(_)) { "; what was downloaded is kept, Enter resumes" } else { "" };
+        self.log.say(Level::Notice, format!("{} cancelled{kept}", job.name));
+        self.models.job = None;
+        self.list_models();
+    }
+
+    pub(super) fn ask_hub_id(&mut self) {
+        self.ask(Input::new(Purpose::HubId, "repository (org/name[@revision])", ""));
+    }
+
+    pub(super) fn ask_folder(&mut self) {
+        self.ask(Input::new(Purpose::Folder, "folder with config.json and model.safetensors", ""));
+    }
+
+    pub(super) fn models_listed(&mut self, rows: Result<Vec<ModelRow>, String>) {
+        match rows {
+            Ok(rows) => {
+                let name = self.models.row().map(|row| row.name.clone());
+                let same = rows.iter().position(|row| Some(&row.name) == name.as_ref());
+                self.models.selected = same.unwrap_or(0);
+                self.models.rows = Some(rows);
+            }
+            Err(error) => self.log.say(Level::Error, error),
+        }
+    }
+
+    pub(super) fn found(&mut self, job: JobId, found: Result<Found, String>) {
+        let Some(current) = self.models.current(job) else { return };
+        match found {
+            Ok(Found::Folder(folder)) => self.load(job, folder),
+            Ok(Found::Remote(offer)) => {
+                current.stage = Stage::Asking(offer);
+                self.layers.push(Layer::Confirm);
+            }
+            Err(error) => {
+                self.models.job = None;
+                self.log.say(Level::Error, error);
+            }
+        }
+    }
+
+    /// "Yes" to the download.
+    pub(super) fn confirm(&mut self) {
+        self.layers.retain(|layer| *layer != Layer::Confirm);
+        if let Some(job) = self.models.job.as_mut() {
+            if let Stage::Asking(offer) = &job.stage {
+                let name = offer.name.clone();
+                let progress = Progress { done: offer.have, total: offer.total, ..Progress::default() };
+                job.stage = Stage::Pulling(progress);
+                self.outbox.push(Effect::Io(IoRequest::Pull(job.job, name)));
+            }
+        }
+    }
+
+    pub(super) fn pulling(&mut self, job: JobId, progress: Progress) {
+        if let Some(current) = self.models.current(job) {
+            current.stage = Stage::Pulling(progress);
+        }
+    }
+
+    pub(super) fn pulled(&mut self, job: JobId, folder: Result<Option<PathBuf>, String>) {
+        if self.models.current(job).is_none() {
+            // A cancelled download has ended: now its partial files are settled.
+            self.list_models();
+            return;
+        }
+        match folder {
+            Ok(Some(folder)) => {
+                self.load(job, folder);
+                self.list_models();
+            }
+            Ok(None) => self.models.job = None,
+            Err(error) => {
+                self.models.job = None;
+                self.log.say(Level::Error, error);
+                self.list_models();
+            }
+        }
+    }
+
+    fn load(&mut self, job: JobId, folder: PathBuf) {
+        if self.is_running() {
+            self.stop();
+        }
+        // The engine drops the old weights before it reads the new ones.
+        self.models.loaded = None;
+        let Some(current) = self.models.current(job) else { return };
+        current.stage = Stage::Loading(0, 0);
+        let (name, cancel) = (display_name(&current.name, &folder), current.cancel.clone());
+        self.outbox.push(Effect::Engine(Command::Load(job, LoadRequest { name, folder }, cancel)));
+    }
+
+    pub(super) fn loading(&mut self, job: JobId, done: u64, total: u64) {
+        if let Some(current) = self.models.current(job) {
+            current.stage = Stage::Loading(done, total);
+        }
+    }
+
+    pub(super) fn loaded(&mut self, job: JobId, info: Arc<ModelInfo>, tokenizer: Arc<Tokenizer>) {
+        if self.models.current(job).is_none() {
+            return;
+        }
+        self.models.job = None;
+        self.log.say(Level::Notice, format!("{} is ready", info.name));
+        // Ids of another vocabulary mean nothing here.
+        self.document.unsettle_all();
+        self.tokenising = None;
+        self.shots.recount();
+        self.models.loaded = Some(Loaded { info, tokenizer });
+        if self.layers.last() == Some(&Layer::Models) {
+            self.close_layer();
+        }
+    }
+}
+
+/// The name to show for a model: the hub id as it is, the last part of a folder.
+fn display_name(asked: &str, folder: &Path) -> String {
+    let is_path = asked.starts_with(['/', '.', '~']);
+    let last = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    if is_path { last.unwrap_or_else(|| asked.to_owned()) } else { asked.to_owned() }
+}

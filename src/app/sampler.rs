@@ -1,0 +1,280 @@
+//! The sampling form: one row for each parameter of the table, and one for the stop strings.
+
+use std::collections::HashMap;
+
+use super::App;
+use super::input::{Input, Purpose};
+use super::log::Level;
+use crate::sampling::{ParamId, ParamSpec, Settings, Step, Value, presets, random_seed, specs};
+
+/// The form.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    /// The values.
+    pub settings: Settings,
+    /// Strings that end a generation.
+    pub stop: Vec<String>,
+    /// The selected row.
+    pub selected: usize,
+    /// What parameters that are switched off had before.
+    switched_off: HashMap<ParamId, Value>,
+}
+
+/// A row of the form.
+#[derive(Debug, Clone, Copy)]
+pub enum Row {
+    /// A parameter of the table.
+    Param(&'static ParamSpec),
+    /// The stop strings.
+    Stop,
+}
+
+impl Sampler {
+    /// A form that shows the given settings.
+    pub fn new(settings: Settings, stop: Vec<String>) -> Self {
+        Self { settings, stop, selected: 0, switched_off: HashMap::new() }
+    }
+
+    /// The rows, in the order of the table.
+    pub fn rows() -> impl Iterator<Item = Row> {
+        specs().iter().map(Row::Param).chain([Row::Stop])
+    }
+
+    /// The selected row.
+    pub fn row(&self) -> Row {
+        Self::rows().nth(self.selected).unwrap_or(Row::Stop)
+    }
+
+    /// The stop strings with escapes, as they are shown and typed: `"\n" "Q:"`.
+    pub fn stop_text(&self) -> String {
+        let quoted: Vec<String> = self.stop.iter().map(|stop| format!("\"{}\"", escape(stop))).collect();
+        quoted.join(" ")
+    }
+
+    /// The name of the preset that these settings are, if they are one.
+    pub fn preset_name(&self) -> Option<&'static str> {
+        presets().iter().find(|preset| self.settings.samples_like(&preset.settings())).map(|preset| preset.name)
+    }
+
+    /// Takes the typed value of the selected row.
+    ///
+    /// # Errors
+    /// What would be accepted.
+    pub fn accept(&mut self, text: &str) -> Result<(), String> {
+        match self.row() {
+            Row::Param(spec) => {
+                self.settings.set_text(spec.id, text).map_err(|error| error.to_string())?;
+            }
+            Row::Stop => self.stop = parse_stop(text)?,
+        }
+        Ok(())
+    }
+
+    /// Takes over a preset's stages and values; seed, length and stop strings stay. Gives its name.
+    pub fn apply_preset(&mut self, index: usize) -> Option<&'static str> {
+        let preset = presets().get(index)?;
+        self.settings.use_sampling_of(&preset.settings());
+        self.switched_off.clear();
+        Some(preset.name)
+    }
+
+    fn set(&mut self, spec: &'static ParamSpec, value: Value) {
+        self.switched_off.remove(&spec.id);
+        // Values come from the row itself, so they are in its range.
+        let _ = self.settings.set(spec.id, value);
+    }
+
+    /// Off (neutral), or on again with the value it had, or else its default.
+    fn toggle(&mut self, spec: &'static ParamSpec) {
+        let now = self.settings.get(spec.id);
+        if now == spec.neutral {
+            let before = self.switched_off.get(&spec.id).copied().filter(|value| *value != spec.neutral);
+            self.set(spec, before.unwrap_or(spec.default));
+        } else {
+            self.set(spec, spec.neutral);
+            self.switched_off.insert(spec.id, now);
+        }
+    }
+}
+
+impl App {
+    pub(super) fn sampler_select(&mut self, rows: isize) {
+        let last = Sampler::rows().count().saturating_sub(1);
+        self.sampler.selected = self.sampler.selected.saturating_add_signed(rows).min(last);
+    }
+
+    pub(super) fn sampler_step(&mut self, step: Step) {
+        match self.sampler.row() {
+            Row::Param(spec) => self.sampler.settings.step(spec.id, step),
+            Row::Stop => self.sampler_edit(""),
+        }
+    }
+
+    /// Opens the row's value for typing; what was typed already starts it.
+    pub(super) fn sampler_edit(&mut self, start: &str) {
+        let (label, text) = match self.sampler.row() {
+            Row::Param(spec) => (spec.key, self.sampler.settings.display(spec.id)),
+            Row::Stop => ("stop strings", self.sampler.stop_text()),
+        };
+        let text = if start.is_empty() { text } else { start.to_owned() };
+        self.ask(Input::new(Purpose::Value, label, text));
+    }
+
+    pub(super) fn sampler_toggle(&mut self) {
+        match self.sampler.row() {
+            Row::Param(spec) if spec.id == ParamId::Seed && self.sampler.settings.seed().is_none() => self.sampler_new_seed(),
+            Row::Param(spec) => self.sampler.toggle(spec),
+            Row::Stop => self.sampler.stop.clear(),
+        }
+    }
+
+    pub(super) fn sampler_neutral(&mut self) {
+        match self.sampler.row() {
+            Row::Param(spec) => self.sampler.set(spec, spec.neutral),
+            Row::Stop => self.sampler.stop.clear(),
+        }
+    }
+
+    pub(super) fn sampler_default(&mut self) {
+        match self.sampler.row() {
+            Row::Param(spec) => self.sampler.set(spec, spec.default),
+            Row::Stop => self.sampler.stop = self.shots.prompt().map(|prompt| prompt.stop.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Fixes the seed: to the one the last run used, so that its text can be had again, or to a new one.
+    pub(super) fn sampler_new_seed(&mut self) {
+        let seed = match (self.sampler.settings.seed(), self.last_seed()) {
+            (None, Some(seed)) => seed,
+            _ => random_seed(),
+        };
+        self.sampler.set(ParamId::Seed.spec(), Value::Seed(Some(seed)));
+    }
+
+    /// Moves the stage of the selected row in the chain.
+    pub(super) fn sampler_move(&mut self, places: isize) {
+        let Row::Param(ParamSpec { stage: Some(stage), .. }) = self.sampler.row() else {
+            self.log.say(Level::Notice, "this row belongs to no stage of the chain");
+            return;
+        };
+        let mut order = self.sampler.settings.order().to_vec();
+        let Some(from) = order.iter().position(|id| id == stage) else {
+            self.log.say(Level::Notice, format!("{stage} is not in the chain of this preset"));
+            return;
+        };
+        let to = from.saturating_add_signed(places).min(order.len().saturating_sub(1));
+        let moved = order.remove(from);
+        order.insert(to, moved);
+        if let Err(error) = self.sampler.settings.set_order(order) {
+            self.log.say(Level::Error, error.to_string());
+        }
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' => "\\n".to_owned(),
+            '\t' => "\\t".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '"' => "\\\"".to_owned(),
+            '\\' => "\\\\".to_owned(),
+            c if c.is_control() => c.escape_unicode().to_string(),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+/// Reads `"\n" "Q:"`; text without quotes is one stop string.
+fn parse_stop(text: &str) -> Result<Vec<String>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !text.starts_with('"') {
+        return Ok(vec![unescape(text)?]);
+    }
+    let mut stops = Vec::new();
+    let mut rest = text;
+    while let Some(inner) = rest.strip_prefix('"') {
+        let end = closing_quote(inner).ok_or("a quote is not closed: write \"\\n\" \"Q:\"")?;
+        let (quoted, after) = inner.split_at(end);
+        if quoted.is_empty() {
+            return Err("a stop string is empty: it would stop everything".to_owned());
+        }
+        stops.push(unescape(quoted)?);
+        rest = after.trim_start_matches('"').trim_start();
+    }
+    if rest.is_empty() { Ok(stops) } else { Err(format!("{rest:?} stands outside the quotes")) }
+}
+
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes.then_some(at)
+    })
+}
+
+fn unescape(text: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some('\\') => out.push('\\'),
+            Some('"') => out.push('"'),
+            Some('u') => {
+                let hex: String = chars.by_ref().skip_while(|c| *c == '{').take_while(|c| *c != '}').collect();
+                let scalar = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
+                out.push(scalar.ok_or_else(|| format!("\\u{{{hex}}} is no character"))?);
+            }
+            other => {
+                let shown = other.map(String::from).unwrap_or_default();
+                return Err(format!("\\{shown} is no escape: use \\n \\t \\r \\\\ \\\" \\u{{..}}"));
+            }
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_strings_survive_being_shown_and_typed() {
+        let cases: [&[&str]; 5] = [&[], &["\n"], &["\n\n", "Q:"], &["a\"b\\", "\u{1b}["], &["\\n"]];
+        for stop in cases {
+            let stop: Vec<String> = stop.iter().map(|s| (*s).to_owned()).collect();
+            let sampler = Sampler::new(Settings::default(), stop.clone());
+            assert_eq!(parse_stop(&sampler.stop_text()), Ok(stop), "{}", sampler.stop_text());
+        }
+        assert_eq!(parse_stop("\\nUser:"), Ok(vec!["\nUser:".to_owned()]));
+    }
+
+    #[test]
+    fn stop_strings_that_mean_nothing_are_refused() {
+        for text in ["\"", "\"a", "\"\"", "\"a\" b", "\\x", "\\u{110000}", "a\\"] {
+            assert!(parse_stop(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn off_and_on_again_keeps_the_value() {
+        let mut sampler = Sampler::new(Settings::default(), Vec::new());
+        let spec = ParamId::TopK.spec();
+        sampler.set(spec, Value::Integer(7));
+        sampler.toggle(spec);
+        assert_eq!(sampler.settings.get(ParamId::TopK), spec.neutral);
+        sampler.toggle(spec);
+        assert_eq!(sampler.settings.get(ParamId::TopK), Value::Integer(7));
+    }
+}

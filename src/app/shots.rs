@@ -1,0 +1,282 @@
+//! The few-shot task: which examples are on, in which order, the query, and the prompt they make.
+
+use super::App;
+use super::effect::{Effect, IoRequest};
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::screen::Layer;
+use crate::prompt::{Assembly, Instruction, Library, Prompt, Query, Selection, Task, TaskError};
+
+/// The few-shot pane's state.
+#[derive(Debug)]
+pub struct Shots {
+    library: Library,
+    chosen: Option<Chosen>,
+    version: u64,
+    asked: Option<u64>,
+    tokens: Option<usize>,
+}
+
+/// The chosen task and what was chosen of it.
+#[derive(Debug)]
+pub struct Chosen {
+    task: usize,
+    /// Which examples, in which order, how many.
+    pub selection: Selection,
+    /// Whether the task's description stands in front.
+    pub instruction: Instruction,
+    /// The selected row: an example's place in the order.
+    pub selected: usize,
+    query: Asked,
+    prompt: Prompt,
+}
+
+impl Chosen {
+    /// The prompt that this makes.
+    pub fn prompt(&self) -> &Prompt {
+        &self.prompt
+    }
+}
+
+/// What is asked at the end of the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Listed(usize),
+    Typed(String),
+}
+
+impl Shots {
+    /// No task chosen yet.
+    pub fn new(library: Library) -> Self {
+        Self { library, chosen: None, version: 0, asked: None, tokens: None }
+    }
+
+    /// The tasks to choose from.
+    pub fn tasks(&self) -> &[Task] {
+        &self.library.tasks
+    }
+
+    /// The chosen task.
+    pub fn task(&self) -> Option<&Task> {
+        self.library.tasks.get(self.chosen.as_ref()?.task)
+    }
+
+    /// What was chosen of it.
+    pub fn chosen(&self) -> Option<&Chosen> {
+        self.chosen.as_ref()
+    }
+
+    /// The assembled prompt.
+    pub fn prompt(&self) -> Option<&Prompt> {
+        self.chosen.as_ref().map(|chosen| &chosen.prompt)
+    }
+
+    /// Tokens of the assembled prompt, once they were counted.
+    pub fn tokens(&self) -> Option<usize> {
+        self.tokens
+    }
+
+    /// The query as it is typed: the text of the task's input field.
+    pub fn query(&self) -> String {
+        match self.chosen.as_ref().map(|chosen| &chosen.query) {
+            Some(Asked::Typed(text)) => text.clone(),
+            Some(Asked::Listed(index)) => self.listed(*index).unwrap_or_default(),
+            None => String::new(),
+        }
+    }
+
+    fn listed(&self, index: usize) -> Option<String> {
+        let task = self.task()?;
+        let value = task.queries.get(index)?.get(task.input_field()?)?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+
+    /// Chooses a task with its own number of examples and its first query.
+    fn choose(&mut self, index: usize) -> Result<(), TaskError> {
+        let Some(task) = self.library.tasks.get(index) else { return Ok(()) };
+        let query = if task.queries.is_empty() { Asked::Typed(String::new()) } else { Asked::Listed(0) };
+        let (selection, instruction) = (Selection::listed(task), Instruction::Shown);
+        let prompt = assemble(task, &selection, &query, instruction)?;
+        self.chosen = Some(Chosen { task: index, selection, instruction, selected: 0, query, prompt });
+        self.changed();
+        Ok(())
+    }
+
+    /// Changes what is chosen. Where no prompt can be made of it, the change is undone.
+    fn change(&mut self, change: impl FnOnce(&mut Chosen)) -> Result<(), TaskError> {
+        let Some(chosen) = &mut self.chosen else { return Ok(()) };
+        let Some(task) = self.library.tasks.get(chosen.task) else { return Ok(()) };
+        let (selection, instruction, query) = (chosen.selection.clone(), chosen.instruction, chosen.query.clone());
+        change(chosen);
+        match assemble(task, &chosen.selection, &chosen.query, chosen.instruction) {
+            Ok(prompt) => {
+                chosen.prompt = prompt;
+                self.changed();
+                Ok(())
+            }
+            Err(error) => {
+                (chosen.selection, chosen.instruction, chosen.query) = (selection, instruction, query);
+                Err(error)
+            }
+        }
+    }
+
+    fn changed(&mut self) {
+        self.version += 1;
+        self.tokens = None;
+    }
+
+    /// Another vocabulary counts other tokens.
+    pub(super) fn recount(&mut self) {
+        self.changed();
+    }
+
+    pub(super) fn counted(&mut self, version: u64, tokens: Result<usize, String>) {
+        if version == self.version {
+            self.tokens = tokens.ok();
+        }
+    }
+}
+
+fn assemble(task: &Task, selection: &Selection, query: &Asked, instruction: Instruction) -> Result<Prompt, TaskError> {
+    let query = match query {
+        Asked::Listed(index) => Query::Listed(*index),
+        Asked::Typed(text) => Query::Typed(text),
+    };
+    Assembly { task, selection, query, instruction }.prompt()
+}
+
+impl App {
+    pub(super) fn open_tasks(&mut self) {
+        self.picked = self.shots.chosen.as_ref().map_or(0, |chosen| chosen.task);
+        self.toggle_layer(Layer::Tasks);
+    }
+
+    pub(super) fn choose_task(&mut self, index: usize) {
+        self.rewrite(|shots| shots.choose(index));
+        if let Some(prompt) = self.shots.prompt() {
+            self.sampler.stop = prompt.stop.clone();
+        }
+    }
+
+    /// Changes the few-shot prompt, and the document with it as long as it is nothing but that prompt.
+    fn rewrite(&mut self, change: impl FnOnce(&mut Shots) -> Result<(), TaskError>) {
+        let live = self.shots_live() || self.document.is_empty();
+        if let Err(error) = change(&mut self.shots) {
+            self.log.say(Level::Error, error.to_string());
+        } else if live && !self.is_running() {
+            self.put_prompt();
+        }
+    }
+
+    fn change_shots(&mut self, change: impl FnOnce(&mut Chosen)) {
+        if self.shots.chosen.is_none() {
+            let task = self.keymap.hint("shots-task");
+            self.log.say(Level::Notice, format!("no task is chosen yet: {task} chooses one"));
+        } else {
+            self.rewrite(|shots| shots.change(change));
+        }
+    }
+
+    /// Whether the document is exactly the assembled prompt, so that changes show in it at once.
+    pub fn shots_live(&self) -> bool {
+        self.shots.prompt().is_some_and(|prompt| prompt.text.as_bytes() == self.document.bytes())
+    }
+
+    fn put_prompt(&mut self) {
+        if let Some(prompt) = self.shots.prompt() {
+            if prompt.text.as_bytes() != self.document.bytes() {
+                self.document.replace_all(&prompt.text);
+            }
+            self.show_end = true;
+        }
+    }
+
+    pub(super) fn shots_put(&mut self) {
+        if self.shots.chosen.is_none() {
+            self.open_tasks();
+        } else if !self.refuse_while_running("putting the prompt in") {
+            self.put_prompt();
+        }
+    }
+
+    pub(super) fn shots_select(&mut self, rows: isize) {
+        if let Some(chosen) = &mut self.shots.chosen {
+            let last = chosen.selection.entries().len().saturating_sub(1);
+            chosen.selected = chosen.selected.saturating_add_signed(rows).min(last);
+        }
+    }
+
+    pub(super) fn shots_toggle(&mut self) {
+        self.change_shots(|chosen| chosen.selection.toggle(chosen.selected));
+    }
+
+    pub(super) fn shots_move(&mut self, places: isize) {
+        self.change_shots(|chosen| {
+            let last = chosen.selection.entries().len().saturating_sub(1);
+            let to = chosen.selected.saturating_add_signed(places).min(last);
+            chosen.selection.move_entry(chosen.selected, to);
+            chosen.selected = to;
+        });
+    }
+
+    pub(super) fn shots_count(&mut self, k: usize) {
+        self.change_shots(|chosen| chosen.selection.set_shots(k));
+    }
+
+    pub(super) fn shots_step(&mut self, more: isize) {
+        self.change_shots(|chosen| chosen.selection.set_shots(chosen.selection.shots().saturating_add_signed(more)));
+    }
+
+    /// A new order, the same for the same number of shuffles since the start.
+    pub(super) fn shots_shuffle(&mut self) {
+        let seed = self.shots.version;
+        self.change_shots(|chosen| chosen.selection.shuffle(seed));
+    }
+
+    pub(super) fn shots_instruction(&mut self) {
+        self.change_shots(|chosen| {
+            chosen.instruction = match chosen.instruction {
+                Instruction::Shown => Instruction::Hidden,
+                Instruction::Hidden => Instruction::Shown,
+            };
+        });
+    }
+
+    pub(super) fn shots_edit_query(&mut self) {
+        if self.shots.chosen.is_some() {
+            self.ask(Input::new(Purpose::Query, "query", self.shots.query()));
+        } else {
+            self.open_tasks();
+        }
+    }
+
+    pub(super) fn shots_set_query(&mut self, text: &str) {
+        let queries = self.shots.task().map_or(0, |task| task.queries.len());
+        let listed = (0..queries).find(|index| self.shots.listed(*index).as_deref() == Some(text));
+        self.change_shots(|chosen| chosen.query = listed.map_or_else(|| Asked::Typed(text.to_owned()), Asked::Listed));
+    }
+
+    pub(super) fn shots_next_query(&mut self) {
+        let queries = self.shots.task().map_or(0, |task| task.queries.len());
+        self.change_shots(|chosen| {
+            chosen.query = match &chosen.query {
+                Asked::Listed(index) if queries > 0 => Asked::Listed((index + 1) % queries),
+                Asked::Typed(_) if queries > 0 => Asked::Listed(0),
+                other => other.clone(),
+            };
+        });
+    }
+
+    /// Counts the tokens of the assembled prompt, once for each version.
+    pub(super) fn count_shots(&mut self) {
+        let (Some(loaded), Some(prompt)) = (&self.models.loaded, self.shots.prompt()) else { return };
+        let version = self.shots.version;
+        if self.shots.asked == Some(version) {
+            return;
+        }
+        let request = IoRequest::Count { version, text: prompt.text.clone(), tokenizer: loaded.tokenizer.clone() };
+        self.shots.asked = Some(version);
+        self.outbox.push(Effect::Io(request));
+    }
+}

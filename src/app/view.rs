@@ -1,0 +1,187 @@
+//! Focus, overlays, scrolling, and the way out.
+
+use super::App;
+use super::effect::{Effect, TerminalRequest};
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::run::Run;
+use super::screen::{Layer, PaneId, SizeClass};
+
+impl App {
+    pub(super) fn resize(&mut self, width: u16, height: u16) {
+        self.size = (width, height);
+        let class = self.class();
+        if class != SizeClass::TooSmall && !class.holds(self.focus) {
+            self.focus = PaneId::Document;
+        }
+        if class.holds(PaneId::Shots) && class != SizeClass::TooSmall {
+            self.layers.retain(|layer| *layer != Layer::Shots);
+        }
+    }
+
+    pub(super) fn step_focus(&mut self, steps: isize) {
+        self.input = None;
+        if self.layers.is_empty() {
+            self.focus = self.focus.step(steps, self.class());
+            self.scroll = 0;
+        } else {
+            self.close_layer();
+        }
+    }
+
+    pub(super) fn focus_pane(&mut self, pane: PaneId) {
+        self.input = None;
+        if self.class().holds(pane) {
+            self.layers.clear();
+            self.focus = if self.focus == pane { PaneId::Document } else { pane };
+            self.scroll = 0;
+        } else {
+            self.toggle_layer(Layer::Shots);
+        }
+    }
+
+    pub(super) fn toggle_layer(&mut self, layer: Layer) {
+        self.input = None;
+        self.scroll = if layer == Layer::Log { self.log.entries().len().saturating_sub(1) } else { 0 };
+        if self.layers.contains(&layer) {
+            self.layers.retain(|open| *open != layer);
+        } else {
+            self.layers.push(layer);
+        }
+    }
+
+    pub(super) fn close_layer(&mut self) {
+        self.scroll = 0;
+        if self.layers.pop() == Some(Layer::Confirm) {
+            self.models.job = None;
+        }
+    }
+
+    /// Esc: the nearest thing that can be stopped, dismissed or closed.
+    pub(super) fn escape(&mut self) {
+        if self.is_running() || self.queued.is_some() {
+            self.stop();
+        } else if !self.log.dismiss() {
+            if self.layers.is_empty() {
+                self.focus = PaneId::Document;
+            } else {
+                self.close_layer();
+            }
+        }
+    }
+
+    /// Ctrl+C: stops; when idle, twice quits.
+    pub(super) fn interrupt(&mut self) {
+        if self.run.as_ref().is_some_and(Run::takes_steps) || self.queued.is_some() {
+            self.stop();
+        } else if self.quit_armed {
+            self.outbox.push(Effect::Quit);
+        } else {
+            self.quit_armed = true;
+            let key = self.keymap.hint("interrupt");
+            self.log.say(Level::Warning, format!("press {key} again to quit"));
+        }
+    }
+
+    pub(super) fn quit(&mut self) {
+        if self.quit_armed || !self.unsaved() {
+            self.outbox.push(Effect::Quit);
+        } else {
+            self.quit_armed = true;
+            let (quit, save) = (self.keymap.hint("quit"), self.keymap.hint("save"));
+            self.log.say(Level::Warning, format!("the document is not saved: {save} saves it, {quit} again quits"));
+        }
+    }
+
+    pub(super) fn screenshot(&mut self) {
+        self.outbox.push(Effect::Terminal(TerminalRequest::Screenshot));
+    }
+
+    pub(super) fn redraw(&mut self) {
+        self.outbox.push(Effect::Terminal(TerminalRequest::Redraw));
+    }
+
+    pub(super) fn suspend(&mut self) {
+        self.outbox.push(Effect::Terminal(TerminalRequest::Suspend));
+    }
+
+    pub(super) fn read_scroll(&mut self, rows: isize) {
+        self.scroll = self.scroll.saturating_add_signed(rows);
+    }
+
+    pub(super) fn next_scroll(&mut self, rows: isize) {
+        self.scroll = self.scroll.saturating_add_signed(rows);
+    }
+
+    /// Chooses an older or newer step of the last run for the next-token pane; past the newest it follows again.
+    pub(super) fn next_browse(&mut self, steps: isize) {
+        let len = self.run.as_ref().map_or(0, |run| run.steps.len());
+        let newest = len.saturating_sub(1);
+        let at = self.next_at.unwrap_or(newest).saturating_add_signed(steps);
+        self.next_at = (at < newest).then_some(at);
+    }
+
+    pub(super) fn ask(&mut self, input: Input) {
+        self.input = Some(input);
+    }
+
+    pub(super) fn input_edit(&mut self, edit: fn(&mut Input)) {
+        if let Some(input) = &mut self.input {
+            edit(input);
+        }
+    }
+
+    pub(super) fn input_cancel(&mut self) {
+        self.input = None;
+    }
+
+    /// Enter on the line being typed. A line that cannot be accepted stays, with the reason.
+    pub(super) fn input_accept(&mut self) {
+        let Some(input) = self.input.take() else { return };
+        let text = input.text.trim();
+        let result = match input.purpose {
+            Purpose::Value => self.sampler.accept(&input.text),
+            Purpose::Query => {
+                self.shots_set_query(&input.text);
+                Ok(())
+            }
+            Purpose::SaveAs | Purpose::HubId | Purpose::Folder if text.is_empty() => Err("type a name first".to_owned()),
+            Purpose::SaveAs => {
+                self.save(text);
+                Ok(())
+            }
+            Purpose::HubId => self.find(text),
+            Purpose::Folder => self.find_folder(text),
+        };
+        if let Err(error) = result {
+            self.input = Some(Input { error: Some(error), ..input });
+        }
+    }
+
+    pub(super) fn pick_select(&mut self, rows: isize) {
+        let len = match self.layers.last() {
+            Some(Layer::Tasks) => self.shots.tasks().len(),
+            Some(Layer::Presets) => crate::sampling::presets().len(),
+            _ => 0,
+        };
+        self.picked = self.picked.saturating_add_signed(rows).min(len.saturating_sub(1));
+    }
+
+    pub(super) fn pick(&mut self) {
+        let picked = self.picked;
+        match self.layers.pop() {
+            Some(Layer::Tasks) => self.choose_task(picked),
+            Some(Layer::Presets) => {
+                if let Some(name) = self.sampler.apply_preset(picked) {
+                    self.log.say(Level::Notice, format!("sampling preset: {name}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn open_presets(&mut self) {
+        self.picked = 0;
+        self.toggle_layer(Layer::Presets);
+    }
+}

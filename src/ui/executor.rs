@@ -1,0 +1,190 @@
+//! The real [`Executor`]: the engine thread, one thread for each I/O job, and one that encodes text.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::events::Executor;
+use super::hubjob;
+use crate::app::{IoEvent, IoRequest};
+use crate::engine::{Command, Engine, Event, JobId};
+use crate::hub::{Cancel, Hub};
+use crate::text::{SpecialTokens, Tokenizer};
+
+/// The real executor.
+pub struct Workers {
+    engine: Engine,
+    hub: Hub,
+    special: SpecialTokens,
+    encoder: Sender<IoRequest>,
+    outbox: Sender<IoEvent>,
+    inbox: Receiver<IoEvent>,
+    cancels: HashMap<JobId, Cancel>,
+}
+
+impl Workers {
+    /// Starts the engine and the encoder.
+    ///
+    /// # Errors
+    /// Fails where the system gives no thread.
+    pub fn spawn(hub: Hub, special: SpecialTokens) -> io::Result<Self> {
+        let (outbox, inbox) = unbounded();
+        let (encoder, requests) = unbounded();
+        let answers = outbox.clone();
+        std::thread::Builder::new().name("encode".into()).spawn(move || encode_latest(&requests, &answers, special))?;
+        Ok(Self { engine: Engine::spawn()?, hub, special, encoder, outbox, inbox, cancels: HashMap::new() })
+    }
+
+    /// Runs a job on a thread of its own. Where there is none, the answer says so.
+    fn start(&self, job: impl FnOnce(&Hub, &Sender<IoEvent>) + Send + 'static) {
+        let (hub, outbox) = (self.hub.clone(), self.outbox.clone());
+        let spawned = std::thread::Builder::new().name("io".into()).spawn(move || job(&hub, &outbox));
+        if let Err(error) = spawned {
+            let _ = self.outbox.send(IoEvent::Models(Err(format!("the system gives no thread: {error}"))));
+        }
+    }
+}
+
+impl Executor for Workers {
+    fn engine(&mut self, command: Command) {
+        // Where its thread is gone, the event channel is closed and the loop says so.
+        let _ = self.engine.send(command);
+    }
+
+    fn io(&mut self, request: IoRequest) {
+        match request {
+            IoRequest::ListModels => self.start(|hub, out| {
+                let _ = out.send(IoEvent::Models(Ok(hubjob::list(hub))));
+            }),
+            IoRequest::Find(job, name) => {
+                let cancel = Cancel::new();
+                self.cancels.insert(job, cancel.clone());
+                self.start(move |hub, out| {
+                    let _ = out.send(IoEvent::Found(job, hubjob::find(hub, &name, &cancel)));
+                });
+            }
+            IoRequest::Pull(job, name) => {
+                let cancel = Cancel::new();
+                self.cancels.insert(job, cancel.clone());
+                self.start(move |hub, out| {
+                    let result = hubjob::pull(hub, &name, &cancel, &mut |progress| {
+                        let _ = out.send(IoEvent::Pulling(job, progress));
+                    });
+                    let _ = out.send(IoEvent::Pulled(job, result));
+                });
+            }
+            IoRequest::Cancel(job) => {
+                if let Some(cancel) = self.cancels.remove(&job) {
+                    cancel.cancel();
+                }
+            }
+            IoRequest::Tokenise { .. } | IoRequest::Count { .. } => {
+                let _ = self.encoder.send(request);
+            }
+            IoRequest::Save { revision, path, bytes } => self.start(move |_, out| {
+                let result = save_new(&path, &bytes).map(|()| path);
+                let _ = out.send(IoEvent::Saved { revision, result });
+            }),
+            IoRequest::Picture(svg) => self.start(move |_, out| {
+                let _ = out.send(IoEvent::Pictured(save_numbered(&svg)));
+            }),
+        }
+    }
+
+    fn engine_events(&self) -> &Receiver<Event> {
+        self.engine.events()
+    }
+
+    fn io_events(&self) -> &Receiver<IoEvent> {
+        &self.inbox
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for cancel in self.cancels.values() {
+            cancel.cancel();
+        }
+    }
+}
+
+impl Workers {
+    /// What special tokens in typed text mean.
+    pub fn special(&self) -> SpecialTokens {
+        self.special
+    }
+}
+
+/// Answers the latest request of each kind; older ones that wait are dropped.
+fn encode_latest(requests: &Receiver<IoRequest>, answers: &Sender<IoEvent>, special: SpecialTokens) {
+    while let Ok(first) = requests.recv() {
+        let (mut tokenise, mut count) = (None, None);
+        for request in std::iter::once(first).chain(requests.try_iter()) {
+            match request {
+                IoRequest::Tokenise { .. } => tokenise = Some(request),
+                _ => count = Some(request),
+            }
+        }
+        for request in [tokenise, count].into_iter().flatten() {
+            if let Some(answer) = encode(request, special) {
+                if answers.send(answer).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The answer to an encoding request; `None` for any other.
+pub fn encode(request: IoRequest, special: SpecialTokens) -> Option<IoEvent> {
+    match request {
+        IoRequest::Tokenise { revision, bytes, tokenizer } => {
+            Some(IoEvent::Tokenised { revision, tokens: encode_bytes(&tokenizer, &bytes, special) })
+        }
+        IoRequest::Count { version, text, tokenizer } => {
+            let tokens = tokenizer.encode(&text, special).map(|ids| ids.len()).map_err(|error| error.to_string());
+            Some(IoEvent::Counted { version, tokens })
+        }
+        _ => None,
+    }
+}
+
+/// The ids of bytes that need not be UTF-8 throughout (a stop string can cut a character in two): text in between is
+/// encoded as text, a lone byte as the token of that byte.
+fn encode_bytes(tokenizer: &Tokenizer, bytes: &[u8], special: SpecialTokens) -> Result<Vec<(u32, usize)>, String> {
+    let mut tokens = Vec::new();
+    for chunk in bytes.utf8_chunks() {
+        let ids = tokenizer.encode(chunk.valid(), special).map_err(|error| error.to_string())?;
+        tokens.extend(ids.into_iter().map(|id| (id, tokenizer.bytes(id).map_or(0, <[u8]>::len))));
+        for byte in chunk.invalid() {
+            let entry = crate::text::byte_symbol(*byte).to_string();
+            let id = tokenizer.token_id(&entry);
+            tokens.push((id.ok_or_else(|| format!("this vocabulary has no token for the byte {byte:#04X}"))?, 1));
+        }
+    }
+    Ok(tokens)
+}
+
+/// Writes a new file; what is there already stays as it is.
+fn save_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => format!("{} exists already; choose another name", path.display()),
+        _ => format!("cannot write {}: {error}", path.display()),
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// Writes a picture under the first free name in the current folder.
+fn save_numbered(svg: &str) -> Result<PathBuf, String> {
+    for number in 1..10_000 {
+        let path = PathBuf::from(format!("kshot-{number}.svg"));
+        if path.exists() {
+            continue;
+        }
+        return save_new(&path, svg.as_bytes()).map(|()| path);
+    }
+    Err("kshot-1.svg to kshot-9999.svg are all there already; remove some".to_owned())
+}

@@ -1,0 +1,94 @@
+//! The real terminal as a [`Host`]: clipboard, editor, suspending.
+
+use std::io::{self, Write};
+use std::process::Command;
+
+use crossbeam_channel::Receiver;
+use crossterm::clipboard::CopyToClipboard;
+use ratatui::backend::CrosstermBackend;
+
+use super::events::Host;
+use super::terminal::{Terminal, TerminalEvent};
+use crate::app::{Message, TerminalRequest};
+
+/// Terminals are known to drop longer OSC 52 sequences (xterm's limit, hterm's is larger).
+const CLIPBOARD: usize = 74_994;
+
+/// The real terminal.
+pub struct TerminalHost {
+    terminal: Terminal,
+}
+
+impl TerminalHost {
+    /// Around a terminal that was taken over.
+    pub fn new(terminal: Terminal) -> Self {
+        Self { terminal }
+    }
+
+    /// Restores the terminal.
+    ///
+    /// # Errors
+    /// What the terminal says.
+    pub fn leave(self) -> io::Result<()> {
+        self.terminal.leave()
+    }
+
+    fn edit(&mut self, text: &str) -> Result<String, String> {
+        let editor = ["VISUAL", "EDITOR"].iter().filter_map(|name| std::env::var(name).ok()).find(|e| !e.trim().is_empty());
+        let editor = editor.unwrap_or_else(|| "vi".to_owned());
+        let mut file = tempfile::Builder::new()
+            .prefix("kshot-")
+            .suffix(".txt")
+            .tempfile()
+            .map_err(|error| format!("cannot make a file for the editor: {error}"))?;
+        file.write_all(text.as_bytes()).map_err(|error| format!("cannot write {}: {error}", file.path().display()))?;
+        let mut words = editor.split_whitespace();
+        let program = words.next().unwrap_or("vi").to_owned();
+        let mut command = Command::new(&program);
+        command.args(words).arg(file.path());
+        let status = self.terminal.lend(|| command.status()).map_err(|error| format!("the terminal: {error}"))?;
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => return Err(format!("{program} ended with {status}; the text is unchanged")),
+            Err(error) => return Err(format!("cannot run {program}: {error}; set $VISUAL or $EDITOR")),
+        }
+        let text = std::fs::read_to_string(file.path()).map_err(|error| format!("cannot read the edited text: {error}"))?;
+        // Editors end the last line; the document had no such newline unless it was typed.
+        Ok(text.strip_suffix('\n').map_or(text.clone(), str::to_owned))
+    }
+}
+
+impl Host for TerminalHost {
+    type Backend = CrosstermBackend<io::Stdout>;
+
+    fn screen(&mut self) -> &mut ratatui::Terminal<Self::Backend> {
+        self.terminal.screen()
+    }
+
+    fn events(&self) -> &Receiver<TerminalEvent> {
+        self.terminal.events()
+    }
+
+    fn run(&mut self, request: TerminalRequest) -> Option<Message> {
+        match request {
+            TerminalRequest::Copy(text) if text.len() > CLIPBOARD => {
+                let text = format!("{} bytes are more than terminals take for the clipboard; save a file instead", text.len());
+                Some(Message::Say(Err(text)))
+            }
+            TerminalRequest::Copy(text) => {
+                let sent = crossterm::execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text.as_bytes()));
+                Some(Message::Say(match sent {
+                    Ok(()) => Ok(format!("{} bytes sent to the terminal's clipboard (OSC 52)", text.len())),
+                    Err(error) => Err(format!("cannot reach the terminal's clipboard: {error}")),
+                }))
+            }
+            TerminalRequest::Edit(text) => Some(Message::Edited(self.edit(&text))),
+            TerminalRequest::Suspend => Some(match self.terminal.suspend() {
+                Ok(()) => Message::Resumed,
+                Err(error) => Message::Say(Err(format!("cannot suspend: {error}"))),
+            }),
+            // The loop does these itself.
+            TerminalRequest::Redraw | TerminalRequest::Screenshot => None,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the model overlay asks of the hub, in the words of the program state.
+
+use std::path::{Path, PathBuf};
+
+use crate::app::models::{Cached, Found, ModelRow, Offer, Progress};
+use crate::hub::{self, Cancel, CachedModel, Hub, HubError, ModelRef, catalog, missing_files};
+
+/// The catalog, then what else is in the cache.
+pub(super) fn list(hub: &Hub) -> Vec<ModelRow> {
+    let cached = hub.cached_models();
+    let state = |id: &str| cached.iter().find(|model| model.id == id).map_or(Cached::No, |model| on_disk(hub, model));
+    let mut rows: Vec<ModelRow> = catalog()
+        .iter()
+        .map(|entry| ModelRow {
+            name: entry.id.clone(),
+            about: format!("{}: {}", entry.title, entry.note),
+            parameters: Some(entry.parameters()),
+            download: Some(entry.download_bytes),
+            memory: Some(entry.memory_bytes_f32()),
+            cached: state(&entry.id),
+        })
+        .collect();
+    for model in &cached {
+        if rows.iter().all(|row| row.name != model.id) {
+            rows.push(ModelRow {
+                name: model.id.clone(),
+                about: "In the cache; not of the catalog, so it may be of a family that cannot be loaded.".to_owned(),
+                parameters: None,
+                download: None,
+                memory: None,
+                cached: on_disk(hub, model),
+            });
+        }
+    }
+    rows
+}
+
+/// Where a model is, or what a download of it would take.
+pub(super) fn find(hub: &Hub, name: &str, cancel: &Cancel) -> Result<Found, String> {
+    if let Some(folder) = local_folder(name) {
+        return match missing_files(&folder) {
+            missing if missing.is_empty() => Ok(Found::Folder(folder)),
+            _ if !folder.is_dir() => Err(format!("there is no folder {}", folder.display())),
+            missing => Err(format!("{} is no checkpoint folder: it lacks {}", folder.display(), missing.join(", "))),
+        };
+    }
+    let model: ModelRef = name.parse().map_err(|error: HubError| chain(&error))?;
+    if let Ok(snapshot) = hub.locate(&model) {
+        return Ok(Found::Folder(snapshot.folder));
+    }
+    let plan = hub.plan(&model, cancel).map_err(|error| chain(&error))?;
+    let cached = hub.cached_models().into_iter().find(|cached| cached.id == model.id());
+    let total = plan.bytes();
+    let have = cached.map_or(0, |cached| cached.bytes).min(total);
+    let memory = catalog().iter().find(|entry| entry.id == model.id()).map(hub::CatalogEntry::memory_bytes_f32);
+    let to = hub.config().cache.display().to_string();
+    Ok(Found::Remote(Offer { name: name.to_owned(), total, have, memory, to }))
+}
+
+/// Downloads a model; `Ok(None)` where it was cancelled.
+pub(super) fn pull(
+    hub: &Hub,
+    name: &str,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Option<PathBuf>, String> {
+    let model: ModelRef = name.parse().map_err(|error: HubError| chain(&error))?;
+    let mut state = Progress::default();
+    let result = hub.pull(
+        &model,
+        &mut |progress| {
+            state.note = None;
+            match progress {
+                hub::Progress::Plan { bytes, present, .. } => (state.total, state.done) = (bytes, present),
+                hub::Progress::Transfer(transfer) => {
+                    state.file = transfer.file;
+                    (state.total, state.done, state.rate) = (transfer.bytes, transfer.done, transfer.rate);
+                }
+                hub::Progress::Waiting { file } => {
+                    state.note = Some(format!("another process is downloading {file}; waiting for it"));
+                }
+                hub::Progress::Retrying { attempt, wait, reason, .. } => {
+                    state.note = Some(format!("{reason}; try {attempt} in {} s", wait.as_secs()));
+                }
+                _ => {}
+            }
+            tell(state.clone());
+        },
+        cancel,
+    );
+    match result {
+        Ok(snapshot) => Ok(Some(snapshot.folder)),
+        Err(HubError::Cancelled) => Ok(None),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+fn on_disk(hub: &Hub, model: &CachedModel) -> Cached {
+    let located = model.id.parse::<ModelRef>().ok().and_then(|model| hub.locate(&model).ok());
+    match located {
+        Some(snapshot) => Cached::Yes(snapshot.folder),
+        None => Cached::Partial(model.bytes),
+    }
+}
+
+/// The folder that a name means, if it means one: it is there, or it is written as a path.
+fn local_folder(name: &str) -> Option<PathBuf> {
+    let path = match name.strip_prefix("~/") {
+        Some(rest) => PathBuf::from(std::env::var_os("HOME")?).join(rest),
+        None => PathBuf::from(name),
+    };
+    let written_as_path = name.starts_with(['/', '.', '~']);
+    (written_as_path || Path::new(name).is_dir()).then_some(path)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,67 @@
+//! Overlays: drawn over the panes, the last of the stack on top.
+
+mod confirm;
+mod help;
+mod log;
+mod models;
+mod picker;
+mod preview;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::{Clear, Widget};
+
+pub(super) use models::job_text;
+
+use super::pane::{self, Frame, View};
+use super::paint;
+use crate::app::Scope;
+use crate::app::screen::{Layer, PaneId};
+
+/// Draws an overlay over `body`.
+pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) {
+    match layer {
+        Layer::Help => help::draw(view, body, buf),
+        Layer::Models => models::draw(view, body, buf),
+        Layer::Confirm => confirm::draw(view, body, buf),
+        Layer::Tasks => picker::draw_tasks(view, body, buf),
+        Layer::Presets => picker::draw_presets(view, body, buf),
+        Layer::Preview => preview::draw(view, body, buf),
+        Layer::Log => log::draw(view, body, buf),
+        Layer::Shots => {
+            let area = centred(body, 60, body.height);
+            Clear.render(area, buf);
+            pane::draw(PaneId::Shots, view, area, buf);
+        }
+    }
+}
+
+/// An empty window in the middle of `body`; gives its inside, one column away from the border.
+fn window(view: &View<'_>, area: Rect, buf: &mut Buffer, title: String, scope: Scope) -> Rect {
+    Clear.render(area, buf);
+    let inner = pane::frame(view, area, buf, Frame { title: Line::from(title), scope, style: view.theme.focus });
+    Rect { x: inner.x + inner.width.min(1), width: inner.width.saturating_sub(2), ..inner }
+}
+
+/// An area of at most the given size in the middle of `body`.
+fn centred(body: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(body.width), height.min(body.height));
+    Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height }
+}
+
+/// Draws lines from the first visible one on; scrolling stops when the last line is on screen. Says on the last row how
+/// much there is below.
+fn scrolled(view: &View<'_>, area: Rect, buf: &mut Buffer, lines: Vec<Line<'static>>) {
+    let height = usize::from(area.height);
+    let last = lines.len().saturating_sub(height);
+    let from = view.app.scroll.min(last);
+    let hidden = lines.len().saturating_sub(from + height);
+    paint::lines(buf, area, lines.into_iter().skip(from));
+    if hidden > 0 {
+        let (_, row) = paint::split_bottom(area, 1);
+        Clear.render(row, buf);
+        let text = format!("{} {} more lines", view.theme.glyphs.below, hidden + 1);
+        paint::line(buf, row, &Line::styled(text, view.theme.dim));
+    }
+}

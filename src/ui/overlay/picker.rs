@@ -1,0 +1,52 @@
+//! Lists to choose from: tasks, presets.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::window;
+use crate::app::Scope;
+use crate::sampling::presets;
+use crate::ui::paint;
+use crate::ui::pane::View;
+use crate::ui::widget::ListView;
+
+/// The task library.
+pub(super) fn draw_tasks(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+    let tasks = view.app.shots.tasks().iter();
+    let entries: Vec<(String, String)> = tasks.map(|task| (task.name.clone(), task.title.clone())).collect();
+    draw(view, body, buf, "Choose a task", &entries);
+}
+
+/// The sampling presets.
+pub(super) fn draw_presets(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+    let entries: Vec<(String, String)> =
+        presets().iter().map(|preset| (preset.name.to_owned(), preset.doc.to_owned())).collect();
+    draw(view, body, buf, "Choose a sampling preset", &entries);
+}
+
+fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer, title: &str, entries: &[(String, String)]) {
+    let height = u16::try_from(entries.len()).unwrap_or(u16::MAX).saturating_add(2).max(4);
+    let area = super::centred(body, 86, height);
+    let inner = window(view, area, buf, title.to_owned(), Scope::Picker);
+    if entries.is_empty() {
+        paint::line(buf, inner, &Line::styled("There is nothing to choose.", view.theme.dim));
+    }
+    let name_width = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(24) + 2;
+    let mut scroll = ListView::default();
+    scroll.select(view.app.picked, entries.len());
+    for (row, index) in paint::rows(inner).zip(scroll.visible(entries.len(), inner.height)) {
+        let Some((name, about)) = entries.get(index) else { continue };
+        let name = paint::cut(name, name_width - 2, view.theme.glyphs.ellipsis);
+        let room = usize::from(inner.width).saturating_sub(name_width);
+        let about = paint::cut(about, room, view.theme.glyphs.ellipsis);
+        let line = Line::from(vec![
+            Span::styled(format!("{name:<name_width$}"), view.theme.strong),
+            Span::styled(about, view.theme.text),
+        ]);
+        paint::line(buf, row, &line);
+        if index == view.app.picked {
+            paint::highlight(buf, row, view.theme.selected);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The document: typed and generated text in one buffer.
+
+use std::ops::Range;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::{Pane, View, inside};
+use crate::app::Scope;
+use crate::session::Author;
+use crate::ui::paint;
+
+/// The document pane.
+pub(super) struct DocumentPane;
+
+/// Where the text is, in a pane of the given area: one column inside the border on both sides.
+pub(in crate::ui) fn text_area(pane: Rect) -> Rect {
+    let inner = inside(pane);
+    Rect { x: inner.x + inner.width.min(1), width: inner.width.saturating_sub(2), ..inner }
+}
+
+impl Pane for DocumentPane {
+    fn title(&self, view: &View<'_>) -> Line<'static> {
+        let document = &view.app.document;
+        let mut title = Line::from("Document");
+        if document.runs().iter().any(|run| run.author == Author::Model) {
+            title.spans.push(Span::styled("   typed ", view.theme.text));
+            title.spans.push(Span::styled("model", view.theme.model));
+        }
+        if view.app.ends_in_space() {
+            let key = view.app.keymap.hint("trim");
+            title.spans.push(Span::styled(format!("   ends in a space: {key} removes it"), view.theme.warning));
+        }
+        title
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Document
+    }
+
+    fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
+        let document = &view.app.document;
+        let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
+        if document.is_empty() {
+            let hints = paint::below(area, 1);
+            paint::lines(buf, hints, what_next(view, area.width));
+            return Some(area.as_position());
+        }
+        let authors = Authors::new(view);
+        let caret = view.page.view.draw(document.bytes(), area, buf, |range| authors.style(range));
+        if view.page.view.new_text_below() {
+            let key = view.app.keymap.hint("text-end");
+            let text = format!(" {} new text below: {key} follows ", view.theme.glyphs.below);
+            let (_, row) = paint::split_bottom(area, 1);
+            let width = row.width.min(u16::try_from(text.chars().count()).unwrap_or(u16::MAX));
+            let row = Rect { x: row.right() - width, width, ..row };
+            paint::line(buf, row, &Line::styled(text, view.theme.selected));
+        }
+        caret
+    }
+}
+
+/// The style of any stretch of bytes, found by binary search over the runs.
+struct Authors<'a> {
+    /// Where each run ends, and its style.
+    ends: Vec<(usize, Style)>,
+    view: &'a View<'a>,
+}
+
+impl<'a> Authors<'a> {
+    fn new(view: &'a View<'a>) -> Self {
+        let style = |author| if author == Author::Model { view.theme.model } else { view.theme.text };
+        let ends = view.app.document.runs().iter().map(|run| (run.end, style(run.author)));
+        Self { ends: ends.collect(), view }
+    }
+
+    fn style(&self, range: Range<usize>) -> Style {
+        let at = self.ends.partition_point(|(end, _)| *end <= range.start);
+        self.ends.get(at).map_or(self.view.theme.text, |(_, style)| *style)
+    }
+}
+
+/// What can be done with an empty document, as far as it is not done yet.
+fn what_next(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
+    let keymap = &view.app.keymap;
+    let (models, generate, shots) = (keymap.hint("models"), keymap.hint("generate"), keymap.hint("shots"));
+    let (task, folder) = (keymap.hint("shots-task"), keymap.hint("model-folder"));
+    let mut text = vec![format!("Type a prompt here, or choose a few-shot task: {shots}, then {task}.")];
+    if view.app.models.loaded.is_some() {
+        text.push(format!("{generate} lets the model go on from the end of the text; on an empty page it starts from <|endoftext|>."));
+    } else if let Some(job) = &view.app.models.job {
+        text.push(format!("{} is on its way; {generate} generates when it is ready.", job.name));
+    } else {
+        text.push(format!("No model is loaded. {models} lists the models to load or download; there {folder} takes a local folder with config.json and model.safetensors."));
+        text.push("Without a network, models in the cache and local folders work; so do writing, few-shot prompts and sampling settings.".to_owned());
+    }
+    let paragraphs = text.iter().map(|paragraph| paint::wrap(paragraph, width).into_iter());
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for paragraph in paragraphs {
+        lines.extend(paragraph.map(|row| Line::styled(row, view.theme.dim)));
+        lines.push(Line::default());
+    }
+    lines
+}

@@ -1,0 +1,120 @@
+//! The panes: each a file with a [`Pane`], and a row in [`PANES`].
+
+pub(super) mod document;
+mod next;
+mod sampling;
+mod shots;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Margin, Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Widget};
+
+use super::page::PageView;
+use super::paint;
+use super::theme::Theme;
+use crate::app::screen::{Layer, PaneId};
+use crate::app::{App, Scope};
+
+/// What a pane may look at.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    /// The state.
+    pub app: &'a App,
+    /// The document as laid out.
+    pub page: &'a PageView,
+    /// How things look.
+    pub theme: &'a Theme,
+}
+
+/// Something that draws itself in a frame of its own. Keys are none of its business: they are rows of the command table
+/// under its scope.
+pub(super) trait Pane: Sync {
+    /// The words on the upper border.
+    fn title(&self, view: &View<'_>) -> Line<'static>;
+    /// The commands hinted at on the lower border.
+    fn scope(&self) -> Scope;
+    /// Draws the inside; gives the cell of the caret.
+    fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position>;
+}
+
+/// All panes.
+pub(super) const PANES: [(PaneId, &dyn Pane); 4] = [
+    (PaneId::Document, &document::DocumentPane),
+    (PaneId::Shots, &shots::ShotsPane),
+    (PaneId::Next, &next::NextPane),
+    (PaneId::Sampling, &sampling::SamplingPane),
+];
+
+/// Draws a pane with its frame; gives the cell of the caret.
+pub(super) fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
+    let (_, pane) = PANES.iter().find(|(pane, _)| *pane == id)?;
+    let style = if view.has_keys(id) { view.theme.focus } else { view.theme.border };
+    let inner = frame(view, area, buf, Frame { title: pane.title(view), scope: pane.scope(), style });
+    pane.draw(view, inner, buf)
+}
+
+/// What stands on a frame.
+pub(super) struct Frame {
+    /// The upper border.
+    pub title: Line<'static>,
+    /// The lower border: hints for the commands of this scope.
+    pub scope: Scope,
+    /// Border and title.
+    pub style: ratatui::style::Style,
+}
+
+/// Draws a border with title and hints; gives the inside.
+pub(super) fn frame(view: &View<'_>, area: Rect, buf: &mut Buffer, what: Frame) -> Rect {
+    let block = Block::bordered().border_set(view.theme.glyphs.border).border_style(what.style);
+    let inner = block.inner(area);
+    block.render(area, buf);
+    let room = area.width.saturating_sub(4);
+    let mut title = what.title;
+    title.spans.insert(0, Span::raw(" "));
+    title.spans.push(Span::raw(" "));
+    let top = Rect { x: area.x + 1, width: room + 2, height: area.height.min(1), ..area };
+    paint::line(buf, top, &title.style(what.style));
+    let hints = view.hints(what.scope, usize::from(room));
+    if let (Some(hints), true) = (hints, area.height > 1) {
+        let bottom = Rect { x: area.x + 2, y: area.bottom() - 1, width: room, height: 1 };
+        paint::line(buf, bottom, &hints);
+    }
+    inner
+}
+
+impl View<'_> {
+    /// Whether keys go to this pane.
+    pub(in crate::ui) fn has_keys(&self, id: PaneId) -> bool {
+        match self.app.layers.last() {
+            Some(Layer::Shots) => id == PaneId::Shots,
+            Some(_) => false,
+            None => self.app.focus == id,
+        }
+    }
+
+    /// The hinted commands of a scope with their live keys, as many as fit in `width` columns.
+    pub(in crate::ui) fn hints(&self, scope: Scope, width: usize) -> Option<Line<'static>> {
+        let mut line = Line::default();
+        for command in self.app.keymap.scope(scope).filter(|command| !command.hint.is_empty()) {
+            // A hint may name its keys itself where two commands share one hint: `J/K move`.
+            let (key, what) = match command.hint.rsplit_once(' ') {
+                Some((keys, what)) => (keys.to_owned(), what),
+                None => (self.app.keymap.hint(command.name), command.hint),
+            };
+            let hint = paint::hints([(key, what)], self.theme.strong, self.theme.dim);
+            let gap = if line.spans.is_empty() { 0 } else { 2 };
+            if line.width() + gap + hint.width() > width {
+                break;
+            }
+            line.spans.extend((gap > 0).then(|| Span::raw("  ")));
+            line.spans.extend(hint.spans);
+        }
+        (!line.spans.is_empty()).then_some(line)
+    }
+}
+
+/// The inside of a frame.
+pub(super) fn inside(area: Rect) -> Rect {
+    area.inner(Margin::new(1, 1))
+}

@@ -1,0 +1,115 @@
+//! Sampling: a slider for each parameter, the stop strings, and the order of the stages.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::{Pane, View};
+use crate::app::Scope;
+use crate::app::sampler::{Row, Sampler};
+use crate::app::screen::PaneId;
+use crate::sampling::{ParamId, ParamSpec};
+use crate::ui::paint;
+use crate::ui::widget::{ListView, Slider};
+
+/// The sampling pane.
+pub(super) struct SamplingPane;
+
+const LABEL: u16 = 18;
+
+impl Pane for SamplingPane {
+    fn title(&self, view: &View<'_>) -> Line<'static> {
+        let preset = view.app.sampler.preset_name().unwrap_or("your own");
+        Line::from(format!("Sampling   preset: {preset}"))
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Sampling
+    }
+
+    fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
+        let sampler = &view.app.sampler;
+        let order = paint::wrap(&order_text(sampler), area.width);
+        let mut foot: Vec<Line<'static>> = order.into_iter().map(|row| Line::styled(row, view.theme.dim)).collect();
+        let rows: Vec<Row> = Sampler::rows().collect();
+        let spare = usize::from(area.height).saturating_sub(rows.len() + foot.len());
+        let doc = match sampler.row() {
+            Row::Param(spec) => spec.doc,
+            Row::Stop => "Strings that end the text; they are not shown. Written with escapes: \"\\n\" \"Q:\"",
+        };
+        let doc = paint::wrap(doc, area.width);
+        if view.has_keys(PaneId::Sampling) && doc.len() <= spare {
+            foot.extend(doc.into_iter().map(|row| Line::styled(row, view.theme.text)));
+        }
+        let foot_rows = u16::try_from(foot.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(4));
+        let (list, bottom) = paint::split_bottom(area, foot_rows);
+        paint::lines(buf, bottom, foot);
+        let mut scroll = ListView::default();
+        scroll.select(sampler.selected, rows.len());
+        let visible = scroll.visible(rows.len(), list.height);
+        for (area, index) in paint::rows(list).zip(visible) {
+            if let Some(row) = rows.get(index) {
+                draw_row(view, *row, area, buf);
+            }
+            if view.has_keys(PaneId::Sampling) && index == sampler.selected {
+                paint::highlight(buf, Rect { width: LABEL.min(area.width), ..area }, view.theme.selected);
+            }
+        }
+        None
+    }
+}
+
+fn draw_row(view: &View<'_>, row: Row, area: Rect, buf: &mut Buffer) {
+    let sampler = &view.app.sampler;
+    match row {
+        Row::Param(spec) if spec.id == ParamId::Seed => {
+            let used = view.app.last_seed().map(|seed| format!("  used: {seed}")).unwrap_or_default();
+            let line = Line::from(vec![
+                Span::raw(format!("{:<1$}", spec.key, usize::from(LABEL))),
+                Span::raw(sampler.settings.display(spec.id)),
+                Span::styled(used, view.theme.dim),
+            ]);
+            paint::line(buf, area, &line);
+        }
+        Row::Param(spec) => draw_slider(view, spec, area, buf),
+        Row::Stop => {
+            let text = if sampler.stop.is_empty() { "none".to_owned() } else { sampler.stop_text() };
+            let room = usize::from(area.width.saturating_sub(LABEL));
+            let text = paint::cut(&text, room, view.theme.glyphs.ellipsis);
+            paint::line(buf, area, &Line::from(format!("{:<1$}{text}", "stop", usize::from(LABEL))));
+        }
+    }
+}
+
+fn draw_slider(view: &View<'_>, spec: &'static ParamSpec, area: Rect, buf: &mut Buffer) {
+    let settings = &view.app.sampler.settings;
+    let value = settings.get(spec.id);
+    let in_chain = spec.stage.is_none_or(|stage| settings.order().contains(&stage));
+    let on = in_chain && (value != spec.neutral || spec.stage.is_none());
+    let text = if in_chain { settings.display(spec.id) } else { "unused".to_owned() };
+    let slider = Slider {
+        label: spec.key,
+        label_width: LABEL,
+        value: &text,
+        value_width: 7,
+        position: spec.slider_position(value).filter(|_| in_chain),
+        label_style: view.theme.text,
+        value_style: if on { view.theme.strong } else { view.theme.dim },
+        full_style: if on { view.theme.bar } else { view.theme.dim },
+        empty_style: view.theme.dim,
+        glyphs: &view.theme.glyphs,
+    };
+    slider.render(area.intersection(buf.area), buf);
+}
+
+/// The chain in its order, the stages that do nothing in parentheses.
+fn order_text(sampler: &Sampler) -> String {
+    let settings = &sampler.settings;
+    let stages: Vec<String> = settings
+        .order()
+        .iter()
+        .map(|stage| if settings.is_on(*stage) { stage.to_string() } else { format!("({stage})") })
+        .collect();
+    format!("order {}", stages.join(" > "))
+}

@@ -1,0 +1,147 @@
+//! Few-shot: the task, its examples, the query and what the prompt costs.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+
+use super::{Pane, View};
+use crate::app::Scope;
+use crate::app::screen::PaneId;
+use crate::app::shots::Chosen;
+use crate::prompt::{Entry, Instruction, Task};
+use crate::text::sanitise;
+use crate::ui::paint;
+use crate::ui::widget::ListView;
+
+/// The few-shot pane.
+pub(super) struct ShotsPane;
+
+/// Rows of the task and the instruction.
+const HEAD: u16 = 3;
+/// Rows of the shots, the query, the answer, the prompt.
+const FOOT: u16 = 6;
+/// Columns of the words in front of values.
+const LABEL: usize = 8;
+
+impl Pane for ShotsPane {
+    fn title(&self, view: &View<'_>) -> Line<'static> {
+        let Some(chosen) = view.app.shots.chosen() else { return Line::from("Few-shot") };
+        let (shown, all) = (chosen.selection.shown().count(), chosen.selection.entries().len());
+        Line::from(format!("Few-shot   {shown} of {all}"))
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Shots
+    }
+
+    fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
+        let (Some(task), Some(chosen)) = (view.app.shots.task(), view.app.shots.chosen()) else {
+            let (focus, choose) = (view.app.keymap.hint("shots"), view.app.keymap.hint("shots-task"));
+            let here = view.has_keys(PaneId::Shots);
+            let keys = if here { choose } else { format!("{focus}, then {choose}") };
+            let text = format!(
+                "No task is chosen. {keys} opens the library of {} tasks: translation, questions, arithmetic and more, each with examples to switch on and off.",
+                view.app.shots.tasks().len()
+            );
+            let rows = paint::wrap(&text, area.width).into_iter().map(|row| Line::styled(row, view.theme.dim));
+            paint::lines(buf, area, rows);
+            return None;
+        };
+        let (rest, foot) = paint::split_bottom(area, FOOT.min(area.height.saturating_sub(HEAD + 2)));
+        draw_head(view, task, chosen, rest, buf);
+        draw_examples(view, task, chosen, paint::below(rest, HEAD), buf);
+        draw_foot(view, chosen, foot, buf);
+        None
+    }
+}
+
+fn draw_head(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
+    let title = paint::cut(&task.title, usize::from(area.width), view.theme.glyphs.ellipsis);
+    let parts = &chosen.prompt().parts;
+    let description = parts.iter().find(|part| part.kind == crate::prompt::PartKind::Description);
+    let instruction = match (chosen.instruction, description) {
+        (Instruction::Hidden, _) => "off".to_owned(),
+        (Instruction::Shown, None) => "none".to_owned(),
+        (Instruction::Shown, Some(part)) => chosen.prompt().text.get(part.range.clone()).unwrap_or_default().trim().to_owned(),
+    };
+    let key = view.app.keymap.hint("shots-instruction");
+    let line = value(view, &format!("instr {key}"), &instruction, area.width);
+    paint::lines(buf, area, [Line::styled(title, view.theme.strong), line]);
+}
+
+fn draw_examples(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
+    let entries = chosen.selection.entries();
+    let shown: Vec<usize> = chosen.selection.shown().collect();
+    // Two rows for each example where they fit: the question, and the answer below it.
+    let per = if usize::from(area.height) >= 2 * entries.len().min(4) { 2 } else { 1 };
+    let mut scroll = ListView::default();
+    scroll.select(chosen.selected, entries.len());
+    let visible = scroll.visible(entries.len(), area.height / per);
+    for (line, index) in visible.enumerate() {
+        let (Some(entry), Ok(line)) = (entries.get(index), u16::try_from(line)) else { continue };
+        let place = paint::below(area, line * per);
+        let rows = Rect { height: per.min(place.height), ..place };
+        let lines = example(view, task, *entry, shown.contains(&entry.example), rows);
+        paint::lines(buf, rows, lines);
+        if index == chosen.selected && view.has_keys(PaneId::Shots) {
+            paint::highlight(buf, Rect { height: rows.height.min(1), ..rows }, view.theme.selected);
+        }
+    }
+}
+
+/// `[x] sea otter` and below it `=> loutre de mer`; an example that is on but beyond k has a dot in its box.
+fn example(view: &View<'_>, task: &Task, entry: Entry, used: bool, area: Rect) -> Vec<Line<'static>> {
+    let theme = view.theme;
+    let Some(example) = task.examples.get(entry.example) else { return Vec::new() };
+    let mark = match (used, entry.on) {
+        (true, _) => "[x]",
+        (false, true) => "[.]",
+        (false, false) => "[ ]",
+    };
+    let style = if used { theme.text } else { theme.dim };
+    let room = usize::from(area.width).saturating_sub(4);
+    let question = sanitise::line(example.text.trim()).into_owned();
+    let answer = sanitise::line(example.target.trim()).into_owned();
+    let one = |text: &str| paint::cut(text, room, theme.glyphs.ellipsis);
+    if area.height < 2 {
+        return vec![Line::styled(format!("{mark} {}", one(&format!("{question} => {answer}"))), style)];
+    }
+    let answer = one(&format!("  => {answer}"));
+    vec![Line::styled(format!("{mark} {}", one(&question)), style), Line::styled(format!("    {answer}"), theme.dim)]
+}
+
+fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
+    let app = view.app;
+    let shots = &app.shots;
+    let shown = chosen.selection.shown().count();
+    let count = match (shown, chosen.selection.shots()) {
+        (shown, asked) if shown < asked => format!("< {asked} > ({shown} are on)"),
+        (_, asked) => format!("< {asked} > of {}", chosen.selection.entries().len()),
+    };
+    let context = app.models.loaded.as_ref().map(|loaded| loaded.info.context);
+    let tokens = match (shots.tokens(), context) {
+        (Some(tokens), Some(context)) => format!("{tokens} of {context} tokens"),
+        (None, Some(_)) => "counting".to_owned(),
+        (_, None) => "no model to count with".to_owned(),
+    };
+    let expected = chosen.prompt().expected.as_ref().map_or("not known", |answer| answer.label.as_str());
+    let state = if app.shots_live() {
+        "live in the document".to_owned()
+    } else {
+        format!("edited: {} puts it in", app.keymap.hint("shots-put"))
+    };
+    let rows = [
+        value(view, "shots", &count, area.width),
+        value(view, "query", &shots.query(), area.width),
+        value(view, "expect", expected, area.width),
+        value(view, "prompt", &tokens, area.width),
+        value(view, "", &state, area.width),
+    ];
+    paint::lines(buf, paint::below(area, u16::from(area.height > 5)), rows);
+}
+
+fn value(view: &View<'_>, label: &str, text: &str, width: u16) -> Line<'static> {
+    let room = usize::from(width).saturating_sub(LABEL);
+    let text = paint::cut(text, room, view.theme.glyphs.ellipsis);
+    Line::from(vec![Span::styled(format!("{label:<LABEL$}"), view.theme.dim), Span::raw(text)])
+}

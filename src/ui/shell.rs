@@ -1,0 +1,100 @@
+//! State, page and theme together: what the event loop updates and draws.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect, Size};
+use ratatui::text::Line;
+
+use super::layout::Layout;
+use super::page::PageView;
+use super::pane::{self, View};
+use super::theme::Theme;
+use super::{overlay, paint, status};
+use crate::app::page::Page;
+use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, SizeClass};
+use crate::app::{App, Effect, Message};
+
+/// What the event loop updates and draws.
+pub struct Shell {
+    /// The state.
+    pub app: App,
+    /// The document as laid out.
+    pub page: PageView,
+    /// How things look.
+    pub theme: Theme,
+    dirty: bool,
+}
+
+impl Shell {
+    /// A shell around a state.
+    pub fn new(app: App, theme: Theme) -> Self {
+        Self { app, page: PageView::default(), theme, dirty: true }
+    }
+
+    /// Takes in a message; gives what is to be done.
+    pub fn update(&mut self, now: Duration, message: Message) -> Vec<Effect> {
+        self.dirty = true;
+        self.app.now = now;
+        if let Message::Resize(width, height) = message {
+            self.lay_out(Rect::new(0, 0, width, height), PaneId::Document);
+        }
+        self.app.update(now, message, &mut self.page)
+    }
+
+    /// Whether the screen is out of date.
+    pub fn dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Draws a frame.
+    pub fn draw(&mut self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        if let Some(caret) = self.render(area, frame.buffer_mut()) {
+            frame.set_cursor_position(caret);
+        }
+    }
+
+    /// Draws into a buffer; gives the cell of the caret.
+    pub fn render(&mut self, screen: Rect, buf: &mut Buffer) -> Option<Position> {
+        self.dirty = false;
+        if SizeClass::of(screen.width, screen.height) == SizeClass::TooSmall {
+            let text = format!("window too small, {MIN_WIDTH}x{MIN_HEIGHT} needed");
+            paint::line(buf, screen, &Line::raw(text));
+            return None;
+        }
+        let layout = self.lay_out(screen, self.app.focus);
+        let view = View { app: &self.app, page: &self.page, theme: &self.theme };
+        status::draw_status(&view, layout.status, buf);
+        if let Some(tabs) = layout.tabs {
+            status::draw_tabs(&view, tabs, buf);
+        }
+        let mut caret = None;
+        for (id, area) in &layout.panes {
+            let at = pane::draw(*id, &view, *area, buf);
+            if view.has_keys(*id) {
+                caret = at;
+            }
+        }
+        for layer in &self.app.layers {
+            overlay::draw(*layer, &view, layout.body, buf);
+            caret = None;
+        }
+        let typed = status::draw_message(&view, layout.message, buf);
+        status::draw_hints(&view, layout.hints, buf);
+        self.theme.finish(buf);
+        if self.app.input.is_some() { typed } else { caret }
+    }
+
+    /// Wraps the document for the screen it is on.
+    fn lay_out(&mut self, screen: Rect, focus: PaneId) -> Layout {
+        let layout = Layout::new(screen, focus);
+        if let Some(area) = layout.pane(PaneId::Document) {
+            let inner = pane::document::text_area(area);
+            self.page.resize(Size::new(inner.width, inner.height));
+            self.page.sync(&self.app.document);
+        }
+        layout
+    }
+}

@@ -1,0 +1,472 @@
+//! The playground driven by key scripts over ratatui's test backend: the loop's own update and draw code, a scripted
+//! engine, no clock.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
+
+#[path = "support/scripted.rs"]
+#[allow(dead_code, reason = "shared with the benchmark")]
+mod scripted;
+
+use std::time::Instant;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use kshot::app::models::Progress;
+use kshot::app::run::Phase;
+use kshot::app::screen::PaneId;
+use kshot::app::{COMMANDS, IoEvent, KeyMap, Message, Scope, keymap};
+use kshot::engine::{Event, FinishReason};
+use kshot::session::Author;
+use kshot::ui::script::Driver;
+use kshot::ui::theme::{Palette, Theme};
+use kshot::ui::widget::Glyphs;
+use scripted::{Player, Scripted, driver, loaded, step, themed};
+
+const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
+const TASK: &str = "<F4>t<Enter>";
+
+/// The screen as text, one line a row.
+fn screen(driver: &Driver<Scripted>) -> String {
+    let buffer = driver.buffer();
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        let mut skip = 0;
+        for x in 0..buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                text.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+/// Runs a script at every size and compares each screen with its snapshot.
+fn snapshots(name: &str, start: fn((u16, u16)) -> Driver<Scripted>, script: &str) {
+    for size in SIZES {
+        let mut driver = start(size);
+        driver.run(script).unwrap();
+        insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), screen(&driver));
+    }
+}
+
+/// A driver that has generated four tokens.
+fn generated(size: (u16, u16)) -> Driver<Scripted> {
+    let mut driver = loaded(size);
+    driver.run("The word for water is<Ctrl+G>").unwrap();
+    let mut player = Player::new(&driver);
+    player.tokens(&mut driver, &[" eau", " de", " la", " mer"]);
+    player.finish(&mut driver, FinishReason::Length);
+    driver
+}
+
+fn text(driver: &Driver<Scripted>) -> String {
+    driver.shell.app.document.text().into_owned()
+}
+
+#[test]
+fn first_frame_without_a_model() {
+    snapshots("first", driver, "");
+}
+
+#[test]
+fn empty_document_with_a_model() {
+    snapshots("empty", loaded, "");
+}
+
+#[test]
+fn a_generation() {
+    snapshots("generated", generated, "");
+}
+
+#[test]
+fn next_token_pane() {
+    snapshots("next", generated, "<Tab 2><Left>");
+}
+
+#[test]
+fn sampling_pane() {
+    snapshots("sampling", loaded, "<F3><Down><Right 3><Down>x");
+}
+
+#[test]
+fn sampling_value_being_typed() {
+    snapshots("sampling-value", loaded, "<F3>1.234.5<Enter>");
+}
+
+#[test]
+fn presets() {
+    snapshots("presets", loaded, "<F3>p<Down>");
+}
+
+#[test]
+fn task_picker() {
+    snapshots("tasks", loaded, "<F4>t<Down 2>");
+}
+
+#[test]
+fn few_shot_pane() {
+    snapshots("shots", loaded, &format!("{TASK}<Down><Space>"));
+}
+
+#[test]
+fn few_shot_preview() {
+    snapshots("preview", loaded, &format!("{TASK}p"));
+}
+
+#[test]
+fn help() {
+    snapshots("help", loaded, "<F1>");
+}
+
+#[test]
+fn models() {
+    snapshots("models", loaded, "<F2><Down>");
+}
+
+#[test]
+fn download_question() {
+    snapshots("download", driver, "<F2><Down><Enter>");
+}
+
+#[test]
+fn download_running() {
+    fn start(size: (u16, u16)) -> Driver<Scripted> {
+        let mut driver = driver(size);
+        driver.run("<F2><Down><Enter>y").unwrap();
+        let job = driver.executor.asked.borrow().pull.unwrap();
+        let progress = Progress {
+            file: "model.safetensors".to_owned(),
+            done: 800_000_000,
+            total: 1_522_000_000,
+            rate: Some(12_500_000.0),
+            note: None,
+        };
+        driver.executor.io_sender().send(IoEvent::Pulling(job, progress)).unwrap();
+        driver.pump().unwrap();
+        driver
+    }
+    snapshots("downloading", start, "");
+}
+
+#[test]
+fn messages() {
+    snapshots("messages", driver, "<Ctrl+G><Esc><F9>");
+}
+
+#[test]
+fn no_size_below_the_minimum_is_drawn_on() {
+    let mut driver = generated((120, 36));
+    for size in ["59x16", "60x15", "20x3"] {
+        driver.run(&format!("<size {size}>")).unwrap();
+        let screen = screen(&driver);
+        assert!(screen.starts_with("window too small, 6"), "{size}: {screen}");
+        assert_eq!(screen.trim().lines().count(), 1, "{size}: {screen}");
+    }
+    driver.run("<size 60x16>").unwrap();
+    assert!(screen(&driver).contains("The word for water is eau de la mer"));
+}
+
+#[test]
+fn generation_goes_on_in_a_window_that_is_too_small() {
+    let mut driver = loaded((80, 24));
+    driver.run("a<Ctrl+G><size 10x2>").unwrap();
+    let mut player = Player::new(&driver);
+    player.tokens(&mut driver, &[" river", " of"]);
+    assert_eq!(text(&driver), "a river of");
+}
+
+#[test]
+fn every_size_is_survived() {
+    let mut driver = generated((120, 36));
+    for layer in ["", "<F1>", "<F1><F2>", "<F2><F4>", "<F9>", "<Ctrl+S>"] {
+        driver.run(&format!("<Esc 4>{layer}")).unwrap();
+        for width in 0..=12 {
+            for height in 0..=6 {
+                driver.run(&format!("<size {width}x{height}>")).unwrap();
+            }
+        }
+        for size in ["60x16", "79x50", "80x22", "110x16", "400x300", "500x200"] {
+            driver.run(&format!("<size {size}>")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn typed_and_generated_text_differ_with_and_without_colour() {
+    for palette in [Palette::Plain, Palette::Ansi16, Palette::Ansi256, Palette::True] {
+        let mut driver = themed((120, 36), Theme::new(palette, Glyphs::UNICODE));
+        driver.shell.app.find("gpt2").unwrap();
+        driver.run("water<Ctrl+G>").unwrap();
+        Player::new(&driver).tokens(&mut driver, &[" eau"]);
+        let cells = &driver.buffer().content;
+        let at = cells.windows(9).position(|w| w.iter().map(|c| c.symbol()).collect::<String>() == "water eau").unwrap();
+        assert_ne!(cells[at].modifier, cells[at + 6].modifier, "{palette:?}");
+        assert_eq!(palette == Palette::Plain, cells[at].fg == cells[at + 6].fg, "{palette:?}");
+    }
+}
+
+#[test]
+fn an_ascii_terminal_gets_ascii() {
+    let mut driver = themed((120, 36), Theme::new(Palette::Ansi16, Glyphs::ASCII));
+    driver.shell.app.find("gpt2").unwrap();
+    driver.run("caf\u{e9} 中文<Ctrl+G>").unwrap();
+    Player::new(&driver).tokens(&mut driver, &[" eau"]);
+    for script in ["", "<F1>", "<Esc><F2>", "<Esc><F3>", "<F4>t<Enter>"] {
+        driver.run(script).unwrap();
+        assert!(screen(&driver).is_ascii(), "{script}: {}", screen(&driver));
+    }
+}
+
+#[test]
+fn a_stopped_run_takes_no_late_tokens() {
+    let mut driver = loaded((80, 24));
+    driver.run("a<Ctrl+G>").unwrap();
+    let mut first = Player::new(&driver);
+    first.tokens(&mut driver, &[" river"]);
+    driver.run("<Esc>").unwrap();
+    first.tokens(&mut driver, &[" late", " later"]);
+    assert_eq!(text(&driver), "a river");
+    first.finish(&mut driver, FinishReason::Cancelled);
+    let run = driver.shell.app.run.as_ref().unwrap();
+    assert_eq!(run.ending().as_deref(), Some("stopped by you"));
+    assert_eq!(driver.shell.app.last_seed(), Some(42));
+
+    driver.run("<Ctrl+G>").unwrap();
+    let mut second = Player::new(&driver);
+    first.tokens(&mut driver, &[" of", " another", " run"]);
+    second.tokens(&mut driver, &[" ocean"]);
+    assert_eq!(text(&driver), "a river ocean");
+    first.finish(&mut driver, FinishReason::Length);
+    assert!(matches!(driver.shell.app.run.as_ref().unwrap().phase, Phase::Streaming));
+}
+
+#[test]
+fn undo_takes_back_a_generation_as_one_step() {
+    let mut driver = generated((80, 24));
+    assert_eq!(text(&driver), "The word for water is eau de la mer");
+    let authors: Vec<Author> = driver.shell.app.document.runs().iter().map(|run| run.author).collect();
+    assert_eq!(authors, [Author::Typed, Author::Model]);
+    driver.run("<Ctrl+_>").unwrap();
+    assert_eq!(text(&driver), "The word for water is");
+    driver.run("<Alt+_>").unwrap();
+    assert_eq!(text(&driver), "The word for water is eau de la mer");
+}
+
+#[test]
+fn regenerating_removes_the_last_generation_and_keeps_or_changes_the_seed() {
+    let mut driver = generated((80, 24));
+    driver.run("<Alt+R>").unwrap();
+    assert_eq!(text(&driver), "The word for water is");
+    assert_eq!(driver.executor.asked.borrow().generation.as_ref().unwrap().1.seed, Some(42));
+    let mut player = Player::new(&driver);
+    player.tokens(&mut driver, &[" eau"]);
+    player.finish(&mut driver, FinishReason::Eos);
+    driver.run("<Ctrl+R>").unwrap();
+    assert_eq!(text(&driver), "The word for water is");
+    assert_eq!(driver.executor.asked.borrow().generation.as_ref().unwrap().1.seed, None);
+}
+
+#[test]
+fn sampled_ids_are_the_prompt_of_the_next_run() {
+    let mut driver = generated((80, 24));
+    driver.run("<Ctrl+G>").unwrap();
+    let prompt = driver.executor.asked.borrow().generation.as_ref().unwrap().1.prompt.clone();
+    assert_eq!(prompt[prompt.len() - 4..], [257, 260, 261, 263], "the ids that were sampled, not their text encoded again");
+}
+
+#[test]
+fn a_prompt_longer_than_the_context_is_refused_with_the_numbers() {
+    let mut driver = loaded((80, 24));
+    driver.run(&format!("<paste {}><Ctrl+G>", "x".repeat(1100))).unwrap();
+    assert!(driver.executor.asked.borrow().generation.is_none());
+    let said = driver.shell.app.log.current().unwrap().text.clone();
+    assert!(said.contains("1100") && said.contains("1024"), "{said}");
+    driver.run("<Left><Right>").unwrap();
+    assert!(screen(&driver).contains("1100"), "an error stays until it was dismissed");
+}
+
+#[test]
+fn the_few_shot_prompt_is_live_until_it_is_edited() {
+    let mut driver = loaded((120, 36));
+    driver.run(TASK).unwrap();
+    let before = text(&driver);
+    assert!(!before.is_empty());
+    driver.run("0").unwrap();
+    let zero = text(&driver);
+    assert!(zero.len() < before.len(), "{zero}");
+    driver.run("1<F4>!").unwrap();
+    let edited = text(&driver);
+    assert!(edited.ends_with('!'));
+    driver.run("<F4>2").unwrap();
+    assert_eq!(text(&driver), edited, "an edited document is left alone");
+    driver.run("<Enter>").unwrap();
+    assert_ne!(text(&driver), edited);
+    driver.run("<Ctrl+_>").unwrap();
+    assert_eq!(text(&driver), edited, "putting the prompt in can be undone");
+}
+
+#[test]
+fn a_paste_is_one_step_of_undo_and_runs_no_keys() {
+    let mut driver = loaded((80, 24));
+    driver.send(Message::Paste("one\r\ntwo\u{1b}[31m\u{7}three".to_owned())).unwrap();
+    assert_eq!(text(&driver), "one\ntwo[31mthree");
+    driver.run("<Ctrl+_>").unwrap();
+    assert_eq!(text(&driver), "");
+}
+
+#[test]
+fn the_white_space_warning_goes_with_one_key() {
+    let mut driver = loaded((120, 36));
+    driver.run("water ").unwrap();
+    assert!(screen(&driver).contains("ends in a space"));
+    driver.run("<Alt+T>").unwrap();
+    assert_eq!(text(&driver), "water");
+    assert!(!screen(&driver).contains("ends in a space"));
+}
+
+#[test]
+fn saving_copying_and_quitting() {
+    let mut driver = loaded((80, 24));
+    driver.run("text<Ctrl+Y>").unwrap();
+    assert_eq!(driver.copied(), Some("text"));
+    driver.run("<Ctrl+Q>").unwrap();
+    assert!(!driver.ended, "unsaved text is asked about");
+    driver.run("<Ctrl+S><Ctrl+U>out.txt<Enter>").unwrap();
+    assert_eq!(driver.executor.asked.borrow().saved, [("out.txt".into(), b"text".to_vec())]);
+    driver.run("<Ctrl+Q>").unwrap();
+    assert!(driver.ended);
+
+    let mut driver = loaded((80, 24));
+    driver.run("<Ctrl+C>a<Ctrl+C>").unwrap();
+    assert!(!driver.ended, "a key in between disarms");
+    driver.run("<Ctrl+C>").unwrap();
+    assert!(driver.ended);
+}
+
+#[test]
+fn a_download_is_asked_about_cancelled_and_taken_up_again() {
+    let mut driver = driver((80, 24));
+    driver.run("<F2><Down><Enter>n").unwrap();
+    assert!(driver.executor.asked.borrow().pull.is_none());
+    driver.run("<Enter>y").unwrap();
+    let job = driver.executor.asked.borrow().pull.unwrap();
+    driver.run("x").unwrap();
+    assert_eq!(driver.executor.asked.borrow().cancelled, [job]);
+    driver.executor.io_sender().send(IoEvent::Pulled(job, Ok(None))).unwrap();
+    driver.run("<Enter>y").unwrap();
+    let again = driver.executor.asked.borrow().pull.unwrap();
+    assert_ne!(again, job);
+    driver.executor.io_sender().send(IoEvent::Pulled(again, Ok(Some("/models/m".into())))).unwrap();
+    driver.run("<Ctrl+L>").unwrap();
+    assert_eq!(driver.shell.app.models.loaded.as_ref().unwrap().info.name, "gpt2-medium");
+}
+
+#[test]
+fn every_key_on_the_help_screen_runs_its_command_and_every_command_has_a_doc() {
+    let map = KeyMap::new(COMMANDS).unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    for command in COMMANDS {
+        assert!(names.insert(command.name), "{} is there twice", command.name);
+        assert!(!command.doc.is_empty() && !command.keys.is_empty(), "{}", command.name);
+        for key in command.keys {
+            let found = map.command(keymap::parse(key).unwrap(), &[command.scope], keymap::Typing::Commands).unwrap();
+            assert_eq!(found.name, command.name, "{key}");
+        }
+    }
+    let mut driver = loaded((120, 300));
+    driver.run("<F1>").unwrap();
+    let help = screen(&driver);
+    for scope in Scope::ALL {
+        assert!(help.contains(scope.title()), "{scope:?}");
+        for command in map.scope(scope) {
+            assert!(help.contains(&map.hint(command.name)) || command.keys.len() >= 10, "{}", command.name);
+        }
+    }
+}
+
+#[test]
+fn hostile_text_reaches_the_screen_without_control_characters() {
+    let hostile: [&[u8]; 8] = [
+        b"\x1b[2J\x1b]0;title\x07",
+        b"\x9b31m\xff\xfe",
+        "\u{9b}31m\u{202e}\u{2066}\u{200b}".as_bytes(),
+        b"\x1bP$q\x1b\\",
+        "e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}".as_bytes(),
+        "👨\u{200d}👩\u{200d}👧中文\u{feff}".as_bytes(),
+        b"\x00\x08\x7f\r",
+        b"\xf0\x9f",
+    ];
+    let mut driver = loaded((120, 36));
+    driver.run("a<Ctrl+G>").unwrap();
+    let job = driver.executor.asked.borrow().generation.as_ref().unwrap().0;
+    for (index, bytes) in hostile.iter().enumerate() {
+        let step = step(index, bytes);
+        driver.executor.engine_sender().send(Event::Step(job, Box::new(step))).unwrap();
+        driver.pump().unwrap();
+        for script in ["", "<F9>", "<F9>"] {
+            driver.run(script).unwrap();
+            for cell in &driver.buffer().content {
+                let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+                assert!(!cell.symbol().chars().any(bad), "{index}: {:?}", cell.symbol());
+            }
+        }
+    }
+}
+
+/// A small generator of numbers, the same on every machine (Steele, Lea, Flood 2014: SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % below as u64) as usize
+    }
+}
+
+#[test]
+fn random_keys_at_random_sizes_never_panic() {
+    let started = Instant::now();
+    let keys: Vec<KeyEvent> = COMMANDS
+        .iter()
+        .filter(|command| !matches!(command.name, "quit" | "interrupt"))
+        .flat_map(|command| command.keys)
+        .filter_map(|key| match keymap::parse(key)?.codes {
+            crokey::OneToThree::One(code) => Some(KeyEvent::new(code, keymap::parse(key)?.modifiers)),
+            _ => None,
+        })
+        .chain("aé中 \n👨‍👩‍👧".chars().map(|c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))
+        .collect();
+    for seed in 0..4 {
+        let mut numbers = Numbers(seed);
+        let mut driver = if seed % 2 == 0 { loaded((120, 36)) } else { driver((80, 24)) };
+        for _ in 0..2000 {
+            match numbers.next(24) {
+                0 => {
+                    let (width, height) = (numbers.next(140), numbers.next(50));
+                    driver.run(&format!("<size {width}x{height}>")).unwrap();
+                }
+                1 if driver.executor.asked.borrow().generation.is_some() => {
+                    let mut player = Player::new(&driver);
+                    player.tokens(&mut driver, &[" eau", "\n", "\u{4e2d}"]);
+                    if numbers.next(3) == 0 {
+                        player.finish(&mut driver, FinishReason::Stop);
+                    }
+                }
+                _ => {
+                    let key = keys[numbers.next(keys.len())];
+                    driver.send(Message::Key(key)).unwrap();
+                    driver.pump().unwrap();
+                }
+            }
+        }
+        let app = &driver.shell.app;
+        assert!(PaneId::ALL.contains(&app.focus) && app.document.bytes().len() < 10_000_000);
+    }
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
