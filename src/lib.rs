@@ -12,7 +12,7 @@ pub mod hub;
 
 pub mod model;
 
-// pub mod engine;
+pub mod engine;
 
 pub mod session;
 

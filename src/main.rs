@@ -38,7 +38,8 @@ fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
     }
     match (cli.command, cli.file) {
         (Some(_), Some(file)) => {
-            Err(commands::Usage(format!("{} stands before a subcommand; a text opens the playground", file.display())).into())
+            Err(commands::Usage(format!("{} stands before a subcommand; a text opens the playground", file.display()))
+                .into())
         }
         (Some(command), None) => commands::run(command, &mut cx),
         (None, file) => commands::playground(file, cx),

@@ -68,7 +68,8 @@ impl World {
     }
 
     fn generate(&self, more: &[&str], stdin: &[u8]) -> Value {
-        let args: Vec<_> = ["generate", "-m", "MODEL", "--json", "-s", "1", "-n", "8"].iter().chain(more).copied().collect();
+        let args: Vec<_> =
+            ["generate", "-m", "MODEL", "--json", "-s", "1", "-n", "8"].iter().chain(more).copied().collect();
         self.run(&args, stdin).json()
     }
 }
@@ -249,7 +250,8 @@ fn special_tokens_and_the_empty_prompt() {
 fn score_agrees_with_generate() {
     let world = World::new();
     let made = world.generate(&["-p", "Hello", "--logprobs", "2", "--temp", "0", "-n", "30"], b"");
-    let text: Vec<u8> = b"Hello".iter().copied().chain(ids(&made["ids"]).iter().map(|&id| u8::try_from(id).unwrap())).collect();
+    let text: Vec<u8> =
+        b"Hello".iter().copied().chain(ids(&made["ids"]).iter().map(|&id| u8::try_from(id).unwrap())).collect();
     // The model writes bytes, and `score` takes text: compare as far as the bytes are characters.
     let valid = std::str::from_utf8(&text).map_or_else(|e| e.valid_up_to(), str::len);
     let mut compared = 0;
@@ -261,7 +263,9 @@ fn score_agrees_with_generate() {
         let ascii = made_ids.iter().take_while(|&&id| id < 0x80).count();
         let text: Vec<u8> = b"Hello".iter().copied().chain(made_ids[..ascii].iter().map(|&id| id as u8)).collect();
         let scored = world.run(&["score", "-m", "MODEL", "--json", "--top", "1"], &text).json();
-        for (step, token) in made["steps"].as_array().unwrap()[..ascii].iter().zip(&scored["tokens"].as_array().unwrap()[5..]) {
+        for (step, token) in
+            made["steps"].as_array().unwrap()[..ascii].iter().zip(&scored["tokens"].as_array().unwrap()[5..])
+        {
             let difference = (step["logprob"].as_f64().unwrap() - token["logprob"].as_f64().unwrap()).abs();
             assert!(difference <= 2e-4, "{step} {token}");
             assert_eq!((&step["id"], &step["rank"]), (&token["id"], &token["rank"]));
@@ -307,7 +311,8 @@ fn tokens_needs_no_weights() {
     }
     let cut = world.run(&["tokens", "-m", "MODEL", "--json", "é<|endoftext|>"], b"").json();
     assert_eq!(ids(&cut["ids"]), [0xC3, 0xA9, 256]);
-    let spans: Vec<_> = cut["tokens"].as_array().unwrap().iter().map(|t| (t["start"].as_u64(), t["end"].as_u64())).collect();
+    let spans: Vec<_> =
+        cut["tokens"].as_array().unwrap().iter().map(|t| (t["start"].as_u64(), t["end"].as_u64())).collect();
     assert_eq!(spans, [(Some(0), Some(1)), (Some(1), Some(2)), (Some(2), Some(15))]);
     assert_eq!(cut["tokens"][0]["bytes"], "c3");
     assert_eq!(world.run(&["generate", "-m", "MODEL"], b"x").code, Some(1));
@@ -347,7 +352,10 @@ fn folders_and_models_come_from_the_environment() {
     let world = World::new();
     let env = [("KSHOT_CONFIG_DIR", "/c"), ("KSHOT_DATA_DIR", "/d"), ("HF_HOME", "/hf")];
     let paths: Value = world.run_with(&["paths", "--json"], b"", &env).json();
-    assert_eq!((&paths["prompts"], &paths["log"], &paths["models"]), (&"/c/prompts".into(), &"/d/state/kshot.log".into(), &"/hf/hub".into()));
+    assert_eq!(
+        (&paths["prompts"], &paths["log"], &paths["models"]),
+        (&"/c/prompts".into(), &"/d/state/kshot.log".into(), &"/hf/hub".into())
+    );
     let xdg = [("XDG_CONFIG_HOME", "/xc"), ("XDG_STATE_HOME", "/xs")];
     let paths: Value = world.run_with(&["paths", "--json"], b"", &xdg).json();
     assert_eq!((&paths["config"], &paths["state"]), (&"/xc/kshot".into(), &"/xs/kshot".into()));
@@ -384,19 +392,33 @@ fn the_users_tasks_are_read_and_bad_files_only_skip_themselves() {
     std::fs::write(folder.join("mine.yaml"), task).unwrap();
     std::fs::write(folder.join("bad.yaml"), "task: [\n").unwrap();
     let listed = world.run(&["prompts", "list"], b"");
-    assert!(listed.text().contains("mine") && listed.stderr.contains("bad.yaml:"), "{}{}", listed.text(), listed.stderr);
+    assert!(
+        listed.text().contains("mine") && listed.stderr.contains("bad.yaml:"),
+        "{}{}",
+        listed.text(),
+        listed.stderr
+    );
     let shown = world.run(&["prompts", "show", "mine", "--shots", "1", "--query", "three"], b"");
     assert_eq!(shown.text(), "Q: one eins\n\nQ: three");
     let made = world.generate(&["--task", "mine", "--shots", "1", "--query", "three"], b"");
     assert_eq!(ids(&made["prompt_ids"]), bytes_of("Q: one eins\n\nQ: three"));
-    assert_eq!(world.generate(&["--task", "mine", "--shots", "1"], b"three")["ids"], made["ids"], "the query from stdin");
+    assert_eq!(
+        world.generate(&["--task", "mine", "--shots", "1"], b"three")["ids"],
+        made["ids"],
+        "the query from stdin"
+    );
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let world = World::new();
-    for args in [&["completions", "bash"][..], &["generate", "-m", "MODEL", "-p", "x", "-n", "50"], &["models", "list", "--json"]] {
-        let mut child = world.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in [
+        &["completions", "bash"][..],
+        &["generate", "-m", "MODEL", "-p", "x", "-n", "50"],
+        &["models", "list", "--json"],
+    ] {
+        let mut child =
+            world.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let mut stderr = String::new();
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -466,7 +488,8 @@ fn in_terminal(world: &World, args: &[&str]) -> String {
 fn nothing_of_the_model_steers_a_terminal() {
     let world = World::new();
     // A flat distribution over all bytes writes controls soon.
-    let generate = ["generate", "-m", "MODEL", "-n", "50", "--preset", "neutral", "--temp", "50", "-p", "x", "--ignore-eos"];
+    let generate =
+        ["generate", "-m", "MODEL", "-n", "50", "--preset", "neutral", "--temp", "50", "-p", "x", "--ignore-eos"];
     let hostile = "\x1b]0;owned\x07\u{9b}2J\u{202e}";
     let mut controls = 0;
     for seed in ["1", "2", "3", "4"] {
@@ -481,7 +504,11 @@ fn nothing_of_the_model_steers_a_terminal() {
         }
     }
     assert!(controls >= 4, "the test has to have something to hide");
-    for args in [&["score", "-m", "MODEL", hostile][..], &["tokens", "-m", "MODEL", "--json", hostile], &["tokens", "-m", "MODEL", hostile]] {
+    for args in [
+        &["score", "-m", "MODEL", hostile][..],
+        &["tokens", "-m", "MODEL", "--json", hostile],
+        &["tokens", "-m", "MODEL", hostile],
+    ] {
         let shown = in_terminal(&world, args);
         assert!(!shown.chars().any(|c| (c.is_control() && !matches!(c, '\r' | '\n')) || c == '\u{202e}'), "{shown:?}");
     }

@@ -12,9 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kshot::hub::{
-    Cancel, Hub, HubConfig, HubError, ModelRef, Patience, Snapshot, SystemDisk, Token,
-};
+use kshot::hub::{Cancel, Hub, HubConfig, HubError, ModelRef, Patience, Snapshot, SystemDisk, Token};
 use rand_chacha::ChaCha8Rng;
 use rand08::{RngCore, SeedableRng};
 use sha1::{Digest, Sha1};
@@ -50,11 +48,7 @@ impl Bench {
         let server = HubServer::start(0).unwrap();
         let weights = random(seed, size);
         server.add(MODEL, repo(COMMIT, &weights));
-        Self {
-            server,
-            folder: tempfile::tempdir().unwrap(),
-            weights,
-        }
+        Self { server, folder: tempfile::tempdir().unwrap(), weights }
     }
 
     fn cache(&self) -> PathBuf {
@@ -90,34 +84,18 @@ impl Bench {
 
     /// The model is whole and nothing else lies about.
     fn assert_whole(&self, snapshot: &Snapshot, what: &str) {
-        assert_eq!(
-            std::fs::read(snapshot.folder.join(WEIGHTS)).unwrap(),
-            self.weights,
-            "{what}"
-        );
+        assert_eq!(std::fs::read(snapshot.folder.join(WEIGHTS)).unwrap(), self.weights, "{what}");
         assert_eq!(leftovers(&self.cache()), Vec::<String>::new(), "{what}");
         self.assert_no_corrupt_blob(what);
     }
 
     fn assert_no_corrupt_blob(&self, what: &str) -> usize {
-        let blobs = files(&self.cache())
-            .into_iter()
-            .filter(|path| is_blob(path));
+        let blobs = files(&self.cache()).into_iter().filter(|path| is_blob(path));
         let mut count = 0;
         for blob in blobs {
-            let (name, bytes) = (
-                blob.file_name().unwrap().to_str().unwrap(),
-                std::fs::read(&blob).unwrap(),
-            );
-            let git = Sha1::new()
-                .chain_update(format!("blob {}\0", bytes.len()))
-                .chain_update(&bytes)
-                .finalize();
-            let hash = if name.len() == 64 {
-                hub_server::hex(&Sha256::digest(&bytes))
-            } else {
-                hub_server::hex(&git)
-            };
+            let (name, bytes) = (blob.file_name().unwrap().to_str().unwrap(), std::fs::read(&blob).unwrap());
+            let git = Sha1::new().chain_update(format!("blob {}\0", bytes.len())).chain_update(&bytes).finalize();
+            let hash = if name.len() == 64 { hub_server::hex(&Sha256::digest(&bytes)) } else { hub_server::hex(&git) };
             assert_eq!(name, hash, "{what}: a corrupt blob");
             count += 1;
         }
@@ -127,14 +105,9 @@ impl Bench {
     /// Nobody but the hub itself saw the token; the hub did.
     fn assert_token_kept(&self, what: &str) -> usize {
         let seen = self.server.take_seen();
-        let told = seen
-            .iter()
-            .filter(|request| request.headers.values().any(|value| value.contains(TOKEN)));
+        let told = seen.iter().filter(|request| request.headers.values().any(|value| value.contains(TOKEN)));
         let told: Vec<_> = told.map(|request| request.host).collect();
-        assert!(
-            told.iter().all(|host| *host == "hub") && !told.is_empty(),
-            "{what}: {told:?}"
-        );
+        assert!(told.iter().all(|host| *host == "hub") && !told.is_empty(), "{what}: {told:?}");
         seen.len()
     }
 }
@@ -146,20 +119,11 @@ fn repo(commit: &str, weights: &[u8]) -> Repo {
         ("tokenizer_config.json", "{ }"),
         ("vocab.json", "{\"a\":0}"),
     ];
-    let mut files: Vec<_> = small
-        .iter()
-        .map(|(path, text)| Served::from_bytes(path, text.as_bytes().to_vec()))
-        .collect();
+    let mut files: Vec<_> =
+        small.iter().map(|(path, text)| Served::from_bytes(path, text.as_bytes().to_vec())).collect();
     files.push(Served::from_bytes(WEIGHTS, weights.to_vec()));
-    files.push(Served::from_bytes(
-        "README.md",
-        b"not part of a model".to_vec(),
-    ));
-    Repo {
-        commit: commit.to_owned(),
-        files,
-        gated: false,
-    }
+    files.push(Served::from_bytes("README.md", b"not part of a model".to_vec()));
+    Repo { commit: commit.to_owned(), files, gated: false }
 }
 
 fn random(seed: u64, size: usize) -> Vec<u8> {
@@ -180,12 +144,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
-    let paths = entries
-        .flatten()
-        .map(|entry| (entry.path(), entry.file_type().unwrap().is_dir()));
-    paths
-        .flat_map(|(path, is_dir)| if is_dir { files(&path) } else { vec![path] })
-        .collect()
+    let paths = entries.flatten().map(|entry| (entry.path(), entry.file_type().unwrap().is_dir()));
+    paths.flat_map(|(path, is_dir)| if is_dir { files(&path) } else { vec![path] }).collect()
 }
 
 fn is_blob(path: &Path) -> bool {
@@ -195,10 +155,6 @@ fn is_blob(path: &Path) -> bool {
 
 /// Files that a finished pull must not leave behind.
 fn leftovers(cache: &Path) -> Vec<String> {
-    let names = files(cache)
-        .into_iter()
-        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
-    names
-        .filter(|name| name.contains("kshot") || name.ends_with(".tmp"))
-        .collect()
+    let names = files(cache).into_iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+    names.filter(|name| name.contains("kshot") || name.ends_with(".tmp")).collect()
 }

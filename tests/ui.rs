@@ -202,7 +202,8 @@ fn typed_and_generated_text_differ_with_and_without_colour() {
         driver.run("water<Ctrl+G>").unwrap();
         Player::new(&driver).tokens(&mut driver, &[" eau"]);
         let cells = &driver.buffer().content;
-        let at = cells.windows(9).position(|w| w.iter().map(|c| c.symbol()).collect::<String>() == "water eau").unwrap();
+        let at =
+            cells.windows(9).position(|w| w.iter().map(|c| c.symbol()).collect::<String>() == "water eau").unwrap();
         assert_ne!(cells[at].modifier, cells[at + 6].modifier, "{palette:?}");
         assert_eq!(palette == Palette::Plain, cells[at].fg == cells[at + 6].fg, "{palette:?}");
     }
@@ -274,7 +275,11 @@ fn sampled_ids_are_the_prompt_of_the_next_run() {
     let mut driver = generated((80, 24));
     driver.run("<Ctrl+G>").unwrap();
     let prompt = driver.executor.asked.borrow().generation.as_ref().unwrap().1.prompt.clone();
-    assert_eq!(prompt[prompt.len() - 4..], [257, 260, 261, 263], "the ids that were sampled, not their text encoded again");
+    assert_eq!(
+        prompt[prompt.len() - 4..],
+        [257, 260, 261, 263],
+        "the ids that were sampled, not their text encoded again"
+    );
 }
 
 #[test]

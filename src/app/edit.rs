@@ -1,11 +1,11 @@
 //! Editing the document: what keys, pastes and the few-shot pane do to the text.
 
+use super::App;
 use super::command::Cx;
 use super::effect::{Effect, IoRequest, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::page::Motion;
-use super::App;
 
 impl Cx<'_> {
     /// Inserts what a key typed.
@@ -23,8 +23,12 @@ impl Cx<'_> {
         if self.app.refuse_while_running("pasting") {
             return;
         }
-        let text: String =
-            text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| !c.is_control() || "\n\t".contains(*c)).collect();
+        let text: String = text
+            .replace("\r\n", "\n")
+            .replace('\r', "\n")
+            .chars()
+            .filter(|c| !c.is_control() || "\n\t".contains(*c))
+            .collect();
         let at = self.page.caret();
         self.app.document.insert(at, &text);
         self.caret_to(at + text.len());
@@ -174,7 +178,8 @@ impl App {
         match tokens {
             // Stale ids are no failure: the newer revision is encoded next.
             Ok(tokens) => {
-                if let Err(error @ crate::session::SettleError::Length { .. }) = self.document.settle(revision, &tokens) {
+                if let Err(error @ crate::session::SettleError::Length { .. }) = self.document.settle(revision, &tokens)
+                {
                     self.queued = None;
                     self.tokenising = Some(revision);
                     self.log.say(Level::Error, error.to_string());

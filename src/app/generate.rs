@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
+use super::App;
 use super::command::Cx;
 use super::effect::Effect;
 use super::log::Level;
 use super::models::Stage;
 use super::run::{Begin, Phase, Run, Seeding};
-use super::App;
-use crate::engine::{
-    CancelToken, Command, EngineError, Event, Finish, GenerateRequest, JobId, OnEndOfText, Step,
-};
+use crate::engine::{CancelToken, Command, EngineError, Event, Finish, GenerateRequest, JobId, OnEndOfText, Step};
 
 /// How many of the model's candidates each step carries: a full column of the tallest usual screen.
 const TOP: usize = 50;
@@ -49,8 +47,7 @@ impl App {
 
     /// Starts the generation that waits for ids, if they are there.
     pub(super) fn generate_queued(&mut self) {
-        let (Some(seeding), Some(prompt), Some(model)) =
-            (self.queued, self.document.ids(), self.models.loaded.clone())
+        let (Some(seeding), Some(prompt), Some(model)) = (self.queued, self.document.ids(), self.models.loaded.clone())
         else {
             return;
         };

@@ -48,11 +48,7 @@ impl KeyMap {
             for key in command.keys {
                 let chord = parse(key).ok_or(KeyMapError::UnknownKey { command: command.name, key })?;
                 if let Some(first) = bound.insert((command.scope, chord), command) {
-                    return Err(KeyMapError::BoundTwice {
-                        key: label(chord),
-                        first: first.name,
-                        second: command.name,
-                    });
+                    return Err(KeyMapError::BoundTwice { key: label(chord), first: first.name, second: command.name });
                 }
             }
         }
@@ -122,7 +118,9 @@ pub fn label(key: KeyCombination) -> String {
         KeyCode::Right => arrow(key, "→"),
         KeyCode::PageUp => arrow(key, "PgUp"),
         KeyCode::PageDown => arrow(key, "PgDn"),
-        KeyCode::Char(c) if key.modifiers == KeyModifiers::NONE || key.modifiers == KeyModifiers::SHIFT => c.to_string(),
+        KeyCode::Char(c) if key.modifiers == KeyModifiers::NONE || key.modifiers == KeyModifiers::SHIFT => {
+            c.to_string()
+        }
         KeyCode::Char(c) => {
             let upper = KeyCombination::one_key(KeyCode::Char(c.to_ascii_uppercase()), key.modifiers);
             format.format(upper).to_string()

@@ -194,12 +194,15 @@ impl App {
         match (&mut self.input, typing) {
             (Some(input), _) => input.insert(text),
             (None, Typing::Text) => self.cx(page).paste(text),
-            (None, Typing::Commands) => self.log.say(Level::Notice, "nothing is being typed here: paste into the document"),
+            (None, Typing::Commands) => {
+                self.log.say(Level::Notice, "nothing is being typed here: paste into the document")
+            }
         }
     }
 
     fn cx<'a>(&'a mut self, page: &'a mut dyn Page) -> Cx<'a> {
-        let key = crokey::KeyCombination::one_key(crossterm::event::KeyCode::Null, crossterm::event::KeyModifiers::NONE);
+        let key =
+            crokey::KeyCombination::one_key(crossterm::event::KeyCode::Null, crossterm::event::KeyModifiers::NONE);
         Cx { app: self, page, key }
     }
 
@@ -219,7 +222,9 @@ impl App {
                 self.log.say(Level::Notice, format!("saved as {}", path.display()));
             }
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
-            IoEvent::Pictured(Err(error)) | IoEvent::Saved { result: Err(error), .. } => self.log.say(Level::Error, error),
+            IoEvent::Pictured(Err(error)) | IoEvent::Saved { result: Err(error), .. } => {
+                self.log.say(Level::Error, error)
+            }
         }
     }
 

@@ -73,7 +73,8 @@ impl App {
         };
         job.cancel.cancel();
         self.outbox.push(Effect::Io(IoRequest::Cancel(job.job)));
-        let kept = if matches!(job.stage, Stage::Pulling(_)) { "; what was downloaded is kept, Enter resumes" } else { "" };
+        let kept =
+            if matches!(job.stage, Stage::Pulling(_)) { "; what was downloaded is kept, Enter resumes" } else { "" };
         self.log.say(Level::Notice, format!("{} cancelled{kept}", job.name));
         self.models.job = None;
         self.list_models();

@@ -122,7 +122,9 @@ impl App {
 
     pub(super) fn sampler_toggle(&mut self) {
         match self.sampler.row() {
-            Row::Param(spec) if spec.id == ParamId::Seed && self.sampler.settings.seed().is_none() => self.sampler_new_seed(),
+            Row::Param(spec) if spec.id == ParamId::Seed && self.sampler.settings.seed().is_none() => {
+                self.sampler_new_seed()
+            }
             Row::Param(spec) => self.sampler.toggle(spec),
             Row::Stop => self.sampler.stop.clear(),
         }

@@ -145,7 +145,9 @@ impl App {
                 self.shots_set_query(&input.text);
                 Ok(())
             }
-            Purpose::SaveAs | Purpose::HubId | Purpose::Folder if text.is_empty() => Err("type a name first".to_owned()),
+            Purpose::SaveAs | Purpose::HubId | Purpose::Folder if text.is_empty() => {
+                Err("type a name first".to_owned())
+            }
             Purpose::SaveAs => {
                 self.save(text);
                 Ok(())

@@ -16,7 +16,14 @@ pub(crate) struct ModelArg {
     pub(crate) name: Option<String>,
 
     /// The device to compute on
-    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu", env = "KSHOT_DEVICE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        value_enum,
+        default_value = "cpu",
+        env = "KSHOT_DEVICE",
+        hide_env_values = true
+    )]
     pub(crate) device: Device,
 }
 

@@ -75,8 +75,15 @@ pub(crate) struct Global {
     pub(crate) offline: bool,
 
     /// When to use colour; NO_COLOR is honoured
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto", env = "KSHOT_COLOR",
-        hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        env = "KSHOT_COLOR",
+        hide_env_values = true
+    )]
     pub(crate) color: When,
 
     /// Say more on stderr

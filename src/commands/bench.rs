@@ -36,7 +36,10 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let (prefill, decode) = (args.prefill.get(), args.decode.get());
     let (context, vocab) = (model.info().context, model.info().vocab);
     if prefill + decode > context {
-        bail!(Usage(format!("-p {prefill} and -n {decode} are {} tokens; the model has {context} positions", prefill + decode)));
+        bail!(Usage(format!(
+            "-p {prefill} and -n {decode} are {} tokens; the model has {context} positions",
+            prefill + decode
+        )));
     }
 
     let mut first_token_s = None;

@@ -1,6 +1,8 @@
 //! What `doctor` tries on a model: each check computes a figure and says whether it is good.
 
-use kshot::engine::{Backend, CancelToken, EngineError, GenerateRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start};
+use kshot::engine::{
+    Backend, CancelToken, EngineError, GenerateRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start,
+};
 use kshot::sampling::Settings;
 use kshot::text::{SpecialTokens, TokenId};
 use serde::Serialize;
@@ -72,7 +74,10 @@ fn finite(model: &mut LocalModel, cancel: &CancelToken) -> Result<(bool, String)
     let scores = model.score(&ScoreRequest { ids, start: Start::FirstToken, top: 1 }, cancel)?;
     let bad = scores.tokens.iter().skip(1).filter(|token| !token.logprob.is_some_and(f32::is_finite)).count();
     let perplexity = scores.perplexity().unwrap_or(f64::NAN);
-    Ok((bad == 0 && perplexity.is_finite(), format!("{} positions, {bad} bad, perplexity {perplexity:.1}", scores.scored())))
+    Ok((
+        bad == 0 && perplexity.is_finite(),
+        format!("{} positions, {bad} bad, perplexity {perplexity:.1}", scores.scored()),
+    ))
 }
 
 /// Generates token by token out of the cache, then scores the same ids at once.

@@ -81,16 +81,19 @@ fn check_model(name: &str, device: Device, cx: &Context) -> anyhow::Result<(Map<
     let folder = model::folder(name, model::Need::Weights, cx, &interrupt)?;
     if let Source::Hub(reference) = &source {
         let files = models::check_files(&model::hub(cx)?, reference, &interrupt);
-        checks.push(Check::new("files verified", files.map(|files| {
-            let bad: Vec<_> = files.iter().filter(|file| !models::is_good(&file.state)).collect();
-            let total = files.iter().map(|file| file.bytes).sum();
-            let named = bad.iter().map(|file| format!("{}: {}", file.file, models::describe(&file.state)));
-            let figure = match bad.as_slice() {
-                [] => format!("{} files, {}", files.len(), bytes(total)),
-                _ => named.collect::<Vec<_>>().join("; "),
-            };
-            (bad.is_empty(), figure)
-        })));
+        checks.push(Check::new(
+            "files verified",
+            files.map(|files| {
+                let bad: Vec<_> = files.iter().filter(|file| !models::is_good(&file.state)).collect();
+                let total = files.iter().map(|file| file.bytes).sum();
+                let named = bad.iter().map(|file| format!("{}: {}", file.file, models::describe(&file.state)));
+                let figure = match bad.as_slice() {
+                    [] => format!("{} files, {}", files.len(), bytes(total)),
+                    _ => named.collect::<Vec<_>>().join("; "),
+                };
+                (bad.is_empty(), figure)
+            }),
+        ));
     }
     about.insert("folder".into(), json!(folder));
     match model::load(name, device, cx, &interrupt) {
@@ -117,7 +120,9 @@ fn check_model(name: &str, device: Device, cx: &Context) -> anyhow::Result<(Map<
 fn print_facts(facts: &Map<String, Value>, cx: &mut Context) -> anyhow::Result<()> {
     for (name, value) in facts {
         let lines = match value {
-            Value::Object(entries) => entries.iter().map(|(name, value)| format!("  {name}={}", plain(value))).collect(),
+            Value::Object(entries) => {
+                entries.iter().map(|(name, value)| format!("  {name}={}", plain(value))).collect()
+            }
             Value::Array(entries) => vec![entries.iter().map(plain).collect::<Vec<_>>().join(" ")],
             value => vec![plain(value)],
         };

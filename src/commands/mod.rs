@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_chain_says_everything_once_and_steers_no_terminal() {
-        let error = anyhow::anyhow!("no such file: \x1b]0;x\x07").context("cannot read a: no such file").context("cannot open");
+        let error =
+            anyhow::anyhow!("no such file: \x1b]0;x\x07").context("cannot read a: no such file").context("cannot open");
         let text = chain(&error);
         assert!(text.starts_with("cannot open\n  caused by: cannot read a"), "{text}");
         assert!(text.contains("␛]0;x␇") && !text.contains('\x1b'), "{text}");

@@ -149,13 +149,13 @@ pub(super) fn tell(model: &ModelRef, event: Progress, line: &mut ProgressLine) {
 fn check_folder(folder: &Path, need: Need) -> anyhow::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => bail!(
-            "there is no folder {}; a hub model is named org/name, without ./ in front",
-            folder.display()
-        ),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            bail!("there is no folder {}; a hub model is named org/name, without ./ in front", folder.display())
+        }
         Err(e) => return Err(e).with_context(|| format!("cannot open {}", folder.display())),
     };
-    let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     let has = |name: &str| names.iter().any(|n| n == name);
     let mut missing = Vec::new();

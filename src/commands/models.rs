@@ -64,11 +64,13 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let style = cx.out.style();
-    let head = format!("{:<40} {:>8} {:>10} {:>10}  {:<10} {}", "model", "params", "download", "memory", "here", "about");
+    let head =
+        format!("{:<40} {:>8} {:>10} {:>10}  {:<10} {}", "model", "params", "download", "memory", "here", "about");
     cx.out.line(style.bold(head))?;
     for row in &rows {
         let figure = |of: fn(&CatalogEntry) -> String| row.entry.map_or(String::new(), of);
-        let on_disk = row.cached.filter(|_| row.entry.is_none()).map(|cached| format!("{} on disk", bytes(cached.bytes)));
+        let on_disk =
+            row.cached.filter(|_| row.entry.is_none()).map(|cached| format!("{} on disk", bytes(cached.bytes)));
         let about = row.entry.map(|entry| entry.note.clone()).or(on_disk).unwrap_or_default();
         let line = format!(
             "{:<40} {:>8} {:>10} {:>10}  {} {}",
@@ -150,7 +152,8 @@ fn info(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
         }
         None => {
             let partial = cached.map_or(0, |cached| cached.partial_bytes);
-            let partial = if partial > 0 { format!("; {} of an unfinished download", bytes(partial)) } else { String::new() };
+            let partial =
+                if partial > 0 { format!("; {} of an unfinished download", bytes(partial)) } else { String::new() };
             lines.push(format!("here     no{partial}; kshot models pull {model} fetches it"));
         }
     }
@@ -182,14 +185,20 @@ fn verify(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
             cx.out.line(line)?;
         }
         if !good {
-            cx.note(format!("remove the damaged files and fetch them again: kshot models rm {model}; kshot models pull {model}"));
+            cx.note(format!(
+                "remove the damaged files and fetch them again: kshot models rm {model}; kshot models pull {model}"
+            ));
         }
     }
     Ok(if good { Status::Done } else { Status::Bad })
 }
 
 /// Reads every cached file of a model and compares it with its name.
-pub(super) fn check_files(hub: &Hub, model: &ModelRef, interrupt: &Interrupt) -> anyhow::Result<Vec<kshot::hub::FileCheck>> {
+pub(super) fn check_files(
+    hub: &Hub,
+    model: &ModelRef,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Vec<kshot::hub::FileCheck>> {
     let mut line = ProgressLine::new();
     Ok(hub.verify(model, &mut |event| model::tell(model, event, &mut line), &interrupt.hub)?)
 }

@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_every_byte_and_never_half_a_character() {
-        for bytes in ["I love 爱 👨\u{200d}👩\u{200d}👧 e\u{301}".as_bytes(), b"\x1b[2J\xff\xe4\xb8 a\x9b", b"\xf0\x9f"] {
+        for bytes in ["I love 爱 👨\u{200d}👩\u{200d}👧 e\u{301}".as_bytes(), b"\x1b[2J\xff\xe4\xb8 a\x9b", b"\xf0\x9f"]
+        {
             for chunk in 1..=bytes.len() {
                 let (all, seen) = streamed(bytes, chunk, false);
                 assert_eq!(all, bytes, "chunks of {chunk}");

@@ -118,14 +118,18 @@ mod tests {
 
     #[test]
     fn lines() {
-        let at = |done, total, rate, left: Option<u64>| Standing { done, total, rate, left: left.map(Duration::from_secs) };
+        let at =
+            |done, total, rate, left: Option<u64>| Standing { done, total, rate, left: left.map(Duration::from_secs) };
         let cases = [
             (at(0, 0, None, None), "x [########################] 100%  0 B of 0 B"),
             (
                 at(274_000_000, 548_000_000, Some(2.5e6), Some(110)),
                 "x [############------------]  50%  274.0 MB of 548.0 MB  2.5 MB/s  1m50s left",
             ),
-            (at(1, 6_430_000_000, Some(0.0), Some(7260)), "x [------------------------]   0%  1 B of 6.43 GB  0 B/s  2h01m left"),
+            (
+                at(1, 6_430_000_000, Some(0.0), Some(7260)),
+                "x [------------------------]   0%  1 B of 6.43 GB  0 B/s  2h01m left",
+            ),
             (at(9, 8, None, None), "x [########################] 100%  9 B of 8 B"),
         ];
         for (at, expected) in cases {

@@ -97,7 +97,9 @@ fn bits_per_byte(scores: &Scores, tokenizer: &Tokenizer) -> Option<f64> {
 fn print(scores: &Scores, tokenizer: &Tokenizer, cx: &mut Context) -> anyhow::Result<()> {
     let style = cx.out.style();
     let label = |id| sanitise::token_label(tokenizer.bytes(id).unwrap_or_default());
-    cx.out.line(style.bold(format!("{:>6}  {:>9}  {:>8}  {:>6}  {:>7}  token", "id", "logprob", "prob", "rank", "entropy")))?;
+    cx.out.line(
+        style.bold(format!("{:>6}  {:>9}  {:>8}  {:>6}  {:>7}  token", "id", "logprob", "prob", "rank", "entropy")),
+    )?;
     for token in &scores.tokens {
         let line = match (token.logprob, token.rank, token.entropy) {
             (Some(logprob), Some(rank), Some(entropy)) => {
@@ -116,7 +118,12 @@ fn print(scores: &Scores, tokenizer: &Tokenizer, cx: &mut Context) -> anyhow::Re
         cx.out.line(format!("{id:>6}  {logprob:>9.4}  {percent:>7.3}%  {}", label(id)))?;
     }
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
-    cx.out.line(format!("total logprob  {:.4} over {} of {} tokens", scores.total_logprob(), scores.scored(), scores.tokens.len()))?;
+    cx.out.line(format!(
+        "total logprob  {:.4} over {} of {} tokens",
+        scores.total_logprob(),
+        scores.scored(),
+        scores.tokens.len()
+    ))?;
     cx.out.line(format!("perplexity     {}", figure(scores.perplexity())))?;
     cx.out.line(format!("bits per byte  {}", figure(bits_per_byte(scores, tokenizer))))?;
     if scores.windows > 1 {

@@ -47,8 +47,18 @@ pub(super) fn peak_resident() -> Option<u64> {
 pub(super) fn environment() -> BTreeMap<String, String> {
     const PREFIXES: [&str; 5] = ["KSHOT_", "HF_", "HUGGINGFACE_", "XDG_", "CANDLE_"];
     const NAMES: [&str; 12] = [
-        "TERM", "COLORTERM", "NO_COLOR", "CLICOLOR_FORCE", "LANG", "LC_ALL", "RAYON_NUM_THREADS", "TRANSFORMERS_OFFLINE",
-        "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY",
+        "TERM",
+        "COLORTERM",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
+        "LANG",
+        "LC_ALL",
+        "RAYON_NUM_THREADS",
+        "TRANSFORMERS_OFFLINE",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "NO_PROXY",
     ];
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))

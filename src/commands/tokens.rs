@@ -71,10 +71,16 @@ pub(super) fn run(args: &TokensArgs, cx: &mut Context) -> anyhow::Result<Status>
     for token in &tokens {
         let label = sanitise::token_label(tokenizer.bytes(token.id).unwrap_or_default());
         let special = if token.special { "  special" } else { "" };
-        let line = format!("{:>6}  {:>4}..{:<4}  {:<24}  {label}{special}", token.id, token.start, token.end, token.bytes);
+        let line =
+            format!("{:>6}  {:>4}..{:<4}  {:<24}  {label}{special}", token.id, token.start, token.end, token.bytes);
         cx.out.line(line)?;
     }
-    cx.out.line(style.dim(format!("{} tokens, {} bytes, {} characters", ids.len(), text.len(), text.chars().count())))?;
+    cx.out.line(style.dim(format!(
+        "{} tokens, {} bytes, {} characters",
+        ids.len(),
+        text.len(),
+        text.chars().count()
+    )))?;
     Ok(Status::Done)
 }
 

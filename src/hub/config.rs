@@ -82,10 +82,7 @@ impl HubConfig {
         let vars = Vars { get: &get };
         Ok(Self {
             endpoint: vars.endpoint()?,
-            cache: match vars
-                .path("HF_HUB_CACHE")
-                .or_else(|| vars.path("HUGGINGFACE_HUB_CACHE"))
-            {
+            cache: match vars.path("HF_HUB_CACHE").or_else(|| vars.path("HUGGINGFACE_HUB_CACHE")) {
                 Some(cache) => cache,
                 None => vars.home()?.join("hub"),
             },
@@ -125,12 +122,7 @@ impl Vars<'_> {
     }
 
     fn is_true(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|value| {
-            matches!(
-                value.to_ascii_uppercase().as_str(),
-                "1" | "ON" | "YES" | "TRUE"
-            )
-        })
+        self.text(name).is_some_and(|value| matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"))
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -141,9 +133,7 @@ impl Vars<'_> {
         if let Some(home) = self.path("HF_HOME") {
             return Ok(home);
         }
-        let cache = self
-            .path("XDG_CACHE_HOME")
-            .or_else(|| Some(self.user_home()?.join(".cache")));
+        let cache = self.path("XDG_CACHE_HOME").or_else(|| Some(self.user_home()?.join(".cache")));
         cache.map(|cache| cache.join("huggingface")).ok_or(HubError::InvalidSetting {
             name: "HF_HOME",
             value: String::new(),
@@ -152,22 +142,16 @@ impl Vars<'_> {
     }
 
     fn user_home(&self) -> Option<PathBuf> {
-        self.text("HOME")
-            .or_else(|| self.text("USERPROFILE"))
-            .map(PathBuf::from)
+        self.text("HOME").or_else(|| self.text("USERPROFILE")).map(PathBuf::from)
     }
 
     fn token(&self) -> Option<Token> {
         if self.is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
             return None;
         }
-        let from_var = self
-            .text("HF_TOKEN")
-            .or_else(|| self.text("HUGGING_FACE_HUB_TOKEN"));
+        let from_var = self.text("HF_TOKEN").or_else(|| self.text("HUGGING_FACE_HUB_TOKEN"));
         from_var.and_then(|text| Token::new(&text)).or_else(|| {
-            let path = self
-                .path("HF_TOKEN_PATH")
-                .or_else(|| Some(self.home().ok()?.join("token")))?;
+            let path = self.path("HF_TOKEN_PATH").or_else(|| Some(self.home().ok()?.join("token")))?;
             Token::new(&std::fs::read_to_string(path).ok()?)
         })
     }
@@ -192,14 +176,13 @@ impl Vars<'_> {
             return Ok(DEFAULT_TIMEOUT);
         };
         let seconds: Option<f64> = value.trim().parse().ok();
-        seconds
-            .filter(|s| *s > 0.0 && *s <= 86_400.0)
-            .map(Duration::from_secs_f64)
-            .ok_or_else(|| HubError::InvalidSetting {
+        seconds.filter(|s| *s > 0.0 && *s <= 86_400.0).map(Duration::from_secs_f64).ok_or_else(|| {
+            HubError::InvalidSetting {
                 name,
                 value: clean(&value, 120),
                 reason: "it must be a number of seconds above 0",
-            })
+            }
+        })
     }
 
     /// `~` at the start, then `$NAME` and `${NAME}`; an unknown variable stays as it is written
@@ -217,9 +200,7 @@ impl Vars<'_> {
             let (name, end) = match after.strip_prefix('{').and_then(|inner| inner.find('}')) {
                 Some(close) => (&after[1..=close], close + 2),
                 None => {
-                    let end = after
-                        .find(|c: char| c != '_' && !c.is_ascii_alphanumeric())
-                        .unwrap_or(after.len());
+                    let end = after.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(after.len());
                     (&after[..end], end)
                 }
             };
@@ -240,73 +221,28 @@ mod tests {
     use super::*;
 
     fn read(vars: &[(&str, &str)]) -> Result<HubConfig, HubError> {
-        HubConfig::from_vars(|name| {
-            vars.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        HubConfig::from_vars(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
     fn cache_folder_follows_python() {
         let cases: &[(&[(&str, &str)], &str)] = &[
             (&[("HOME", "/h")], "/h/.cache/huggingface/hub"),
-            (
-                &[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")],
-                "/x/huggingface/hub",
-            ),
-            (
-                &[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/hf")],
-                "/hf/hub",
-            ),
+            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")], "/x/huggingface/hub"),
+            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/hf")], "/hf/hub"),
             (&[("HOME", "/h"), ("HF_HOME", "~/hf")], "/h/hf/hub"),
-            (
-                &[
-                    ("HOME", "/h"),
-                    ("HF_HOME", "$D/${E}x/$NO"),
-                    ("D", "/d"),
-                    ("E", "e"),
-                ],
-                "/d/ex/$NO/hub",
-            ),
-            (
-                &[
-                    ("HOME", "/h"),
-                    ("HF_HOME", "/hf"),
-                    ("HUGGINGFACE_HUB_CACHE", "/old"),
-                ],
-                "/old",
-            ),
-            (
-                &[
-                    ("HOME", "/h"),
-                    ("HUGGINGFACE_HUB_CACHE", "/old"),
-                    ("HF_HUB_CACHE", "~/new"),
-                ],
-                "/h/new",
-            ),
+            (&[("HOME", "/h"), ("HF_HOME", "$D/${E}x/$NO"), ("D", "/d"), ("E", "e")], "/d/ex/$NO/hub"),
+            (&[("HOME", "/h"), ("HF_HOME", "/hf"), ("HUGGINGFACE_HUB_CACHE", "/old")], "/old"),
+            (&[("HOME", "/h"), ("HUGGINGFACE_HUB_CACHE", "/old"), ("HF_HUB_CACHE", "~/new")], "/h/new"),
             (&[("HOME", "/h"), ("HF_HOME", "~other/x")], "~other/x/hub"),
             (&[("HOME", "/h"), ("HF_HOME", "/a$")], "/a$/hub"),
             (&[("HOME", "/h"), ("HF_HOME", "/a${b")], "/a${b/hub"),
-            (
-                &[("HOME", "/h"), ("HF_HOME", "")],
-                "/h/.cache/huggingface/hub",
-            ),
+            (&[("HOME", "/h"), ("HF_HOME", "")], "/h/.cache/huggingface/hub"),
         ];
         for (vars, expected) in cases {
-            assert_eq!(
-                read(vars).unwrap().cache,
-                PathBuf::from(expected),
-                "{vars:?}"
-            );
+            assert_eq!(read(vars).unwrap().cache, PathBuf::from(expected), "{vars:?}");
         }
-        assert!(matches!(
-            read(&[]),
-            Err(HubError::InvalidSetting {
-                name: "HF_HOME",
-                ..
-            })
-        ));
+        assert!(matches!(read(&[]), Err(HubError::InvalidSetting { name: "HF_HOME", .. })));
     }
 
     #[test]
@@ -318,32 +254,15 @@ mod tests {
             (vec![("HF_HUB_OFFLINE", "true")], true),
             (vec![("HF_HUB_OFFLINE", "0")], false),
             (vec![("TRANSFORMERS_OFFLINE", "YES")], true),
-            (
-                vec![("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")],
-                false,
-            ),
+            (vec![("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")], false),
         ] {
             let all: Vec<_> = vars.iter().copied().chain([home]).collect();
             assert_eq!(read(&all).unwrap().offline, offline, "{vars:?}");
         }
-        let config = read(&[
-            home,
-            ("HF_HUB_ETAG_TIMEOUT", "2.5"),
-            ("HF_HUB_DOWNLOAD_TIMEOUT", "30"),
-        ])
-        .unwrap();
-        assert_eq!(
-            (
-                config.etag_timeout.as_millis(),
-                config.download_timeout.as_secs()
-            ),
-            (2500, 30)
-        );
+        let config = read(&[home, ("HF_HUB_ETAG_TIMEOUT", "2.5"), ("HF_HUB_DOWNLOAD_TIMEOUT", "30")]).unwrap();
+        assert_eq!((config.etag_timeout.as_millis(), config.download_timeout.as_secs()), (2500, 30));
         for bad in ["0", "-1", "x", "nan", "inf", "1e99"] {
-            assert!(
-                read(&[home, ("HF_HUB_ETAG_TIMEOUT", bad)]).is_err(),
-                "{bad}"
-            );
+            assert!(read(&[home, ("HF_HUB_ETAG_TIMEOUT", bad)]).is_err(), "{bad}");
         }
     }
 
@@ -351,19 +270,14 @@ mod tests {
     fn endpoints() {
         for (value, expected) in [
             ("https://hf.example/", Some("https://hf.example")),
-            (
-                "http://127.0.0.1:8080/base//",
-                Some("http://127.0.0.1:8080/base"),
-            ),
+            ("http://127.0.0.1:8080/base//", Some("http://127.0.0.1:8080/base")),
             ("hf.example", None),
             ("ftp://x", None),
             ("https://user:pw@x", None),
             ("https://x/?q", None),
             ("https://", None),
         ] {
-            let got = read(&[("HOME", "/h"), ("HF_ENDPOINT", value)])
-                .ok()
-                .map(|config| config.endpoint);
+            let got = read(&[("HOME", "/h"), ("HF_ENDPOINT", value)]).ok().map(|config| config.endpoint);
             assert_eq!(got.as_deref(), expected, "{value}");
         }
     }
@@ -380,20 +294,8 @@ mod tests {
             (vec![("HF_TOKEN", " hf_env\n")], Some("hf_env")),
             (vec![("HF_TOKEN", "")], Some("hf_file")),
             (vec![("HF_TOKEN_PATH", other.as_str())], Some("hf_other")),
-            (
-                vec![
-                    ("HF_TOKEN", "hf_env"),
-                    ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"),
-                ],
-                None,
-            ),
-            (
-                vec![
-                    ("HF_TOKEN", "a\r\nX-Evil: 1"),
-                    ("HF_TOKEN_PATH", "/nowhere"),
-                ],
-                None,
-            ),
+            (vec![("HF_TOKEN", "hf_env"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")], None),
+            (vec![("HF_TOKEN", "a\r\nX-Evil: 1"), ("HF_TOKEN_PATH", "/nowhere")], None),
         ] {
             let all: Vec<_> = vars.iter().copied().chain([("HF_HOME", home)]).collect();
             let config = read(&all).unwrap();

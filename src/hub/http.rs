@@ -83,14 +83,8 @@ pub(super) enum Broken {
 impl Broken {
     pub(super) fn into_error(self, url: &str) -> HubError {
         match self {
-            Self::Silent(after) => HubError::Timeout {
-                host: host_of(url),
-                after,
-            },
-            Self::Cut(detail) => HubError::Network {
-                host: host_of(url),
-                detail,
-            },
+            Self::Silent(after) => HubError::Timeout { host: host_of(url), after },
+            Self::Cut(detail) => HubError::Network { host: host_of(url), detail },
             Self::Cancelled => HubError::Cancelled,
             Self::Final(error) => error,
         }
@@ -146,17 +140,12 @@ impl Client {
                 Some(location) if matches!(reply.status, 301 | 302 | 303 | 307 | 308) => location,
                 _ => return Ok(reply),
             };
-            let relative = !target.starts_with("//")
-                && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_none());
+            let relative = !target.starts_with("//") && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_none());
             if ask.follow == Follow::Relative && !relative {
                 return Ok(reply);
             }
             ask.url = next_url(&ask.url, target).map_err(|reason| {
-                Broken::Final(HubError::RedirectRefused {
-                    from: start.clone(),
-                    to: clean(target, 120),
-                    reason,
-                })
+                Broken::Final(HubError::RedirectRefused { from: start.clone(), to: clean(target, 120), reason })
             })?;
         }
         Err(Broken::Final(HubError::TooManyRedirects { url: start }))
@@ -177,36 +166,19 @@ impl Client {
         // Resolving, connecting and sending each have the look-up's timeout; this wait is the backstop behind them.
         let patience = ask.head_timeout * 4;
         let (status, headers) = wait(&head, patience, cancel, || ())??;
-        let body = Body {
-            pieces: body,
-            stall: self.download_timeout,
-        };
-        Ok(Reply {
-            url: ask.url.clone(),
-            status,
-            headers,
-            body,
-        })
+        let body = Body { pieces: body, stall: self.download_timeout };
+        Ok(Reply { url: ask.url.clone(), status, headers, body })
     }
 
     /// Runs on the exchange's own thread. It ends when the body does, when the caller drops its end, or when the
     /// peer has been silent for longer than the timeouts.
-    fn exchange(
-        &self,
-        ask: &Ask,
-        heads: &SyncSender<Result<(u16, HeaderMap), Broken>>,
-        pieces: &SyncSender<Piece>,
-    ) {
+    fn exchange(&self, ask: &Ask, heads: &SyncSender<Result<(u16, HeaderMap), Broken>>, pieces: &SyncSender<Piece>) {
         let origin = Origin::of(&ask.url);
         let mut request = match ask.method {
             "HEAD" => self.agent.head(&ask.url),
             _ => self.agent.get(&ask.url),
         };
-        if let Some(token) = self
-            .token
-            .as_ref()
-            .filter(|_| origin.is_some() && origin == self.home)
-        {
+        if let Some(token) = self.token.as_ref().filter(|_| origin.is_some() && origin == self.home) {
             request = request.header("Authorization", token.header());
         }
         if ask.from > 0 {
@@ -215,9 +187,7 @@ impl Client {
                 request = request.header("If-Range", validator);
             }
         }
-        let mut request = request
-            .config()
-            .timeout_recv_response(Some(ask.head_timeout));
+        let mut request = request.config().timeout_recv_response(Some(ask.head_timeout));
         if origin.is_some_and(|origin| origin.is_loopback()) {
             // A proxy from the environment cannot reach this machine's own loopback.
             request = request.proxy(None);
@@ -231,11 +201,7 @@ impl Client {
             }
         };
         let (parts, body) = reply.into_parts();
-        if heads
-            .send(Ok((parts.status.as_u16(), parts.headers)))
-            .is_err()
-            || ask.method == "HEAD"
-        {
+        if heads.send(Ok((parts.status.as_u16(), parts.headers))).is_err() || ask.method == "HEAD" {
             return;
         }
         let mut reader = body.into_reader();
@@ -244,10 +210,7 @@ impl Client {
             let read = match reader.read(&mut piece) {
                 Ok(read) => read,
                 Err(error) => {
-                    let _ = pieces.send(Err(broken(
-                        &ureq::Error::from(error),
-                        self.download_timeout,
-                    )));
+                    let _ = pieces.send(Err(broken(&ureq::Error::from(error), self.download_timeout)));
                     return;
                 }
             };
@@ -293,12 +256,7 @@ impl Body {
 }
 
 /// Waits for a value in short turns.
-fn wait<T>(
-    from: &Receiver<T>,
-    patience: Duration,
-    cancel: &Cancel,
-    mut idle: impl FnMut(),
-) -> Result<T, Broken> {
+fn wait<T>(from: &Receiver<T>, patience: Duration, cancel: &Cancel, mut idle: impl FnMut()) -> Result<T, Broken> {
     let begun = Instant::now();
     loop {
         if cancel.is_cancelled() {
@@ -334,9 +292,7 @@ pub(super) fn pause(time: Duration, cancel: &Cancel) -> Result<(), HubError> {
 
 /// The system's roots, so that a company's own certificates work as they do in the browser.
 fn tls() -> ureq::tls::TlsConfig {
-    ureq::tls::TlsConfig::builder()
-        .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-        .build()
+    ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build()
 }
 
 fn broken(error: &ureq::Error, timeout: Duration) -> Broken {

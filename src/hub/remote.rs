@@ -75,20 +75,12 @@ impl Remote<'_> {
 
     /// The files in the repository's top folder at `commit`.
     pub(super) fn files(&self, commit: &str) -> Result<Vec<RepoFile>, HubError> {
-        let mut url = format!(
-            "{}/api/models/{}/tree/{commit}",
-            self.config.endpoint,
-            self.model.id()
-        );
+        let mut url = format!("{}/api/models/{}/tree/{commit}", self.config.endpoint, self.model.id());
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         while seen.len() < MAX_PAGES && seen.insert(url.clone()) {
             let (page, next): (Vec<Entry>, _) = self.json(&url, Tries::Patient)?;
-            files.extend(
-                page.into_iter()
-                    .filter(|entry| entry.kind == "file")
-                    .map(RepoFile::from),
-            );
+            files.extend(page.into_iter().filter(|entry| entry.kind == "file").map(RepoFile::from));
             match next {
                 Some(next) => url = next,
                 None => return Ok(files),
@@ -102,89 +94,45 @@ impl Remote<'_> {
         let url = self.file_url(commit, &listed.path);
         let ask = self.ask("HEAD", &url, Follow::Relative);
         let reply = self.patiently(Tries::Patient, || {
-            let mut reply = self
-                .client
-                .send(&ask, self.cancel)
-                .map_err(|broken| Failed::broken(broken, &url))?;
-            if reply.status >= 400 {
-                Err(self.refusal(&mut reply, Some(&listed.path)))
-            } else {
-                Ok(reply)
-            }
+            let mut reply = self.client.send(&ask, self.cancel).map_err(|broken| Failed::broken(broken, &url))?;
+            if reply.status >= 400 { Err(self.refusal(&mut reply, Some(&listed.path))) } else { Ok(reply) }
         })?;
         match reply.header("x-repo-commit") {
             Some(answered) if answered == commit => {}
             Some(_) => {
-                return Err(
-                    self.not_a_hub(&url, "it answers for another commit than the one asked for")
-                );
+                return Err(self.not_a_hub(&url, "it answers for another commit than the one asked for"));
             }
             None => return Err(self.not_a_hub(&url, "the header X-Repo-Commit is missing")),
         }
-        let etag = reply
-            .header("x-linked-etag")
-            .or_else(|| reply.header("etag"))
-            .map(normal_etag);
+        let etag = reply.header("x-linked-etag").or_else(|| reply.header("etag")).map(normal_etag);
         let etag = match etag {
             Some(etag) if is_hash(etag) => etag.to_owned(),
             _ if is_hash(&listed.hash) => listed.hash.clone(),
             other => {
-                return Err(HubError::Unverifiable {
-                    file: listed.path.clone(),
-                    etag: clean(other.unwrap_or(""), 80),
-                });
+                return Err(HubError::Unverifiable { file: listed.path.clone(), etag: clean(other.unwrap_or(""), 80) });
             }
         };
         // A redirect's Content-Length is that of its own body, not of the file.
-        let own_length = if reply.status < 300 {
-            reply.header("content-length")
-        } else {
-            None
-        };
-        let size = reply
-            .header("x-linked-size")
-            .or(own_length)
-            .and_then(|text| text.parse().ok());
-        Ok(FileMeta {
-            etag,
-            size: size.unwrap_or(listed.size),
-        })
+        let own_length = if reply.status < 300 { reply.header("content-length") } else { None };
+        let size = reply.header("x-linked-size").or(own_length).and_then(|text| text.parse().ok());
+        Ok(FileMeta { etag, size: size.unwrap_or(listed.size) })
     }
 
     /// Where a file is to be had.
     pub(super) fn file_url(&self, commit: &str, file: &str) -> String {
-        format!(
-            "{}/{}/resolve/{commit}/{}",
-            self.config.endpoint,
-            self.model.id(),
-            escape_path(file)
-        )
+        format!("{}/{}/resolve/{commit}/{}", self.config.endpoint, self.model.id(), escape_path(file))
     }
 
     pub(super) fn ask(&self, method: &'static str, url: &str, follow: Follow) -> Ask {
-        Ask {
-            method,
-            url: url.to_owned(),
-            follow,
-            from: 0,
-            if_range: None,
-            head_timeout: self.config.etag_timeout,
-        }
+        Ask { method, url: url.to_owned(), follow, from: 0, if_range: None, head_timeout: self.config.etag_timeout }
     }
 
     pub(super) fn not_a_hub(&self, url: &str, reason: &str) -> HubError {
-        HubError::NotAHub {
-            url: plain(url),
-            reason: reason.to_owned(),
-        }
+        HubError::NotAHub { url: plain(url), reason: reason.to_owned() }
     }
 
     /// Fetches JSON; also the address of the next page, if the answer has one on this hub.
-    fn json<T: for<'de> Deserialize<'de>>(
-        &self,
-        url: &str,
-        tries: Tries,
-    ) -> Result<(T, Option<String>), HubError> {
+    fn json<T: for<'de> Deserialize<'de>>(&self, url: &str, tries: Tries) -> Result<(T, Option<String>), HubError> {
         let ask = self.ask("GET", url, Follow::All);
         self.patiently(tries, || {
             let broken = |broken| Failed::broken(broken, url);
@@ -197,29 +145,15 @@ impl Remote<'_> {
                 let web = body.trim_ascii_start().starts_with(b"<");
                 self.not_a_hub(
                     url,
-                    if web {
-                        "a web page came instead of JSON"
-                    } else {
-                        "the answer is not the JSON of a hub"
-                    },
+                    if web { "a web page came instead of JSON" } else { "the answer is not the JSON of a hub" },
                 )
             })?;
-            let next = reply
-                .header("link")
-                .and_then(next_link)
-                .and_then(|next| next_url(&reply.url, next).ok());
-            Ok((
-                value,
-                next.filter(|next| Origin::of(next) == Origin::of(&self.config.endpoint)),
-            ))
+            let next = reply.header("link").and_then(next_link).and_then(|next| next_url(&reply.url, next).ok());
+            Ok((value, next.filter(|next| Origin::of(next) == Origin::of(&self.config.endpoint))))
         })
     }
 
-    fn patiently<T>(
-        &self,
-        tries: Tries,
-        mut attempt: impl FnMut() -> Result<T, Failed>,
-    ) -> Result<T, HubError> {
+    fn patiently<T>(&self, tries: Tries, mut attempt: impl FnMut() -> Result<T, Failed>) -> Result<T, HubError> {
         let mut retry = Retry::new(self.config.patience);
         loop {
             match attempt() {
@@ -257,16 +191,10 @@ struct Lfs {
 impl From<Entry> for RepoFile {
     fn from(entry: Entry) -> Self {
         match entry.lfs {
-            Some(lfs) => Self {
-                path: entry.path,
-                size: lfs.size,
-                hash: lfs.oid.trim_start_matches("sha256:").to_owned(),
-            },
-            None => Self {
-                path: entry.path,
-                size: entry.size,
-                hash: entry.oid,
-            },
+            Some(lfs) => {
+                Self { path: entry.path, size: lfs.size, hash: lfs.oid.trim_start_matches("sha256:").to_owned() }
+            }
+            None => Self { path: entry.path, size: entry.size, hash: entry.oid },
         }
     }
 }
@@ -280,9 +208,7 @@ fn normal_etag(etag: &str) -> &str {
 }
 
 fn next_link(header: &str) -> Option<&str> {
-    let next = header
-        .split(',')
-        .find(|part| part.contains("rel=\"next\""))?;
+    let next = header.split(',').find(|part| part.contains("rel=\"next\""))?;
     Some(next.split_once('<')?.1.split_once('>')?.0)
 }
 
@@ -296,14 +222,8 @@ mod tests {
             assert_eq!(normal_etag(header), etag);
         }
         for (header, next) in [
-            (
-                "<https://h/x?cursor=1>; rel=\"next\"",
-                Some("https://h/x?cursor=1"),
-            ),
-            (
-                "<https://h/p>; rel=\"prev\", </n>; rel=\"next\"",
-                Some("/n"),
-            ),
+            ("<https://h/x?cursor=1>; rel=\"next\"", Some("https://h/x?cursor=1")),
+            ("<https://h/p>; rel=\"prev\", </n>; rel=\"next\"", Some("/n")),
             ("<https://h/p>; rel=\"prev\"", None),
             ("rel=\"next\"", None),
         ] {
@@ -316,15 +236,7 @@ mod tests {
         let json = r#"[{"type":"file","path":"m","size":130,"oid":"aa","lfs":{"oid":"bb","size":9,"pointerSize":130}},
             {"type":"file","path":"c","size":3,"oid":"cc"}]"#;
         let entries: Vec<Entry> = serde_json::from_str(json).unwrap_or_default();
-        let files: Vec<_> = entries
-            .into_iter()
-            .map(RepoFile::from)
-            .map(|f| (f.path, f.size, f.hash))
-            .collect();
-        assert_eq!(
-            files,
-            [("m".into(), 9, "bb".into()), ("c".into(), 3, "cc".into())]
-                as [(String, u64, String); 2]
-        );
+        let files: Vec<_> = entries.into_iter().map(RepoFile::from).map(|f| (f.path, f.size, f.hash)).collect();
+        assert_eq!(files, [("m".into(), 9, "bb".into()), ("c".into(), 3, "cc".into())] as [(String, u64, String); 2]);
     }
 }

@@ -11,8 +11,7 @@ impl Token {
     /// holds what no HTTP header may hold.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
-        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()))
-            .then(|| Self(text.to_owned()))
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.to_owned()))
     }
 
     pub(super) fn header(&self) -> String {

@@ -25,14 +25,8 @@ impl Origin {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return None;
         }
-        let port = authority
-            .port_u16()
-            .unwrap_or(if secure { 443 } else { 80 });
-        Some(Self {
-            secure,
-            host: authority.host().to_ascii_lowercase(),
-            port,
-        })
+        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        Some(Self { secure, host: authority.host().to_ascii_lowercase(), port })
     }
 
     pub(super) fn host(&self) -> &str {
@@ -42,10 +36,7 @@ impl Origin {
     /// Whether it is this machine itself.
     pub(super) fn is_loopback(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        self.host == "localhost"
-            || bare
-                .parse()
-                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        self.host == "localhost" || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     }
 }
 
@@ -53,9 +44,7 @@ impl Origin {
 pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static str> {
     let origin = Origin::of(base).ok_or("the address is not http")?;
     let root = base.find("://").map_or(0, |at| at + 3);
-    let path_at = base[root..]
-        .find(['/', '?', '#'])
-        .map_or(base.len(), |at| root + at);
+    let path_at = base[root..].find(['/', '?', '#']).map_or(base.len(), |at| root + at);
     let url = if location.contains("://") && !location.starts_with('/') {
         location.to_owned()
     } else if let Some(rest) = location.strip_prefix("//") {
@@ -64,9 +53,7 @@ pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static st
         format!("{}{location}", &base[..path_at])
     } else {
         let path_end = base.find(['?', '#']).unwrap_or(base.len());
-        let folder = base[path_at..path_end]
-            .rfind('/')
-            .map_or(path_end, |at| path_at + at + 1);
+        let folder = base[path_at..path_end].rfind('/').map_or(path_end, |at| path_at + at + 1);
         format!("{}{location}", &base[..folder])
     };
     let target = Origin::of(&url).ok_or("it is not an http address")?;
@@ -78,10 +65,7 @@ pub(super) fn next_url(base: &str, location: &str) -> Result<String, &'static st
 
 /// Host and port, for messages.
 pub(super) fn host_of(url: &str) -> String {
-    Origin::of(url).map_or_else(
-        || clean(url, 80),
-        |origin| format!("{}:{}", origin.host(), origin.port),
-    )
+    Origin::of(url).map_or_else(|| clean(url, 80), |origin| format!("{}:{}", origin.host(), origin.port))
 }
 
 /// An address without its query: signatures do not belong in messages.
@@ -92,15 +76,7 @@ pub(super) fn plain(url: &str) -> String {
 /// A file's path as a part of an address.
 pub(super) fn escape_path(path: &str) -> String {
     let keep = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'/');
-    path.bytes()
-        .map(|b| {
-            if keep(b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
+    path.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 #[cfg(test)]
@@ -111,27 +87,17 @@ mod tests {
     fn redirects_resolve_against_the_base() {
         let base = "https://h.example:8443/a/b?x=1/2";
         let cases = [
-            (
-                "https://cdn.example/f?sig=1",
-                Ok("https://cdn.example/f?sig=1"),
-            ),
+            ("https://cdn.example/f?sig=1", Ok("https://cdn.example/f?sig=1")),
             ("/other", Ok("https://h.example:8443/other")),
             ("sibling", Ok("https://h.example:8443/a/sibling")),
             ("//cdn.example/f", Ok("https://cdn.example/f")),
             ("/r?to=http://x", Ok("https://h.example:8443/r?to=http://x")),
             ("http://h.example/f", Err("it leaves https for http")),
             ("file:///etc/passwd", Err("it is not an http address")),
-            (
-                "https://h.example@evil.example/",
-                Err("it is not an http address"),
-            ),
+            ("https://h.example@evil.example/", Err("it is not an http address")),
         ];
         for (location, expected) in cases {
-            assert_eq!(
-                next_url(base, location).as_deref(),
-                expected.as_deref(),
-                "{location}"
-            );
+            assert_eq!(next_url(base, location).as_deref(), expected.as_deref(), "{location}");
         }
         assert_eq!(next_url("http://h", "/x").as_deref(), Ok("http://h/x"));
     }
@@ -144,35 +110,19 @@ mod tests {
 
     #[test]
     fn origins() {
-        let same = [
-            ("https://h", "https://H:443/x"),
-            ("http://127.0.0.1:80/", "http://127.0.0.1"),
-        ];
+        let same = [("https://h", "https://H:443/x"), ("http://127.0.0.1:80/", "http://127.0.0.1")];
         for (a, b) in same {
             assert_eq!(Origin::of(a), Origin::of(b), "{a} {b}");
         }
-        let different = [
-            ("https://h", "http://h"),
-            ("https://h", "https://h:8443"),
-            ("http://localhost:1", "http://127.0.0.1:1"),
-        ];
+        let different =
+            [("https://h", "http://h"), ("https://h", "https://h:8443"), ("http://localhost:1", "http://127.0.0.1:1")];
         for (a, b) in different {
-            assert!(
-                Origin::of(a).is_some() && Origin::of(a) != Origin::of(b),
-                "{a} {b}"
-            );
+            assert!(Origin::of(a).is_some() && Origin::of(a) != Origin::of(b), "{a} {b}");
         }
-        for (url, loopback) in [
-            ("http://localhost:1", true),
-            ("http://[::1]:1", true),
-            ("http://127.9.9.9", true),
-            ("http://h", false),
-        ] {
-            assert_eq!(
-                Origin::of(url).is_some_and(|origin| origin.is_loopback()),
-                loopback,
-                "{url}"
-            );
+        for (url, loopback) in
+            [("http://localhost:1", true), ("http://[::1]:1", true), ("http://127.9.9.9", true), ("http://h", false)]
+        {
+            assert_eq!(Origin::of(url).is_some_and(|origin| origin.is_loopback()), loopback, "{url}");
         }
     }
 }

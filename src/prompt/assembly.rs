@@ -94,10 +94,7 @@ impl Assembly<'_> {
         let typed;
         let doc = match self.query {
             Query::Listed(index) => self.task.queries.get(index).ok_or_else(|| {
-                TaskError::new(format!(
-                    "there is no query {index}; the task has {}",
-                    self.task.queries.len()
-                ))
+                TaskError::new(format!("there is no query {index}; the task has {}", self.task.queries.len()))
             })?,
             Query::Typed(text) => {
                 typed = self.task.doc_for(text)?;
@@ -125,10 +122,7 @@ impl Assembly<'_> {
 
         let answer = |label: String| {
             let continuation = format!("{held_back}{}{label}", self.task.target_delimiter);
-            Answer {
-                label,
-                continuation,
-            }
+            Answer { label, continuation }
         };
         Ok(Prompt {
             text: prompt.text,
@@ -144,18 +138,11 @@ impl Assembly<'_> {
     ///
     /// # Errors
     /// As for [`prompt`](Self::prompt).
-    pub fn shots_that_fit(
-        &self,
-        limit: usize,
-        count: impl Fn(&str) -> usize,
-    ) -> Result<Option<usize>, TaskError> {
+    pub fn shots_that_fit(&self, limit: usize, count: impl Fn(&str) -> usize) -> Result<Option<usize>, TaskError> {
         let mut selection = self.selection.clone();
         for shots in (0..=self.selection.shown().count()).rev() {
             selection.set_shots(shots);
-            let smaller = Assembly {
-                selection: &selection,
-                ..self.clone()
-            };
+            let smaller = Assembly { selection: &selection, ..self.clone() };
             if count(&smaller.prompt()?.text) <= limit {
                 return Ok(Some(shots));
             }
@@ -177,10 +164,7 @@ impl Builder {
         }
         let start = self.text.len();
         self.text.push_str(piece);
-        self.parts.push(Part {
-            kind,
-            range: start..self.text.len(),
-        });
+        self.parts.push(Part { kind, range: start..self.text.len() });
     }
 
     /// Takes spaces and tabs off the end and gives them back.

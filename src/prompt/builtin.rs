@@ -1,10 +1,7 @@
 /// Names a file of `prompts/` and brings its content into the program.
 macro_rules! prompt_file {
     ($name:literal) => {
-        (
-            concat!("prompts/", $name),
-            include_str!(concat!("../../prompts/", $name)),
-        )
+        (concat!("prompts/", $name), include_str!(concat!("../../prompts/", $name)))
     };
 }
 

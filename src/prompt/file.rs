@@ -14,16 +14,8 @@ const FEWSHOT_DELIMITER: &str = "\n\n";
 const TARGET_DELIMITER: &str = " ";
 
 /// Keys of lm-evaluation-harness that change the prompt in ways that kshot does not do.
-const UNSUPPORTED: &[&str] = &[
-    "class",
-    "custom_dataset",
-    "doc_to_audio",
-    "doc_to_image",
-    "gen_prefix",
-    "include",
-    "process_docs",
-    "use_prompt",
-];
+const UNSUPPORTED: &[&str] =
+    &["class", "custom_dataset", "doc_to_audio", "doc_to_image", "gen_prefix", "include", "process_docs", "use_prompt"];
 
 /// A larger file is not a prompt.
 pub(super) const MAX_BYTES: usize = 1 << 20;
@@ -113,14 +105,11 @@ struct Metadata {
 /// With the line and the reason.
 pub(super) fn parse(content: &str, origin: Origin) -> Result<Task, TaskError> {
     if content.len() > MAX_BYTES {
-        return Err(TaskError::new(format!(
-            "the file is larger than a task may be ({MAX_BYTES} bytes)"
-        )));
+        return Err(TaskError::new(format!("the file is larger than a task may be ({MAX_BYTES} bytes)")));
     }
     // YAML 1.2: `no` is a word, not false.
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    let file: TaskFile =
-        serde_saphyr::from_str_with_options(content, options).map_err(|e| explain(&e, content))?;
+    let file: TaskFile = serde_saphyr::from_str_with_options(content, options).map_err(|e| explain(&e, content))?;
     file.into_task(origin)
 }
 
@@ -128,20 +117,11 @@ impl TaskFile {
     fn into_task(self, origin: Origin) -> Result<Task, TaskError> {
         let name = self.task.value.trim().to_owned();
         if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(at(
-                &self.task,
-                format!("task {name:?} is not a name: give one word, as for the command line"),
-            ));
+            return Err(at(&self.task, format!("task {name:?} is not a name: give one word, as for the command line")));
         }
-        let samples = match (
-            self.samples.is_empty(),
-            self.fewshot_config.samples.is_empty(),
-        ) {
+        let samples = match (self.samples.is_empty(), self.fewshot_config.samples.is_empty()) {
             (false, false) => {
-                return Err(at(
-                    &self.task,
-                    "`samples` and `fewshot_config.samples` are both given: keep one",
-                ));
+                return Err(at(&self.task, "`samples` and `fewshot_config.samples` are both given: keep one"));
             }
             (true, _) => self.fewshot_config.samples,
             (false, true) => self.samples,
@@ -153,18 +133,13 @@ impl TaskFile {
         if let (Some(first), None) = (samples.first(), &self.doc_to_target) {
             return Err(at(first, "`samples` need `doc_to_target`"));
         }
-        let fewshot_delimiter = self
-            .fewshot_delimiter
-            .unwrap_or_else(|| FEWSHOT_DELIMITER.to_owned());
+        let fewshot_delimiter = self.fewshot_delimiter.unwrap_or_else(|| FEWSHOT_DELIMITER.to_owned());
         let until = match self.generation_kwargs.until {
             Some(Until::One(stop)) => vec![stop],
             Some(Until::Many(stops)) => stops,
             None => vec![fewshot_delimiter.clone()],
         };
-        let docs = samples
-            .iter()
-            .chain(&self.query)
-            .flat_map(|doc| doc.value.keys());
+        let docs = samples.iter().chain(&self.query).flat_map(|doc| doc.value.keys());
         let mut task = Task {
             columns: docs.cloned().collect(),
             title: self.metadata.title.unwrap_or_else(|| name.clone()),
@@ -176,46 +151,23 @@ impl TaskFile {
             queries: Vec::new(),
             num_fewshot: self.num_fewshot.unwrap_or(samples.len()).min(samples.len()),
             fewshot_delimiter,
-            target_delimiter: self
-                .target_delimiter
-                .unwrap_or_else(|| TARGET_DELIMITER.to_owned()),
+            target_delimiter: self.target_delimiter.unwrap_or_else(|| TARGET_DELIMITER.to_owned()),
             until: until.into_iter().filter(|stop| !stop.is_empty()).collect(),
             max_gen_toks: self.generation_kwargs.max_gen_toks,
-            description: self
-                .description
-                .as_ref()
-                .map(|d| d.value.clone())
-                .unwrap_or_default(),
+            description: self.description.as_ref().map(|d| d.value.clone()).unwrap_or_default(),
             doc_to_text: self.doc_to_text.value.clone(),
             doc_to_target: self.doc_to_target.as_ref().map(|t| t.value.clone()),
             doc_to_choice: self.doc_to_choice.as_ref().map(|c| c.value.clone()),
         };
 
-        check_syntax(
-            "description",
-            self.description
-                .as_ref()
-                .map(|d| (d.value.as_str(), line_of(d))),
-        )?;
-        check_syntax(
-            "doc_to_text",
-            Some((&self.doc_to_text.value, line_of(&self.doc_to_text))),
-        )?;
-        for (key, field) in [
-            ("doc_to_target", &self.doc_to_target),
-            ("doc_to_choice", &self.doc_to_choice),
-        ] {
-            check_syntax(
-                key,
-                field
-                    .as_ref()
-                    .and_then(|f| Some((f.value.as_str()?, line_of(f)))),
-            )?;
+        check_syntax("description", self.description.as_ref().map(|d| (d.value.as_str(), line_of(d))))?;
+        check_syntax("doc_to_text", Some((&self.doc_to_text.value, line_of(&self.doc_to_text))))?;
+        for (key, field) in [("doc_to_target", &self.doc_to_target), ("doc_to_choice", &self.doc_to_choice)] {
+            check_syntax(key, field.as_ref().and_then(|f| Some((f.value.as_str()?, line_of(f)))))?;
         }
         for sample in samples {
             let line = line_of(&sample);
-            task.examples
-                .push(example(&task, sample.value).map_err(|e| TaskError { line, ..e })?);
+            task.examples.push(example(&task, sample.value).map_err(|e| TaskError { line, ..e })?);
         }
         for query in self.query {
             let line = line_of(&query);
@@ -231,16 +183,13 @@ fn example(task: &Task, doc: Doc) -> Result<Example, TaskError> {
     task.choices(&doc)?;
     task.description(&doc)?;
     let target = task.target(&doc)?.filter(|target| !target.is_empty());
-    let target =
-        target.ok_or_else(|| TaskError::new("doc_to_target finds no answer in this document"))?;
+    let target = target.ok_or_else(|| TaskError::new("doc_to_target finds no answer in this document"))?;
     Ok(Example { text, target, doc })
 }
 
 fn check_query(task: &Task, doc: &Doc) -> Result<(), TaskError> {
     if task.text(doc)?.is_empty() {
-        return Err(TaskError::new(
-            "doc_to_text gives no text for this document",
-        ));
+        return Err(TaskError::new("doc_to_text gives no text for this document"));
     }
     task.target(doc)?;
     task.choices(doc)?;
@@ -254,18 +203,12 @@ fn check_syntax(key: &str, expression: Option<(&str, Option<usize>)>) -> Result<
     };
     match template::variables(source) {
         Ok(_) => Ok(()),
-        Err(e) => Err(TaskError {
-            line,
-            reason: format!("{key}: {e}"),
-        }),
+        Err(e) => Err(TaskError { line, reason: format!("{key}: {e}") }),
     }
 }
 
 fn at<T>(place: &Spanned<T>, reason: impl Into<String>) -> TaskError {
-    TaskError {
-        line: line_of(place),
-        reason: reason.into(),
-    }
+    TaskError { line: line_of(place), reason: reason.into() }
 }
 
 fn line_of<T>(place: &Spanned<T>) -> Option<usize> {
@@ -278,16 +221,12 @@ fn known_line(line: u64) -> Option<usize> {
 
 fn explain(error: &Error, content: &str) -> TaskError {
     let error = error.without_snippet();
-    let line = error
-        .location()
-        .and_then(|location| known_line(location.line()));
+    let line = error.location().and_then(|location| known_line(location.line()));
     let reason = match error {
         Error::SerdeUnknownField { field, .. } if UNSUPPORTED.contains(&field.as_str()) => {
             format!("the key `{field}` of lm-evaluation-harness is not supported")
         }
-        Error::SerdeUnknownField {
-            field, expected, ..
-        } => match nearest(field, expected) {
+        Error::SerdeUnknownField { field, expected, .. } => match nearest(field, expected) {
             Some(known) => format!("unknown key `{field}`; did you mean `{known}`?"),
             None => format!("unknown key `{field}`"),
         },
@@ -297,10 +236,7 @@ fn explain(error: &Error, content: &str) -> TaskError {
         other => {
             let reason = without_position(&other.to_string());
             match line.and_then(|line| content.lines().nth(line - 1)) {
-                Some(place) => format!(
-                    "{reason} in `{}`",
-                    place.trim().chars().take(60).collect::<String>()
-                ),
+                Some(place) => format!("{reason} in `{}`", place.trim().chars().take(60).collect::<String>()),
                 None => reason,
             }
         }
@@ -318,10 +254,7 @@ fn without_position(message: &str) -> String {
 /// The known key that a misspelt one is nearest to, if any is near.
 fn nearest<'a>(field: &str, known: &[&'a str]) -> Option<&'a str> {
     let by_distance = known.iter().map(|&key| (edit_distance(field, key), key));
-    by_distance
-        .min()
-        .filter(|(distance, key)| *distance <= 1 + key.len() / 5)
-        .map(|(_, key)| key)
+    by_distance.min().filter(|(distance, key)| *distance <= 1 + key.len() / 5).map(|(_, key)| key)
 }
 
 /// Levenshtein distance.

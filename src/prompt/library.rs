@@ -49,10 +49,7 @@ impl Library {
             Ok(files) => files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
-                return self.add(
-                    folder,
-                    Err(TaskError::new(format!("cannot read the folder: {error}"))),
-                );
+                return self.add(folder, Err(TaskError::new(format!("cannot read the folder: {error}"))));
             }
         };
         for path in files {
@@ -65,11 +62,7 @@ impl Library {
     }
 
     fn add(&mut self, path: &Path, task: Result<Task, TaskError>) {
-        let problem = |line, reason| Problem {
-            path: path.to_path_buf(),
-            line,
-            reason,
-        };
+        let problem = |line, reason| Problem { path: path.to_path_buf(), line, reason };
         match task {
             Err(error) => self.problems.push(problem(error.line, error.reason)),
             Ok(task) => match self.tasks.iter_mut().find(|known| known.name == task.name) {
@@ -77,8 +70,7 @@ impl Library {
                 Some(known) => match &known.origin {
                     Origin::BuiltIn => *known = task,
                     Origin::File(first) => {
-                        let reason =
-                            format!("task `{}` is already in {}", task.name, first.display());
+                        let reason = format!("task `{}` is already in {}", task.name, first.display());
                         self.problems.push(problem(None, reason));
                     }
                 },
@@ -101,9 +93,7 @@ fn task_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         if is_yaml && path.is_file() {
             files.push(path);
         }
@@ -115,9 +105,7 @@ fn task_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Reads one byte more than a task may have, so that the parser refuses a larger file by its size.
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(file::MAX_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(file::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -125,10 +113,7 @@ fn parse_bytes(bytes: Vec<u8>, path: &Path) -> Result<Task, TaskError> {
     let content = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        TaskError {
-            line: Some(line),
-            reason: "the file is not UTF-8".to_owned(),
-        }
+        TaskError { line: Some(line), reason: "the file is not UTF-8".to_owned() }
     })?;
     file::parse(&content, Origin::File(path.to_path_buf()))
 }

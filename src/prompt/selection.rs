@@ -23,13 +23,8 @@ pub struct Entry {
 impl Selection {
     /// Every example on, in the order of the file, and the task's own number of shots.
     pub fn listed(task: &Task) -> Self {
-        let entries = (0..task.examples.len())
-            .map(|example| Entry { example, on: true })
-            .collect();
-        Self {
-            entries,
-            shots: task.num_fewshot,
-        }
+        let entries = (0..task.examples.len()).map(|example| Entry { example, on: true }).collect();
+        Self { entries, shots: task.num_fewshot }
     }
 
     /// The examples in their present order.
@@ -76,10 +71,6 @@ impl Selection {
 
     /// Indices into [`Task::examples`] of the examples that the prompt shows, in order.
     pub fn shown(&self) -> impl Iterator<Item = usize> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.on)
-            .map(|entry| entry.example)
-            .take(self.shots)
+        self.entries.iter().filter(|entry| entry.on).map(|entry| entry.example).take(self.shots)
     }
 }

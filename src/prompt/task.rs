@@ -79,9 +79,7 @@ impl Task {
     /// # Errors
     /// Where the template fails: a field is missing, or the template does too much work.
     pub fn text(&self, doc: &Doc) -> Result<String, TaskError> {
-        let value = self
-            .evaluate(&self.doc_to_text, doc)
-            .map_err(|e| in_key("doc_to_text", &e))?;
+        let value = self.evaluate(&self.doc_to_text, doc).map_err(|e| in_key("doc_to_text", &e))?;
         scalar(&value).ok_or_else(|| TaskError::new("doc_to_text gives neither text nor a number"))
     }
 
@@ -105,20 +103,14 @@ impl Task {
             None => value,
         };
         let Some(target) = scalar(&value) else {
-            return Err(TaskError::new(
-                "doc_to_target gives neither text nor a number",
-            ));
+            return Err(TaskError::new("doc_to_target gives neither text nor a number"));
         };
         match (target.parse::<usize>(), &self.doc_to_choice) {
             (Ok(index), Some(_)) => {
                 let choices = self.choices(doc)?;
                 let chosen = choices.get(index).cloned();
-                let none = || {
-                    TaskError::new(format!(
-                        "target {index} is not an index of the {} choices",
-                        choices.len()
-                    ))
-                };
+                let none =
+                    || TaskError::new(format!("target {index} is not an index of the {} choices", choices.len()));
                 chosen.ok_or_else(none).map(Some)
             }
             _ => Ok(Some(target)),
@@ -132,14 +124,13 @@ impl Task {
     pub fn choices(&self, doc: &Doc) -> Result<Vec<String>, TaskError> {
         let value = match &self.doc_to_choice {
             None => return Ok(Vec::new()),
-            Some(Value::String(expression)) => self
-                .evaluate(expression, doc)
-                .map_err(|e| in_key("doc_to_choice", &e))?,
+            Some(Value::String(expression)) => {
+                self.evaluate(expression, doc).map_err(|e| in_key("doc_to_choice", &e))?
+            }
             Some(Value::Object(by_key)) => by_key.values().cloned().collect(),
             Some(fixed) => fixed.clone(),
         };
-        let labels = as_list(&value)
-            .and_then(|choices| choices.iter().map(scalar).collect::<Option<Vec<_>>>());
+        let labels = as_list(&value).and_then(|choices| choices.iter().map(scalar).collect::<Option<Vec<_>>>());
         labels.ok_or_else(|| TaskError::new("doc_to_choice gives no list of texts"))
     }
 
@@ -153,10 +144,7 @@ impl Task {
 
     /// The field that a typed query fills: the last one of a document that the text uses, nearest to the answer.
     pub fn input_field(&self) -> Option<&str> {
-        let doc = self
-            .queries
-            .first()
-            .or_else(|| self.examples.first().map(|e| &e.doc))?;
+        let doc = self.queries.first().or_else(|| self.examples.first().map(|e| &e.doc))?;
         let used = template::variables(&self.doc_to_text).unwrap_or_default();
         let mut fields = doc.keys().map(String::as_str);
         fields.rfind(|field| *field == self.doc_to_text || used.iter().any(|name| name == field))
@@ -167,15 +155,9 @@ impl Task {
     /// # Errors
     /// Where the task's text uses no field.
     pub fn doc_for(&self, typed: &str) -> Result<Doc, TaskError> {
-        let field = self
-            .input_field()
-            .ok_or_else(|| TaskError::new("the task's text uses no field to type into"))?;
+        let field = self.input_field().ok_or_else(|| TaskError::new("the task's text uses no field to type into"))?;
         let mut doc = Doc::new();
-        if let Some(first) = self
-            .queries
-            .first()
-            .or_else(|| self.examples.first().map(|e| &e.doc))
-        {
+        if let Some(first) = self.queries.first().or_else(|| self.examples.first().map(|e| &e.doc)) {
             let kept = first.iter().filter(|(name, _)| self.is_input(name));
             doc.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
         }
@@ -185,15 +167,9 @@ impl Task {
 
     /// Whether a field is part of the question (and so does not give the answer away).
     fn is_input(&self, field: &str) -> bool {
-        let expressions = [
-            Some(&self.doc_to_text),
-            Some(&self.description),
-            self.choice_expression(),
-        ];
+        let expressions = [Some(&self.doc_to_text), Some(&self.description), self.choice_expression()];
         expressions.into_iter().flatten().any(|expression| {
-            expression == field
-                || template::variables(expression)
-                    .is_ok_and(|names| names.iter().any(|n| n == field))
+            expression == field || template::variables(expression).is_ok_and(|names| names.iter().any(|n| n == field))
         })
     }
 
@@ -218,18 +194,13 @@ impl Task {
 
 impl TaskError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self {
-            line: None,
-            reason: reason.into(),
-        }
+        Self { line: None, reason: reason.into() }
     }
 }
 
 fn in_key(key: &str, error: &TemplateError) -> TaskError {
     match error.line {
-        Some(line) if line > 1 => {
-            TaskError::new(format!("{key}, line {line} of the template: {error}"))
-        }
+        Some(line) if line > 1 => TaskError::new(format!("{key}, line {line} of the template: {error}")),
         _ => TaskError::new(format!("{key}: {error}")),
     }
 }
@@ -247,9 +218,7 @@ fn scalar(value: &Value) -> Option<String> {
 fn as_list(value: &Value) -> Option<Vec<Value>> {
     match value {
         Value::Array(items) => Some(items.clone()),
-        Value::String(text) if text.starts_with('[') && text.ends_with(']') => {
-            serde_json::from_str(text).ok()
-        }
+        Value::String(text) if text.starts_with('[') && text.ends_with(']') => serde_json::from_str(text).ok(),
         _ => None,
     }
 }

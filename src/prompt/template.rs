@@ -41,9 +41,7 @@ pub(super) struct TemplateError {
 
 /// Checks a template's syntax, and gives the names it takes from a document.
 pub(super) fn variables(source: &str) -> Result<Vec<String>, TemplateError> {
-    let template = ENVIRONMENT
-        .template_from_str(source)
-        .map_err(|e| explain(&e))?;
+    let template = ENVIRONMENT.template_from_str(source).map_err(|e| explain(&e))?;
     Ok(template.undeclared_variables(false).into_iter().collect())
 }
 
@@ -52,46 +50,30 @@ pub(super) fn evaluate(source: &str, doc: &Doc) -> Result<Value, TemplateError> 
     let Some(expression) = single_expression(source) else {
         return render(source, doc).map(Value::String);
     };
-    let expression = ENVIRONMENT
-        .compile_expression(expression)
-        .map_err(|e| explain(&e))?;
+    let expression = ENVIRONMENT.compile_expression(expression).map_err(|e| explain(&e))?;
     let value = expression.eval(fields(doc)).map_err(|e| explain(&e))?;
     if value.is_undefined() {
-        let reason = format!(
-            "template: undefined value: the document has no such field as in {}",
-            source.trim()
-        );
-        return Err(TemplateError {
-            line: None,
-            reason,
-            field_is_missing: true,
-        });
+        let reason = format!("template: undefined value: the document has no such field as in {}", source.trim());
+        return Err(TemplateError { line: None, reason, field_is_missing: true });
     }
     Ok(from_jinja(&value))
 }
 
 /// A template over the fields of a document.
 pub(super) fn render(source: &str, doc: &Doc) -> Result<String, TemplateError> {
-    let template = ENVIRONMENT
-        .template_from_str(source)
-        .map_err(|e| explain(&e))?;
+    let template = ENVIRONMENT.template_from_str(source).map_err(|e| explain(&e))?;
     template.render(fields(doc)).map_err(|e| explain(&e))
 }
 
 fn single_expression(source: &str) -> Option<&str> {
     let inner = source.strip_prefix("{{")?.strip_suffix("}}")?;
-    let plain = !inner.contains("{{")
-        && !inner.contains("}}")
-        && !inner.starts_with(['-', '+'])
-        && !inner.ends_with('-');
+    let plain =
+        !inner.contains("{{") && !inner.contains("}}") && !inner.starts_with(['-', '+']) && !inner.ends_with('-');
     plain.then_some(inner)
 }
 
 fn fields(doc: &Doc) -> minijinja::Value {
-    minijinja::Value::from_pairs(
-        doc.iter()
-            .map(|(key, field)| (key.as_str(), to_jinja(field))),
-    )
+    minijinja::Value::from_pairs(doc.iter().map(|(key, field)| (key.as_str(), to_jinja(field))))
 }
 
 /// A scalar as text, a list as a list of scalars; null for anything else.
@@ -123,9 +105,7 @@ fn to_jinja(json: &Value) -> minijinja::Value {
         },
         Value::String(s) => minijinja::Value::from(s.as_str()),
         Value::Array(items) => items.iter().map(to_jinja).collect(),
-        Value::Object(fields) => {
-            minijinja::Value::from_pairs(fields.iter().map(|(k, v)| (k.as_str(), to_jinja(v))))
-        }
+        Value::Object(fields) => minijinja::Value::from_pairs(fields.iter().map(|(k, v)| (k.as_str(), to_jinja(v)))),
     }
 }
 
@@ -135,9 +115,5 @@ fn explain(error: &minijinja::Error) -> TemplateError {
         (kind, Some(detail)) => format!("template: {kind}: {detail}"),
         (kind, None) => format!("template: {kind}"),
     };
-    TemplateError {
-        line: error.line(),
-        reason,
-        field_is_missing: error.kind() == ErrorKind::UndefinedError,
-    }
+    TemplateError { line: error.line(), reason, field_is_missing: error.kind() == ErrorKind::UndefinedError }
 }

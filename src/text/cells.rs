@@ -46,23 +46,14 @@ pub fn cells(source: &[u8]) -> impl Iterator<Item = Cell<'_>> {
         let start = at;
         let valid_end = start + chunk.valid().len();
         at = valid_end + chunk.invalid().len();
-        let invalid = (!chunk.invalid().is_empty())
-            .then(|| invalid_cell(chunk.invalid(), valid_end, source.len()));
-        chunk
-            .valid()
-            .grapheme_indices(true)
-            .flat_map(move |(i, g)| grapheme_cells(start + i, g))
-            .chain(invalid)
+        let invalid = (!chunk.invalid().is_empty()).then(|| invalid_cell(chunk.invalid(), valid_end, source.len()));
+        chunk.valid().grapheme_indices(true).flat_map(move |(i, g)| grapheme_cells(start + i, g)).chain(invalid)
     })
 }
 
 /// One cell, or two for `\r\n`, whose halves are one grapheme.
 fn grapheme_cells(start: usize, grapheme: &str) -> impl Iterator<Item = Cell<'_>> {
-    let (first, second) = if grapheme == "\r\n" {
-        grapheme.split_at(1)
-    } else {
-        (grapheme, "")
-    };
+    let (first, second) = if grapheme == "\r\n" { grapheme.split_at(1) } else { (grapheme, "") };
     let second = (!second.is_empty()).then(|| cell(start + first.len(), second));
     std::iter::once(cell(start, first)).chain(second)
 }
@@ -71,50 +62,24 @@ fn cell(start: usize, grapheme: &str) -> Cell<'_> {
     let range = start..start + grapheme.len();
     let (text, kind) = match grapheme {
         "\n" => {
-            return Cell {
-                range,
-                text: Cow::Borrowed(""),
-                width: 0,
-                kind: CellKind::Newline,
-            };
+            return Cell { range, text: Cow::Borrowed(""), width: 0, kind: CellKind::Newline };
         }
-        "\t" => (
-            Cow::Owned(" ".repeat(usize::from(TAB_WIDTH))),
-            CellKind::Tab,
-        ),
+        "\t" => (Cow::Owned(" ".repeat(usize::from(TAB_WIDTH))), CellKind::Tab),
         _ => {
             let text = sanitise::cluster(grapheme);
-            let kind = if text == grapheme {
-                CellKind::Text
-            } else {
-                CellKind::Replaced
-            };
+            let kind = if text == grapheme { CellKind::Text } else { CellKind::Replaced };
             (text, kind)
         }
     };
     let width = columns(&text);
-    Cell {
-        range,
-        text,
-        width,
-        kind,
-    }
+    Cell { range, text, width, kind }
 }
 
 fn invalid_cell<'a>(bytes: &[u8], start: usize, source_len: usize) -> Cell<'a> {
     let range = start..start + bytes.len();
     let could_go_on = std::str::from_utf8(bytes).is_err_and(|e| e.error_len().is_none());
-    let kind = if range.end == source_len && could_go_on {
-        CellKind::Partial
-    } else {
-        CellKind::Invalid
-    };
-    Cell {
-        range,
-        text: Cow::Borrowed("\u{FFFD}"),
-        width: 1,
-        kind,
-    }
+    let kind = if range.end == source_len && could_go_on { CellKind::Partial } else { CellKind::Invalid };
+    Cell { range, text: Cow::Borrowed("\u{FFFD}"), width: 1, kind }
 }
 
 fn columns(text: &str) -> u16 {

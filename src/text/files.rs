@@ -38,92 +38,54 @@ impl Parts {
             from_tokenizer_json(single)?
         } else if vocab.is_file() && merges.is_file() {
             let merges = parse_merges(&merges)?;
-            Parts::plain(
-                vocab.clone(),
-                parse_vocab(&vocab, &read_json(&vocab)?)?,
-                merges,
-            )
+            Parts::plain(vocab.clone(), parse_vocab(&vocab, &read_json(&vocab)?)?, merges)
         } else {
             let missing = match (vocab.is_file(), merges.is_file()) {
                 (true, _) => "merges.txt",
                 (_, true) => "vocab.json",
                 _ => "all of them",
             };
-            return Err(TextError::Missing {
-                folder: folder.to_path_buf(),
-                missing,
-            });
+            return Err(TextError::Missing { folder: folder.to_path_buf(), missing });
         };
         parts.read_special_tokens(folder)?;
         parts.check()?;
         Ok(parts)
     }
 
-    pub(super) fn plain(
-        file: PathBuf,
-        vocab: Vec<(String, TokenId)>,
-        merges: Vec<(String, String)>,
-    ) -> Self {
+    pub(super) fn plain(file: PathBuf, vocab: Vec<(String, TokenId)>, merges: Vec<(String, String)>) -> Self {
         let end_of_text = None;
-        Parts {
-            file,
-            vocab,
-            merges,
-            added: Vec::new(),
-            pre_tokenizer: None,
-            ignore_merges: false,
-            end_of_text,
-        }
+        Parts { file, vocab, merges, added: Vec::new(), pre_tokenizer: None, ignore_merges: false, end_of_text }
     }
 
     /// Checks what the tokenizers library takes on trust, and gives `<|endoftext|>` its role where no file names a
     /// special token.
     pub(super) fn check(&mut self) -> Result<(), TextError> {
-        let malformed = |reason: String| TextError::Malformed {
-            file: self.file.clone(),
-            reason,
-        };
+        let malformed = |reason: String| TextError::Malformed { file: self.file.clone(), reason };
         let mut ids = HashSet::new();
         let added = self.added.iter().map(|(id, token)| (&token.content, id));
-        let all = self
-            .vocab
-            .iter()
-            .map(|(token, id)| (token, id))
-            .chain(added);
+        let all = self.vocab.iter().map(|(token, id)| (token, id)).chain(added);
         if let Some((token, id)) = all.into_iter().find(|(_, id)| **id > MAX_ID) {
-            return Err(malformed(format!(
-                "token {token:?} has id {id}, above the limit of {MAX_ID}"
-            )));
+            return Err(malformed(format!("token {token:?} has id {id}, above the limit of {MAX_ID}")));
         }
         for (token, id) in &self.vocab {
             if !ids.insert(*id) {
-                return Err(malformed(format!(
-                    "token {token:?} has id {id}, as another token has"
-                )));
+                return Err(malformed(format!("token {token:?} has id {id}, as another token has")));
             }
         }
         let tokens: HashSet<&str> = self.vocab.iter().map(|(token, _)| token.as_str()).collect();
         if tokens.len() < self.vocab.len() {
-            return Err(malformed(
-                "a token stands in the vocabulary twice".to_owned(),
-            ));
+            return Err(malformed("a token stands in the vocabulary twice".to_owned()));
         }
         if !tokens.contains(alphabet::byte_symbol(b' ').to_string().as_str()) {
             return Err(TextError::Unsupported {
                 file: self.file.clone(),
-                component: "a vocabulary without `Ġ` (the space of the byte-level alphabet)"
-                    .to_owned(),
+                component: "a vocabulary without `Ġ` (the space of the byte-level alphabet)".to_owned(),
             });
         }
         for (rank, (left, right)) in self.merges.iter().enumerate() {
             let merged = format!("{left}{right}");
-            if let Some(absent) = [left, right, &merged]
-                .into_iter()
-                .find(|t| !tokens.contains(t.as_str()))
-            {
-                return Err(malformed(format!(
-                    "merge {rank} ({left} {right}): {absent:?} is not in the vocabulary"
-                )));
+            if let Some(absent) = [left, right, &merged].into_iter().find(|t| !tokens.contains(t.as_str())) {
+                return Err(malformed(format!("merge {rank} ({left} {right}): {absent:?} is not in the vocabulary")));
             }
         }
         if self.added.is_empty()
@@ -137,12 +99,8 @@ impl Parts {
     /// Adds the special tokens named beside the vocabulary. A token that no file gives an id is left out: the
     /// checkpoint has no row for it.
     fn read_special_tokens(&mut self, folder: &Path) -> Result<(), TextError> {
-        let [config, map, ids] = [
-            "tokenizer_config.json",
-            "special_tokens_map.json",
-            "added_tokens.json",
-        ]
-        .map(|name| read_object_if_there(&folder.join(name)));
+        let [config, map, ids] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+            .map(|name| read_object_if_there(&folder.join(name)));
         let (config, map, ids) = (config?, map?, ids?);
 
         for (content, id) in &ids {
@@ -154,13 +112,9 @@ impl Parts {
             }
         }
         for source in [&config, &map] {
-            for (role, named) in source
-                .iter()
-                .filter(|(role, _)| role.ends_with("_token") || role.ends_with("_tokens"))
+            for (role, named) in source.iter().filter(|(role, _)| role.ends_with("_token") || role.ends_with("_tokens"))
             {
-                let list = named
-                    .as_array()
-                    .map_or(std::slice::from_ref(named), Vec::as_slice);
+                let list = named.as_array().map_or(std::slice::from_ref(named), Vec::as_slice);
                 for token in list.iter().map(|token| added_token(token, true)) {
                     if role == "eos_token" && !token.content.is_empty() {
                         self.end_of_text = Some(token.content.clone());
@@ -174,17 +128,8 @@ impl Parts {
     }
 
     fn id_of(&self, content: &str) -> Option<TokenId> {
-        let added = self
-            .added
-            .iter()
-            .find(|(_, token)| token.content == content)
-            .map(|(id, _)| *id);
-        added.or_else(|| {
-            self.vocab
-                .iter()
-                .find(|(token, _)| token == content)
-                .map(|(_, id)| *id)
-        })
+        let added = self.added.iter().find(|(_, token)| token.content == content).map(|(id, _)| *id);
+        added.or_else(|| self.vocab.iter().find(|(token, _)| token == content).map(|(_, id)| *id))
     }
 
     /// First come, first kept, except that a later file may call a token special.
@@ -207,34 +152,22 @@ pub(super) fn split_pair(line: &str) -> Option<(String, String)> {
 }
 
 pub(super) fn parse_vocab(file: &Path, vocab: &Value) -> Result<Vec<(String, TokenId)>, TextError> {
-    let malformed = |reason: String| TextError::Malformed {
-        file: file.to_path_buf(),
-        reason,
-    };
+    let malformed = |reason: String| TextError::Malformed { file: file.to_path_buf(), reason };
     let Value::Object(entries) = vocab else {
-        return Err(malformed(
-            "the vocabulary is not an object of tokens and ids".to_owned(),
-        ));
+        return Err(malformed("the vocabulary is not an object of tokens and ids".to_owned()));
     };
     let entry = |(token, id): (&String, &Value)| match token_id(id) {
         Some(id) => Ok((token.clone(), id)),
-        None => Err(malformed(format!(
-            "token {token:?} has the id {id}, which is not a token id"
-        ))),
+        None => Err(malformed(format!("token {token:?} has the id {id}, which is not a token id"))),
     };
     entries.iter().map(entry).collect()
 }
 
 /// merges.txt: a `#version` line, then one pair a line.
 fn parse_merges(file: &Path) -> Result<Vec<(String, String)>, TextError> {
-    let content = String::from_utf8(read(file)?).map_err(|e| TextError::Malformed {
-        file: file.to_path_buf(),
-        reason: format!("it is not UTF-8 ({e})"),
-    })?;
-    let lines = content
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
+    let content = String::from_utf8(read(file)?)
+        .map_err(|e| TextError::Malformed { file: file.to_path_buf(), reason: format!("it is not UTF-8 ({e})") })?;
+    let lines = content.lines().enumerate().filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
     let pair = |(i, line): (usize, &str)| {
         split_pair(line).ok_or_else(|| TextError::Malformed {
             file: file.to_path_buf(),
@@ -246,12 +179,8 @@ fn parse_merges(file: &Path) -> Result<Vec<(String, String)>, TextError> {
 
 /// A token as a file names it: its content alone, or an object with its matching rules.
 pub(super) fn added_token(token: &Value, special: bool) -> AddedToken {
-    let flag =
-        |key: &str, default: bool| token.get(key).and_then(Value::as_bool).unwrap_or(default);
-    let content = token
-        .as_str()
-        .or_else(|| token.get("content").and_then(Value::as_str))
-        .unwrap_or_default();
+    let flag = |key: &str, default: bool| token.get(key).and_then(Value::as_bool).unwrap_or(default);
+    let content = token.as_str().or_else(|| token.get("content").and_then(Value::as_str)).unwrap_or_default();
     let special = special || flag("special", false);
     AddedToken::from(content, special)
         .single_word(flag("single_word", false))
@@ -270,23 +199,15 @@ fn read_object_if_there(file: &Path) -> Result<Map<String, Value>, TextError> {
     }
     match read_json(file)? {
         Value::Object(object) => Ok(object),
-        _ => Err(TextError::Malformed {
-            file: file.to_path_buf(),
-            reason: "it is not an object".to_owned(),
-        }),
+        _ => Err(TextError::Malformed { file: file.to_path_buf(), reason: "it is not an object".to_owned() }),
     }
 }
 
 pub(super) fn read_json(file: &Path) -> Result<Value, TextError> {
-    serde_json::from_slice(&read(file)?).map_err(|e| TextError::Malformed {
-        file: file.to_path_buf(),
-        reason: e.to_string(),
-    })
+    serde_json::from_slice(&read(file)?)
+        .map_err(|e| TextError::Malformed { file: file.to_path_buf(), reason: e.to_string() })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TextError> {
-    std::fs::read(file).map_err(|source| TextError::Read {
-        file: file.to_path_buf(),
-        source,
-    })
+    std::fs::read(file).map_err(|source| TextError::Read { file: file.to_path_buf(), source })
 }

@@ -35,7 +35,7 @@ const INVISIBLE: &[(u32, u32)] = &[
     (0x115F, 0x1160),
     (0x17B4, 0x17B5),
     (0x180B, 0x180F),
-    (0x200B, 0x200E),
+    (0x200B, 0x200F),
     (0x2028, 0x202E),
     (0x2060, 0x206F),
     (0x3164, 0x3164),
@@ -124,11 +124,7 @@ pub(super) fn cluster(grapheme: &str) -> Cow<'_, str> {
     if kept < chars.len() {
         shown.push_str(&format!("⟨+{}⟩", chars.len() - kept));
     }
-    if shown == grapheme {
-        Cow::Borrowed(grapheme)
-    } else {
-        Cow::Owned(shown)
-    }
+    if shown == grapheme { Cow::Borrowed(grapheme) } else { Cow::Owned(shown) }
 }
 
 fn rewrite(raw: &str, keep: impl Fn(char) -> Option<String>) -> Cow<'_, str> {
@@ -149,11 +145,7 @@ fn rewrite(raw: &str, keep: impl Fn(char) -> Option<String>) -> Cow<'_, str> {
             },
         }
     }
-    if out == raw {
-        Cow::Borrowed(raw)
-    } else {
-        Cow::Owned(out)
-    }
+    if out == raw { Cow::Borrowed(raw) } else { Cow::Owned(out) }
 }
 
 /// What stands for a character that must not reach a terminal, or None where it may.
@@ -180,11 +172,7 @@ fn is_invisible(code: u32) -> bool {
 /// How many characters of a grapheme are shown.
 fn capped_len(chars: &[char]) -> usize {
     let bytes: usize = chars.iter().map(|c| c.len_utf8()).sum();
-    let room = if bytes > MAX_BYTES {
-        CUT_BYTES
-    } else {
-        MAX_BYTES
-    };
+    let room = if bytes > MAX_BYTES { CUT_BYTES } else { MAX_BYTES };
     let (mut used, mut marks) = (0, 0);
     for (i, c) in chars.iter().enumerate() {
         used += c.len_utf8();
@@ -200,14 +188,8 @@ fn capped_len(chars: &[char]) -> usize {
 fn joins_emoji(before: Option<char>, c: char, after: Option<char>) -> bool {
     let Some(before) = before else { return false };
     match c {
-        VS16 => {
-            is_pictograph(before)
-                || (matches!(before, '0'..='9' | '#' | '*') && after == Some(KEYCAP))
-        }
-        ZWJ => {
-            (is_pictograph(before) || before == VS16 || is_skin_tone(before))
-                && after.is_some_and(is_pictograph)
-        }
+        VS16 => is_pictograph(before) || (matches!(before, '0'..='9' | '#' | '*') && after == Some(KEYCAP)),
+        ZWJ => (is_pictograph(before) || before == VS16 || is_skin_tone(before)) && after.is_some_and(is_pictograph),
         _ => false,
     }
 }

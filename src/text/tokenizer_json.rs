@@ -11,46 +11,27 @@ use super::files::{Parts, added_token, parse_vocab, read_json, split_pair, token
 /// Reads a `tokenizer.json`.
 pub(super) fn from_tokenizer_json(file: PathBuf) -> Result<Parts, TextError> {
     let json = read_json(&file)?;
-    let unsupported = |component: String| TextError::Unsupported {
-        file: file.clone(),
-        component,
-    };
-    let malformed = |reason: String| TextError::Malformed {
-        file: file.clone(),
-        reason,
-    };
-    let model = json
-        .get("model")
-        .ok_or_else(|| malformed("it has no `model`".to_owned()))?;
+    let unsupported = |component: String| TextError::Unsupported { file: file.clone(), component };
+    let malformed = |reason: String| TextError::Malformed { file: file.clone(), reason };
+    let model = json.get("model").ok_or_else(|| malformed("it has no `model`".to_owned()))?;
 
     match model.get("type").and_then(Value::as_str) {
         None | Some("BPE") => {}
         Some(other) => return Err(unsupported(format!("model {other}"))),
     }
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-        if let Some(affix) = model
-            .get(key)
-            .and_then(Value::as_str)
-            .filter(|affix| !affix.is_empty())
-        {
+        if let Some(affix) = model.get(key).and_then(Value::as_str).filter(|affix| !affix.is_empty()) {
             return Err(unsupported(format!("{key} {affix:?} of the model")));
         }
     }
     if model.get("byte_fallback").and_then(Value::as_bool) == Some(true) {
         return Err(unsupported("byte_fallback of the model".to_owned()));
     }
-    if model
-        .get("dropout")
-        .and_then(Value::as_f64)
-        .is_some_and(|p| p != 0.0)
-    {
+    if model.get("dropout").and_then(Value::as_f64).is_some_and(|p| p != 0.0) {
         return Err(unsupported("dropout of the model (random ids)".to_owned()));
     }
     if let Some(normalizer) = json.get("normalizer").filter(|n| !n.is_null()) {
-        return Err(unsupported(format!(
-            "normalizer {} (it changes the text)",
-            component_name(normalizer)
-        )));
+        return Err(unsupported(format!("normalizer {} (it changes the text)", component_name(normalizer))));
     }
     if let Some(decoder) = json.get("decoder").filter(|d| !d.is_null())
         && component_name(decoder) != "ByteLevel"
@@ -63,26 +44,14 @@ pub(super) fn from_tokenizer_json(file: PathBuf) -> Result<Parts, TextError> {
     }
 
     let vocab = parse_vocab(&file, model.get("vocab").unwrap_or(&Value::Null))?;
-    let merges = model
-        .get("merges")
-        .and_then(Value::as_array)
-        .map_or(&[] as &[Value], Vec::as_slice);
+    let merges = model.get("merges").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
     let merges = merges.iter().enumerate().map(|(rank, merge)| {
-        merge_pair(merge)
-            .ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens: {merge}")))
+        merge_pair(merge).ok_or_else(|| malformed(format!("merge {rank} is not a pair of tokens: {merge}")))
     });
     let mut parts = Parts::plain(file.clone(), vocab, merges.collect::<Result<_, _>>()?);
     parts.pre_tokenizer = Some(pre_tokenizer);
-    parts.ignore_merges = model
-        .get("ignore_merges")
-        .and_then(Value::as_bool)
-        .unwrap_or(false);
-    for token in json
-        .get("added_tokens")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    parts.ignore_merges = model.get("ignore_merges").and_then(Value::as_bool).unwrap_or(false);
+    for token in json.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
         let id = token
             .get("id")
             .and_then(token_id)
@@ -126,11 +95,7 @@ fn accept_pre_tokenizer(component: &mut Value) -> Result<(), String> {
 }
 
 fn component_name(component: &Value) -> String {
-    component
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or("none")
-        .to_owned()
+    component.get("type").and_then(Value::as_str).unwrap_or("none").to_owned()
 }
 
 fn merge_pair(merge: &Value) -> Option<(String, String)> {

@@ -176,6 +176,8 @@ fn terminal_event(event: TerminalEvent) -> Option<Happening> {
         TerminalEvent::Input(Input::Paste(text)) => Happening::Message(Message::Paste(text)),
         TerminalEvent::Input(Input::Resize(width, height)) => Happening::Message(Message::Resize(width, height)),
         TerminalEvent::Input(_) => return None,
+        // The engine tells its own panics as a failed job; the log has the message.
+        TerminalEvent::Panicked(_) => return None,
         TerminalEvent::Resumed => Happening::Message(Message::Resumed),
         TerminalEvent::Signal(signal) => Happening::End(signal),
         TerminalEvent::Failed(error) => Happening::Failed(error),

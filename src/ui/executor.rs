@@ -174,7 +174,9 @@ fn save_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
         io::ErrorKind::AlreadyExists => format!("{} exists already; choose another name", path.display()),
         _ => format!("cannot write {}: {error}", path.display()),
     })?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// Writes a picture under the first free name in the current folder.

@@ -5,10 +5,9 @@ use std::process::Command;
 
 use crossbeam_channel::Receiver;
 use crossterm::clipboard::CopyToClipboard;
-use ratatui::backend::CrosstermBackend;
 
 use super::events::Host;
-use super::terminal::{Terminal, TerminalEvent};
+use super::terminal::{ScreenBackend, Terminal, TerminalEvent};
 use crate::app::{Message, TerminalRequest};
 
 /// Terminals are known to drop longer OSC 52 sequences (xterm's limit, hterm's is larger).
@@ -34,7 +33,8 @@ impl TerminalHost {
     }
 
     fn edit(&mut self, text: &str) -> Result<String, String> {
-        let editor = ["VISUAL", "EDITOR"].iter().filter_map(|name| std::env::var(name).ok()).find(|e| !e.trim().is_empty());
+        let editor =
+            ["VISUAL", "EDITOR"].iter().filter_map(|name| std::env::var(name).ok()).find(|e| !e.trim().is_empty());
         let editor = editor.unwrap_or_else(|| "vi".to_owned());
         let mut file = tempfile::Builder::new()
             .prefix("kshot-")
@@ -52,14 +52,15 @@ impl TerminalHost {
             Ok(status) => return Err(format!("{program} ended with {status}; the text is unchanged")),
             Err(error) => return Err(format!("cannot run {program}: {error}; set $VISUAL or $EDITOR")),
         }
-        let text = std::fs::read_to_string(file.path()).map_err(|error| format!("cannot read the edited text: {error}"))?;
+        let text =
+            std::fs::read_to_string(file.path()).map_err(|error| format!("cannot read the edited text: {error}"))?;
         // Editors end the last line; the document had no such newline unless it was typed.
         Ok(text.strip_suffix('\n').map_or(text.clone(), str::to_owned))
     }
 }
 
 impl Host for TerminalHost {
-    type Backend = CrosstermBackend<io::Stdout>;
+    type Backend = ScreenBackend;
 
     fn screen(&mut self) -> &mut ratatui::Terminal<Self::Backend> {
         self.terminal.screen()
@@ -72,7 +73,8 @@ impl Host for TerminalHost {
     fn run(&mut self, request: TerminalRequest) -> Option<Message> {
         match request {
             TerminalRequest::Copy(text) if text.len() > CLIPBOARD => {
-                let text = format!("{} bytes are more than terminals take for the clipboard; save a file instead", text.len());
+                let text =
+                    format!("{} bytes are more than terminals take for the clipboard; save a file instead", text.len());
                 Some(Message::Say(Err(text)))
             }
             TerminalRequest::Copy(text) => {

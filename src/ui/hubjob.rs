@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::models::{Cached, Found, ModelRow, Offer, Progress};
-use crate::hub::{self, Cancel, CachedModel, Hub, HubError, ModelRef, catalog, missing_files};
+use crate::hub::{self, CachedModel, Cancel, Hub, HubError, ModelRef, catalog, missing_files};
 
 /// The catalog, then what else is in the cache.
 pub(super) fn list(hub: &Hub) -> Vec<ModelRow> {

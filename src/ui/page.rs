@@ -25,9 +25,11 @@ impl PageView {
 
 impl Page for PageView {
     fn sync(&mut self, document: &Document) {
-        let change = self.view.revision().and_then(|revision| document.change_since(revision)).map(|change| {
-            TextChange { start: change.start, old_end: change.old_end, new_end: change.new_end }
-        });
+        let change = self
+            .view
+            .revision()
+            .and_then(|revision| document.change_since(revision))
+            .map(|change| TextChange { start: change.start, old_end: change.old_end, new_end: change.new_end });
         self.view.sync(document.bytes(), document.revision(), change, self.size);
     }
 

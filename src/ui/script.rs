@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
+use crokey::OneToThree;
 use crossbeam_channel::{Receiver, never, select};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use crokey::OneToThree;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 

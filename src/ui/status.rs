@@ -131,7 +131,9 @@ pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Opt
     let stop = view.app.keymap.hint("stop");
     let all = view.app.keymap.hint("messages");
     let tail = match entry.level {
-        Level::Error if entry.text.width() + 12 > usize::from(area.width) => format!("  {all} shows all, {stop} closes"),
+        Level::Error if entry.text.width() + 12 > usize::from(area.width) => {
+            format!("  {all} shows all, {stop} closes")
+        }
         Level::Error => format!("  {stop} closes"),
         _ => String::new(),
     };

@@ -89,9 +89,7 @@ pub enum TerminalEvent {
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
     /// A stream that has to be a terminal is none.
-    #[error(
-        "{what} is not a terminal; without one use a headless command such as `kshot generate`"
-    )]
+    #[error("{what} is not a terminal; without one use a headless command such as `kshot generate`")]
     NoTerminal {
         /// The stream.
         what: &'static str,
@@ -130,16 +128,10 @@ impl Terminal {
     /// [`TerminalError`] where there is no terminal or it can't be set up; it is then as it was before.
     pub fn enter(options: &TerminalOptions) -> Result<Self, TerminalError> {
         if !io::stdout().is_terminal() {
-            return Err(TerminalError::NoTerminal {
-                what: "standard output",
-                source: None,
-            });
+            return Err(TerminalError::NoTerminal { what: "standard output", source: None });
         }
         #[cfg(unix)]
-        tty::Tty::open().map_err(|error| TerminalError::NoTerminal {
-            what: "standard input",
-            source: Some(error),
-        })?;
+        tty::Tty::open().map_err(|error| TerminalError::NoTerminal { what: "standard input", source: Some(error) })?;
         if TAKEN.swap(true, Ordering::SeqCst) {
             return Err(TerminalError::Taken);
         }
@@ -166,12 +158,7 @@ impl Terminal {
             modes::write_frame(keyboard::QUESTION)?;
         }
         let screen = ratatui::Terminal::new(ScreenBackend::new())?;
-        Ok(Self {
-            screen,
-            events,
-            input: input::Input::start(sender)?,
-            log: options.log.clone(),
-        })
+        Ok(Self { screen, events, input: input::Input::start(sender)?, log: options.log.clone() })
     }
 
     /// ratatui's terminal, to draw on.
@@ -237,11 +224,7 @@ impl Drop for Terminal {
         let _ = modes::restore();
         #[cfg(unix)]
         signals::stop_listening();
-        for message in PANICS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-        {
+        for message in PANICS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             tell(&message);
             tell_log(self.log.as_deref());
         }
@@ -265,10 +248,7 @@ fn hook_panics(events: Sender<TerminalEvent>, log: Option<PathBuf>) {
         } else {
             let message = describe(info);
             tracing::error!("{message}");
-            PANICS
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(message.clone());
+            PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
             let _ = events.send(TerminalEvent::Panicked(message));
         }
     }));
@@ -296,13 +276,7 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_the_shell() {
-        let codes = [
-            Signal::HangUp,
-            Signal::Interrupt,
-            Signal::Quit,
-            Signal::Terminate,
-        ]
-        .map(Signal::exit_code);
+        let codes = [Signal::HangUp, Signal::Interrupt, Signal::Quit, Signal::Terminate].map(Signal::exit_code);
         assert_eq!(codes, [129, 130, 131, 143]);
     }
 }

@@ -157,7 +157,8 @@ mod tests {
             (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], Palette::Ansi16, Glyphs::ASCII),
         ];
         for (environment, palette, glyphs) in cases {
-            let var = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            let var =
+                |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
             assert_eq!(Theme::from_environment(var), Theme::new(palette, glyphs), "{environment:?}");
         }
     }

@@ -13,33 +13,21 @@ fn a_cached_model_costs_no_connection_or_one_request() {
     let bench = Bench::new(1, 100_000);
     let snapshot = bench.pull().unwrap();
     let pinned = format!("{MODEL}@{COMMIT}");
-    let offline = Hub::new(HubConfig {
-        offline: true,
-        ..bench.config()
-    });
+    let offline = Hub::new(HubConfig { offline: true, ..bench.config() });
     let (before, begun) = (bench.server.connections(), Instant::now());
     assert_eq!(pull(&offline, MODEL).unwrap(), snapshot);
     assert_eq!(pull(&bench.hub(), &pinned).unwrap(), snapshot);
     assert_eq!(bench.hub().locate(&model(MODEL)).unwrap(), snapshot);
     assert_eq!(bench.server.connections() - before, 0, "no connection");
-    println!(
-        "three cached look-ups in {} µs, 0 connections",
-        begun.elapsed().as_micros()
-    );
+    println!("three cached look-ups in {} µs, 0 connections", begun.elapsed().as_micros());
 
     bench.server.take_seen();
     assert_eq!(bench.pull().unwrap(), snapshot);
-    assert_eq!(
-        bench.server.take_seen().len(),
-        1,
-        "one request for a branch"
-    );
+    assert_eq!(bench.server.take_seen().len(), 1, "one request for a branch");
 
-    for (target, fault) in [
-        (Target::Api, Fault::Status(503, None)),
-        (Target::Api, Fault::Page),
-        (Target::Api, Fault::TornHeader),
-    ] {
+    for (target, fault) in
+        [(Target::Api, Fault::Status(503, None)), (Target::Api, Fault::Page), (Target::Api, Fault::TornHeader)]
+    {
         bench.server.fail(target, fault, 1);
         let mut told = false;
         let found = bench.hub().pull(
@@ -50,15 +38,8 @@ fn a_cached_model_costs_no_connection_or_one_request() {
         assert_eq!(found.unwrap(), snapshot);
         assert!(told, "it says that the cache answered");
     }
-    let gone = HubConfig {
-        endpoint: "http://127.0.0.1:9".to_owned(),
-        ..bench.config()
-    };
-    assert_eq!(
-        pull(&Hub::new(gone), MODEL).unwrap(),
-        snapshot,
-        "the hub is down"
-    );
+    let gone = HubConfig { endpoint: "http://127.0.0.1:9".to_owned(), ..bench.config() };
+    assert_eq!(pull(&Hub::new(gone), MODEL).unwrap(), snapshot, "the hub is down");
 }
 
 #[test]
@@ -71,57 +52,29 @@ fn a_new_commit_shares_what_did_not_change() {
     bench.server.add(MODEL, changed);
     let before = bench.server.body_bytes();
     let new = bench.pull().unwrap();
-    assert_eq!(
-        (bench.server.body_bytes() - before, new.commit.as_str()),
-        (9, newer),
-        "only the changed file"
-    );
+    assert_eq!((bench.server.body_bytes() - before, new.commit.as_str()), (9, newer), "only the changed file");
     assert!(old.folder.join(WEIGHTS).exists());
     let cached = &bench.hub().cached_models()[0];
-    let commits: Vec<_> = cached
-        .revisions
-        .iter()
-        .map(|r| (r.commit.as_str(), r.refs.as_slice(), r.missing.len()))
-        .collect();
-    assert_eq!(
-        commits,
-        [(COMMIT, &[][..], 0), (newer, &["main".to_owned()][..], 0)]
-    );
+    let commits: Vec<_> =
+        cached.revisions.iter().map(|r| (r.commit.as_str(), r.refs.as_slice(), r.missing.len())).collect();
+    assert_eq!(commits, [(COMMIT, &[][..], 0), (newer, &["main".to_owned()][..], 0)]);
 
     // One revision goes, what the other needs stays.
-    let freed = bench
-        .hub()
-        .remove(&model(&format!("{MODEL}@{COMMIT}")))
-        .unwrap();
+    let freed = bench.hub().remove(&model(&format!("{MODEL}@{COMMIT}"))).unwrap();
     assert_eq!(freed, 2, "the old config.json");
-    bench.assert_whole(
-        &bench.hub().locate(&model(MODEL)).unwrap(),
-        "the newer revision",
-    );
+    bench.assert_whole(&bench.hub().locate(&model(MODEL)).unwrap(), "the newer revision");
     let freed = bench.hub().remove(&model(MODEL)).unwrap();
     assert!(freed > 50_000);
-    let left: Vec<_> = files(&bench.cache())
-        .into_iter()
-        .filter(|path| !path.ends_with("CACHEDIR.TAG"))
-        .collect();
+    let left: Vec<_> = files(&bench.cache()).into_iter().filter(|path| !path.ends_with("CACHEDIR.TAG")).collect();
     assert!(left.is_empty(), "{left:?}");
-    assert!(
-        bench.hub().remove(&model(MODEL)).is_err(),
-        "nothing left to remove"
-    );
+    assert!(bench.hub().remove(&model(MODEL)).is_err(), "nothing left to remove");
 }
 
 #[test]
 fn an_interrupted_update_leaves_the_older_model_in_use() {
     let bench = Bench::new(1, 50_000);
     let old = bench.pull().unwrap();
-    bench.server.add(
-        MODEL,
-        repo(
-            "2222222222222222222222222222222222222222",
-            &random(9, 50_000),
-        ),
-    );
+    bench.server.add(MODEL, repo("2222222222222222222222222222222222222222", &random(9, 50_000)));
     bench.server.fail(Target::Body, Fault::Flip(1), usize::MAX);
     assert!(matches!(bench.pull(), Err(HubError::HashMismatch { .. })));
     assert_eq!(bench.hub().locate(&model(MODEL)).unwrap(), old);
@@ -148,11 +101,7 @@ fn python_cache(bench: &Bench, copies: bool) -> PathBuf {
         } else {
             fs::write(root.join("blobs").join(file.etag()), bytes).unwrap();
             #[cfg(unix)]
-            std::os::unix::fs::symlink(
-                format!("../../blobs/{}", file.etag()),
-                snapshot.join(&file.path),
-            )
-            .unwrap();
+            std::os::unix::fs::symlink(format!("../../blobs/{}", file.etag()), snapshot.join(&file.path)).unwrap();
         }
     }
     snapshot
@@ -163,31 +112,13 @@ fn pythons_cache_is_ours() {
     for copies in [false, true] {
         let bench = Bench::new(1, 20_000);
         let folder = python_cache(&bench, copies);
-        let offline = Hub::new(HubConfig {
-            offline: true,
-            ..bench.config()
-        });
-        assert_eq!(
-            pull(&offline, MODEL).unwrap(),
-            Snapshot {
-                commit: COMMIT.to_owned(),
-                folder: folder.clone()
-            }
-        );
+        let offline = Hub::new(HubConfig { offline: true, ..bench.config() });
+        assert_eq!(pull(&offline, MODEL).unwrap(), Snapshot { commit: COMMIT.to_owned(), folder: folder.clone() });
         assert_eq!(bench.pull().unwrap().folder, folder);
         assert_eq!(bench.server.body_bytes(), 0);
-        let checks = offline
-            .verify(&model(MODEL), &mut |_| {}, &Cancel::new())
-            .unwrap();
-        let state = if copies {
-            FileState::Unnamed
-        } else {
-            FileState::Intact
-        };
-        assert!(
-            checks.len() == 4 && checks.iter().all(|check| check.state == state),
-            "{checks:?}"
-        );
+        let checks = offline.verify(&model(MODEL), &mut |_| {}, &Cancel::new()).unwrap();
+        let state = if copies { FileState::Unnamed } else { FileState::Intact };
+        assert!(checks.len() == 4 && checks.iter().all(|check| check.state == state), "{checks:?}");
         // A file that is missing, and one that is cut short, are fetched; the rest is not.
         fs::remove_file(folder.join("merges.txt")).unwrap();
         bench.pull().unwrap();
@@ -205,14 +136,8 @@ fn damage_is_found_and_healed() {
     let snapshot = bench.pull().unwrap();
     let hub = bench.hub();
     let check = || {
-        let checks = hub
-            .verify(&model(MODEL), &mut |_| {}, &Cancel::new())
-            .unwrap();
-        checks
-            .into_iter()
-            .find(|check| check.file == WEIGHTS)
-            .unwrap()
-            .state
+        let checks = hub.verify(&model(MODEL), &mut |_| {}, &Cancel::new()).unwrap();
+        checks.into_iter().find(|check| check.file == WEIGHTS).unwrap().state
     };
     assert_eq!(check(), FileState::Intact);
     let blob = fs::canonicalize(snapshot.folder.join(WEIGHTS)).unwrap();
@@ -222,10 +147,7 @@ fn damage_is_found_and_healed() {
     assert!(matches!(check(), FileState::Damaged { .. }), "one bit");
     fs::remove_file(&blob).unwrap();
     assert_eq!(check(), FileState::Missing);
-    assert!(
-        hub.locate(&model(MODEL)).is_err(),
-        "a link to nothing is no file"
-    );
+    assert!(hub.locate(&model(MODEL)).is_err(), "a link to nothing is no file");
     bench.assert_whole(&bench.pull().unwrap(), "healed");
     // Cut short by another program: the length gives it away as soon as something is fetched.
     fs::write(&blob, &wrong[..100]).unwrap();
@@ -238,16 +160,11 @@ fn strays_of_a_crash_are_swept_after_a_day() {
     let bench = Bench::new(1, 1000);
     let blobs = bench.cache().join("models--tester--tiny/blobs");
     fs::create_dir_all(&blobs).unwrap();
-    let names = [
-        "old.kshot-partial.1-1.tmp",
-        "new.kshot-partial.1-2.tmp",
-        "old.kshot-partial",
-    ];
+    let names = ["old.kshot-partial.1-1.tmp", "new.kshot-partial.1-2.tmp", "old.kshot-partial"];
     let day = Duration::from_secs(24 * 3600);
     for (name, age) in names.iter().zip([day * 2, day / 2, day * 2]) {
         let file = fs::File::create(blobs.join(name)).unwrap();
-        file.set_modified(std::time::SystemTime::now() - age)
-            .unwrap();
+        file.set_modified(std::time::SystemTime::now() - age).unwrap();
     }
     bench.pull().unwrap();
     let left = names.map(|name| blobs.join(name).exists());
@@ -264,26 +181,12 @@ fn hostile_caches_do_no_harm() {
     for commit in ["../../../outside", "", "main", "\u{1b}[31m"] {
         fs::write(root.join("refs/main"), commit).unwrap();
         assert!(bench.hub().locate(&model(MODEL)).is_err(), "{commit:?}");
-        assert!(
-            bench.hub().remove(&model("tester/tiny@main")).is_err(),
-            "{commit:?}"
-        );
+        assert!(bench.hub().remove(&model("tester/tiny@main")).is_err(), "{commit:?}");
     }
-    for name in [
-        "models----x",
-        "models--a--b--c",
-        "models--",
-        "datasets--a--b",
-        "models--a\u{1b}b",
-    ] {
+    for name in ["models----x", "models--a--b--c", "models--", "datasets--a--b", "models--a\u{1b}b"] {
         fs::create_dir_all(bench.cache().join(name).join("snapshots").join(COMMIT)).unwrap();
     }
-    let listed: Vec<_> = bench
-        .hub()
-        .cached_models()
-        .into_iter()
-        .map(|model| model.id)
-        .collect();
+    let listed: Vec<_> = bench.hub().cached_models().into_iter().map(|model| model.id).collect();
     assert_eq!(listed, [MODEL], "{listed:?}");
     assert_eq!(fs::read_to_string(outside).unwrap(), "precious");
 }

@@ -76,27 +76,20 @@ const TABLE: &[Row] = &[
 
 /// Pulls for each row; raised by hand for the record (`KSHOT_FAULT_SEEDS=42 cargo test --release --test hub faults`).
 fn seeds() -> u64 {
-    std::env::var("KSHOT_FAULT_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(4)
+    std::env::var("KSHOT_FAULT_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
 }
 
 #[test]
 fn no_fault_leaves_a_corrupt_blob() {
     let begun = Instant::now();
-    let jobs: Vec<_> = (0..TABLE.len())
-        .flat_map(|row| (0..seeds()).map(move |seed| (row, seed)))
-        .collect();
+    let jobs: Vec<_> = (0..TABLE.len()).flat_map(|row| (0..seeds()).map(move |seed| (row, seed))).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let tally = std::sync::Mutex::new((0, 0, 0, 0, Vec::new()));
     // Most of a faulty pull is waiting, so more threads than cores.
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                while let Some((row, seed)) =
-                    jobs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-                {
+                while let Some((row, seed)) = jobs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
                     let outcome = std::panic::catch_unwind(|| run(&TABLE[*row], *seed));
                     let mut tally = tally.lock().unwrap();
                     match outcome {

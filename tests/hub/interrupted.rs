@@ -15,10 +15,7 @@ const SIZE: usize = 1_000_000;
 
 /// Runs a pull on another thread and cancels it when `when` says so. Returns the pull's result and the milliseconds
 /// from the cancel to its end, if it came to that.
-fn cancel_when(
-    hub: &Hub,
-    mut when: impl FnMut(&Progress) -> bool,
-) -> (Result<Snapshot, HubError>, Option<u128>) {
+fn cancel_when(hub: &Hub, mut when: impl FnMut(&Progress) -> bool) -> (Result<Snapshot, HubError>, Option<u128>) {
     let cancel = Cancel::new();
     let mut at = None;
     let result = hub.pull(
@@ -42,12 +39,10 @@ fn a_cancelled_pull_stops_at_once_and_goes_on_later() {
         let bench = Bench::new(seed, SIZE);
         let at = 100_000 + 100_000 * seed;
         bench.server.fail(Target::Body, Fault::Stall(at), 1);
-        let stalled = |event: &Progress| matches!(event, Progress::Transfer(now) if now.file == WEIGHTS && now.file_done >= at);
+        let stalled =
+            |event: &Progress| matches!(event, Progress::Transfer(now) if now.file == WEIGHTS && now.file_done >= at);
         // The stall timeout is longer than the test waits, so only the cancel can end the pull.
-        let patient = Hub::new(HubConfig {
-            download_timeout: Duration::from_secs(30),
-            ..bench.config()
-        });
+        let patient = Hub::new(HubConfig { download_timeout: Duration::from_secs(30), ..bench.config() });
         let (result, millis) = cancel_when(&patient, stalled);
         assert!(matches!(result, Err(HubError::Cancelled)), "{result:?}");
         worst = worst.max(millis.expect("the moment to cancel came"));
@@ -58,21 +53,13 @@ fn a_cancelled_pull_stops_at_once_and_goes_on_later() {
         bench.assert_whole(&bench.pull().unwrap(), "resumed");
         let fetched = bench.server.body_bytes() - before;
         assert_eq!(fetched, SIZE as u64 - at, "only the missing bytes");
-        let store = bench
-            .server
-            .take_seen()
-            .into_iter()
-            .find(|request| request.host == "store")
-            .unwrap();
+        let store = bench.server.take_seen().into_iter().find(|request| request.host == "store").unwrap();
         assert!(store.headers.contains_key("if-range"), "{store:?}");
         kept += at;
         reused += SIZE as u64 - fetched;
     }
     println!("cancel to end: at most {worst} ms; {reused} of {kept} bytes on disk used again");
-    assert!(
-        worst <= 250,
-        "{worst} ms: the promise is 100, a busy machine may take longer"
-    );
+    assert!(worst <= 250, "{worst} ms: the promise is 100, a busy machine may take longer");
 }
 
 #[test]
@@ -80,40 +67,27 @@ fn cancel_ends_every_wait() {
     // A peer that accepts and says nothing; a retry that is minutes away.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let bench = Bench::new(1, 1000);
-    bench
-        .server
-        .fail(Target::Api, Fault::Status(503, None), usize::MAX);
-    let patience = Patience {
-        backoff: Duration::from_secs(300),
-        ..bench.config().patience
-    };
+    bench.server.fail(Target::Api, Fault::Status(503, None), usize::MAX);
+    let patience = Patience { backoff: Duration::from_secs(300), ..bench.config().patience };
     let hubs = [
         HubConfig {
             endpoint: format!("http://{}", silent.local_addr().unwrap()),
             etag_timeout: Duration::from_secs(30),
             ..bench.config()
         },
-        HubConfig {
-            patience,
-            ..bench.config()
-        },
+        HubConfig { patience, ..bench.config() },
     ];
     for config in hubs {
         let cancel = Cancel::new();
         std::thread::scope(|scope| {
-            let pull =
-                scope.spawn(|| Hub::new(config.clone()).pull(&model(MODEL), &mut |_| {}, &cancel));
+            let pull = scope.spawn(|| Hub::new(config.clone()).pull(&model(MODEL), &mut |_| {}, &cancel));
             // Long enough to be inside the wait; a shorter time would only make the test easier.
             std::thread::sleep(Duration::from_millis(80));
             let at = Instant::now();
             cancel.cancel();
             assert!(matches!(pull.join().unwrap(), Err(HubError::Cancelled)));
             println!("cancelled within {} ms", at.elapsed().as_millis());
-            assert!(
-                at.elapsed() < Duration::from_millis(250),
-                "{:?}",
-                at.elapsed()
-            );
+            assert!(at.elapsed() < Duration::from_millis(250), "{:?}", at.elapsed());
         });
     }
 }
@@ -128,11 +102,7 @@ fn child() {
         cache: var("KSHOT_TEST_CACHE").into(),
         ..HubConfig::from_vars(|name| (name == "HOME").then(|| "/nowhere".to_owned())).unwrap()
     };
-    let _ = Hub::new(config).pull(
-        &model(MODEL),
-        &mut |event| println!("{event:?}"),
-        &Cancel::new(),
-    );
+    let _ = Hub::new(config).pull(&model(MODEL), &mut |event| println!("{event:?}"), &Cancel::new());
 }
 
 #[test]
@@ -140,9 +110,7 @@ fn kill_9_loses_no_byte_and_corrupts_nothing() {
     let bench = Bench::new(3, SIZE);
     let (mut kills, mut kept, mut lost) = (0, 0, 0);
     for seed in 0..12_u64 {
-        bench
-            .server
-            .fail(Target::Body, Fault::Slow(Duration::from_millis(2)), 1);
+        bench.server.fail(Target::Body, Fault::Slow(Duration::from_millis(2)), 1);
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "interrupted::child", "--ignored", "--nocapture"])
             .envs([
@@ -156,8 +124,7 @@ fn kill_9_loses_no_byte_and_corrupts_nothing() {
         // The pull's own first words say that it runs; from there a different moment for each seed.
         let mut words = io::BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        while io::BufRead::read_line(&mut words, &mut line).unwrap() > 0 && !line.contains(WEIGHTS)
-        {
+        while io::BufRead::read_line(&mut words, &mut line).unwrap() > 0 && !line.contains(WEIGHTS) {
             line.clear();
         }
         std::thread::sleep(Duration::from_millis(seed * 3));
@@ -165,17 +132,11 @@ fn kill_9_loses_no_byte_and_corrupts_nothing() {
         child.wait().unwrap();
         kills += 1;
         bench.assert_no_corrupt_blob("killed");
-        let held = bench
-            .hub()
-            .cached_models()
-            .first()
-            .map_or(0, |model| model.partial_bytes);
+        let held = bench.hub().cached_models().first().map_or(0, |model| model.partial_bytes);
         let mut found = None;
         let again = Hub::new(bench.config());
         let _ = cancel_when(&again, |event| match event {
-            Progress::Transfer(now)
-                if now.file == WEIGHTS && now.file_done > 0 && found.is_none() =>
-            {
+            Progress::Transfer(now) if now.file == WEIGHTS && now.file_done > 0 && found.is_none() => {
                 found = Some(now.file_done);
                 true
             }
@@ -205,32 +166,22 @@ impl Disk for Lying {
 
 #[test]
 fn two_pulls_of_one_model() {
-    let locks: [(&str, Arc<dyn Disk>, u64); 2] = [
-        ("locks that work", Arc::new(SystemDisk), 1),
-        ("locks that lie", Arc::new(Lying), 2),
-    ];
+    let locks: [(&str, Arc<dyn Disk>, u64); 2] =
+        [("locks that work", Arc::new(SystemDisk), 1), ("locks that lie", Arc::new(Lying), 2)];
     for (what, disk, most) in locks {
         let mut bytes = 0;
         let rounds = 15;
         for seed in 0..rounds {
             let bench = Bench::new(seed, 300_000);
-            bench
-                .server
-                .fail(Target::Body, Fault::Slow(Duration::from_millis(2)), 2);
-            let config = HubConfig {
-                disk: Arc::clone(&disk),
-                download_timeout: Duration::from_secs(20),
-                ..bench.config()
-            };
+            bench.server.fail(Target::Body, Fault::Slow(Duration::from_millis(2)), 2);
+            let config =
+                HubConfig { disk: Arc::clone(&disk), download_timeout: Duration::from_secs(20), ..bench.config() };
             std::thread::scope(|scope| {
-                let pulls: Vec<_> = (0..2)
-                    .map(|_| scope.spawn(|| pull(&Hub::new(config.clone()), MODEL)))
-                    .collect();
+                let pulls: Vec<_> = (0..2).map(|_| scope.spawn(|| pull(&Hub::new(config.clone()), MODEL))).collect();
                 for pull in pulls {
                     bench.assert_no_corrupt_blob(what);
                     assert_eq!(
-                        std::fs::read(pull.join().unwrap().expect(what).folder.join(WEIGHTS))
-                            .unwrap(),
+                        std::fs::read(pull.join().unwrap().expect(what).folder.join(WEIGHTS)).unwrap(),
                         bench.weights
                     );
                 }
@@ -259,11 +210,7 @@ impl Disk for Small {
         let left = self.left.load(Ordering::Relaxed).min(bytes.len() as u64);
         file.write_all(&bytes[..left as usize])?;
         self.left.fetch_sub(left, Ordering::Relaxed);
-        if left < bytes.len() as u64 {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            Ok(())
-        }
+        if left < bytes.len() as u64 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 
@@ -271,39 +218,17 @@ impl Disk for Small {
 fn a_full_disk_is_a_clean_error() {
     let bench = Bench::new(5, SIZE);
     let small = |left, says| {
-        Hub::new(HubConfig {
-            disk: Arc::new(Small {
-                left: AtomicU64::new(left),
-                says,
-            }),
-            ..bench.config()
-        })
+        Hub::new(HubConfig { disk: Arc::new(Small { left: AtomicU64::new(left), says }), ..bench.config() })
     };
-    let error = pull(&small(u64::MAX, 500_000), MODEL)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("disk full: 1.0 MB needed at ") && error.contains("500.0 kB free"),
-        "{error}"
-    );
-    assert_eq!(
-        bench.server.body_bytes(),
-        0,
-        "refused before the first byte"
-    );
+    let error = pull(&small(u64::MAX, 500_000), MODEL).unwrap_err().to_string();
+    assert!(error.starts_with("disk full: 1.0 MB needed at ") && error.contains("500.0 kB free"), "{error}");
+    assert_eq!(bench.server.body_bytes(), 0, "refused before the first byte");
     for seed in 0..50 {
         let left = u64::from(ChaCha8Rng::seed_from_u64(seed).next_u32()) % SIZE as u64;
         let error = pull(&small(left, u64::MAX), MODEL).unwrap_err();
-        assert!(
-            matches!(error, HubError::DiskFull { .. }),
-            "{left}: {error}"
-        );
+        assert!(matches!(error, HubError::DiskFull { .. }), "{left}: {error}");
         bench.assert_no_corrupt_blob("full disk");
-        assert_eq!(
-            leftovers(&bench.cache()),
-            Vec::<String>::new(),
-            "{left}: the room is given back"
-        );
+        assert_eq!(leftovers(&bench.cache()), Vec::<String>::new(), "{left}: the room is given back");
     }
     bench.assert_whole(&bench.pull().unwrap(), "room again");
     println!("51 of 51 full disks end in a clean error");

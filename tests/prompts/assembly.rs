@@ -17,10 +17,7 @@ fn a_selection_decides_which_examples_stand_where() {
     selection.move_entry(0, 99);
     selection.toggle(99);
     selection.set_shots(99);
-    assert_eq!(
-        (shown(&selection), selection.shots()),
-        (vec![0, 2, 3, 4, 5, 6, 7, 8, 9], 10)
-    );
+    assert_eq!((shown(&selection), selection.shots()), (vec![0, 2, 3, 4, 5, 6, 7, 8, 9], 10));
 
     let shuffled = |seed: u64| {
         let mut selection = Selection::listed(task);
@@ -34,20 +31,11 @@ fn a_selection_decides_which_examples_stand_where() {
     assert_eq!(shuffled(42), [0, 3, 5, 7, 9, 4, 8, 1, 6, 2]);
 
     selection.set_shots(2);
-    let made = Assembly {
-        task,
-        selection: &selection,
-        query: Query::Listed(0),
-        instruction: Instruction::Shown,
-    }
-    .prompt()
-    .unwrap();
+    let made = Assembly { task, selection: &selection, query: Query::Listed(0), instruction: Instruction::Shown }
+        .prompt()
+        .unwrap();
     assert_eq!(made.text, "cat: 7, sun: 9, cat:");
-    let kinds: Vec<(PartKind, &str)> = made
-        .parts
-        .iter()
-        .map(|p| (p.kind, &made.text[p.range.clone()]))
-        .collect();
+    let kinds: Vec<(PartKind, &str)> = made.parts.iter().map(|p| (p.kind, &made.text[p.range.clone()])).collect();
     let between = PartKind::Delimiter;
     assert_eq!(
         kinds,
@@ -70,35 +58,15 @@ fn the_instruction_can_be_left_out_and_shots_can_be_fitted() {
     let library = builtin_tasks();
     let task = library.get("gpt3-translation").unwrap();
     let selection = Selection::listed(task);
-    let mut assembly = Assembly {
-        task,
-        selection: &selection,
-        query: Query::Listed(0),
-        instruction: Instruction::Hidden,
-    };
+    let mut assembly =
+        Assembly { task, selection: &selection, query: Query::Listed(0), instruction: Instruction::Hidden };
     let text = assembly.prompt().unwrap().text;
     assert!(text.starts_with("sea otter => loutre de mer\n"), "{text}");
     let words = |text: &str| text.split_whitespace().count();
     assert_eq!(words(&text), 15 + 2);
-    for (limit, fits) in [
-        (100, Some(3)),
-        (17, Some(3)),
-        (16, Some(2)),
-        (2, Some(0)),
-        (1, None),
-    ] {
-        assert_eq!(
-            assembly.shots_that_fit(limit, words).unwrap(),
-            fits,
-            "{limit}"
-        );
+    for (limit, fits) in [(100, Some(3)), (17, Some(3)), (16, Some(2)), (2, Some(0)), (1, None)] {
+        assert_eq!(assembly.shots_that_fit(limit, words).unwrap(), fits, "{limit}");
     }
     assembly.query = Query::Listed(99);
-    assert!(
-        assembly
-            .prompt()
-            .unwrap_err()
-            .to_string()
-            .contains("no query 99")
-    );
+    assert!(assembly.prompt().unwrap_err().to_string().contains("no query 99"));
 }

@@ -102,9 +102,7 @@ fn the_order_of_stages_matters() {
 fn logits_that_a_temperature_rounds_together_tie() {
     // Neighbours below 2 fall together above 1, where floats lie twice as far apart.
     let merges = |high: &f32| high.next_down() / 1.9 == high / 1.9;
-    let high = std::iter::successors(Some(2f32.next_down()), |x| Some(x.next_down()))
-        .find(merges)
-        .unwrap();
+    let high = std::iter::successors(Some(2f32.next_down()), |x| Some(x.next_down())).find(merges).unwrap();
     let mut row = vec![-5.0; 1000];
     row[7] = high.next_down();
     row[600] = high;

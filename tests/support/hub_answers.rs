@@ -29,43 +29,26 @@ impl State {
             Ok(repo) => repo,
             Err(head) => return self.plain(stream, request, head, ""),
         };
-        let revision = tail
-            .strip_prefix("/revision/")
-            .or_else(|| tail.strip_prefix("/tree/"))
-            .unwrap_or("main");
+        let revision = tail.strip_prefix("/revision/").or_else(|| tail.strip_prefix("/tree/")).unwrap_or("main");
         if !knows(&repo, revision) {
-            return self.plain(
-                stream,
-                request,
-                Head::new(404).with("X-Error-Code", "RevisionNotFound"),
-                "",
-            );
+            return self.plain(stream, request, Head::new(404).with("X-Error-Code", "RevisionNotFound"), "");
         }
         let entry = |file: &Served| {
-            let mut entry = serde_json::json!({"type": "file", "path": file.path, "size": file.size, "oid": file.git_sha1});
+            let mut entry =
+                serde_json::json!({"type": "file", "path": file.path, "size": file.size, "oid": file.git_sha1});
             if file.is_large() {
-                entry["lfs"] =
-                    serde_json::json!({"oid": file.sha256, "size": file.size, "pointerSize": 134});
+                entry["lfs"] = serde_json::json!({"oid": file.sha256, "size": file.size, "pointerSize": 134});
             }
             entry
         };
         let body = if tail.starts_with("/tree/") {
             serde_json::Value::Array(repo.files.iter().map(entry).collect())
         } else {
-            let siblings: Vec<_> = repo
-                .files
-                .iter()
-                .map(|file| serde_json::json!({"rfilename": file.path}))
-                .collect();
+            let siblings: Vec<_> = repo.files.iter().map(|file| serde_json::json!({"rfilename": file.path})).collect();
             serde_json::json!({"_id": "0", "id": id, "modelId": id, "sha": repo.commit, "private": false, "gated": false,
                 "disabled": false, "downloads": 0, "likes": 0, "tags": [], "siblings": siblings})
         };
-        self.plain(
-            stream,
-            request,
-            Head::new(200).with("Content-Type", "application/json"),
-            &body.to_string(),
-        )
+        self.plain(stream, request, Head::new(200).with("Content-Type", "application/json"), &body.to_string())
     }
 
     pub fn resolve(
@@ -79,27 +62,15 @@ impl State {
             return self.plain(stream, request, Head::new(404), "");
         };
         if let Some(new) = lock(&self.aliases).get(id) {
-            return self.plain(
-                stream,
-                request,
-                Head::new(307).with("Location", format!("/{new}/resolve/{rest}")),
-                "",
-            );
+            return self.plain(stream, request, Head::new(307).with("Location", format!("/{new}/resolve/{rest}")), "");
         }
         let repo = match self.repo(id, request) {
             Ok(repo) => repo,
             Err(head) => return self.plain(stream, request, head, ""),
         };
-        let found = rest
-            .match_indices('/')
-            .find(|(at, _)| knows(&repo, &rest[..*at]));
+        let found = rest.match_indices('/').find(|(at, _)| knows(&repo, &rest[..*at]));
         let Some((at, _)) = found else {
-            return self.plain(
-                stream,
-                request,
-                Head::new(404).with("X-Error-Code", "RevisionNotFound"),
-                "",
-            );
+            return self.plain(stream, request, Head::new(404).with("X-Error-Code", "RevisionNotFound"), "");
         };
         let commit = match fault {
             Some(Fault::OtherCommit) => "0".repeat(40),
@@ -111,37 +82,17 @@ impl State {
         }
         let Some(file) = repo.files.iter().find(|file| file.path == rest[at + 1..]) else {
             head.status = 404;
-            return self.plain(
-                stream,
-                request,
-                head.with("X-Error-Code", "EntryNotFound"),
-                "",
-            );
+            return self.plain(stream, request, head.with("X-Error-Code", "EntryNotFound"), "");
         };
-        let etag = if fault == Some(&Fault::OddEtag) {
-            "../../odd"
-        } else {
-            file.etag()
-        };
+        let etag = if fault == Some(&Fault::OddEtag) { "../../odd" } else { file.etag() };
         if file.is_large() {
-            let to = format!(
-                "http://localhost:{}/store/{}?Signature=s3cret",
-                self.store_port, file.sha256
-            );
+            let to = format!("http://localhost:{}/store/{}?Signature=s3cret", self.store_port, file.sha256);
             head.status = 302;
-            let head = head
-                .with("Location", to)
-                .with("X-Linked-Etag", format!("\"{etag}\""))
-                .with("X-Linked-Size", file.size);
+            let head =
+                head.with("Location", to).with("X-Linked-Etag", format!("\"{etag}\"")).with("X-Linked-Size", file.size);
             return self.plain(stream, request, head, "Found. Redirecting");
         }
-        self.file(
-            stream,
-            request,
-            file,
-            head.with("ETag", format!("\"{etag}\"")),
-            fault,
-        )
+        self.file(stream, request, file, head.with("ETag", format!("\"{etag}\"")), fault)
     }
 
     /// A file's bytes, or the part asked for.
@@ -154,20 +105,12 @@ impl State {
         fault: Option<&Fault>,
     ) -> io::Result<bool> {
         let store_etag = format!("\"store-{}\"", &file.sha256[..16]);
-        let range = request.headers.get("range").and_then(|text| {
-            text.strip_prefix("bytes=")?
-                .split_once('-')?
-                .0
-                .parse::<u64>()
-                .ok()
-        });
-        let fresh = request
+        let range = request
             .headers
-            .get("if-range")
-            .is_none_or(|etag| *etag == store_etag);
-        let from = range
-            .filter(|_| fresh && fault != Some(&Fault::IgnoreRange))
-            .unwrap_or(0);
+            .get("range")
+            .and_then(|text| text.strip_prefix("bytes=")?.split_once('-')?.0.parse::<u64>().ok());
+        let fresh = request.headers.get("if-range").is_none_or(|etag| *etag == store_etag);
+        let from = range.filter(|_| fresh && fault != Some(&Fault::IgnoreRange)).unwrap_or(0);
         if from > 0 && from >= file.size {
             return self.plain(
                 stream,
@@ -181,11 +124,7 @@ impl State {
             head = head.with("ETag", store_etag);
         }
         let mut length = file.size - from;
-        let mut body = if request.method == "HEAD" {
-            file.open()?
-        } else {
-            file.open_at(from)?
-        };
+        let mut body = if request.method == "HEAD" { file.open()? } else { file.open_at(from)? };
         match fault {
             Some(Fault::Long(extra)) => {
                 length += extra;
@@ -207,29 +146,15 @@ impl State {
         }
         if from > 0 {
             head.status = 206;
-            let first = if fault == Some(&Fault::WrongRange) {
-                from - 1
-            } else {
-                from
-            };
-            head = head.with(
-                "Content-Range",
-                format!("bytes {first}-{}/{}", file.size - 1, file.size),
-            );
+            let first = if fault == Some(&Fault::WrongRange) { from - 1 } else { from };
+            head = head.with("Content-Range", format!("bytes {first}-{}/{}", file.size - 1, file.size));
         }
-        write_head(
-            stream,
-            &head
-                .with("Accept-Ranges", "bytes")
-                .with("Content-Length", length),
-        )?;
+        write_head(stream, &head.with("Accept-Ranges", "bytes").with("Content-Length", length))?;
         if request.method == "HEAD" {
             return Ok(true);
         }
         self.body_bytes.fetch_add(length, Ordering::SeqCst);
-        faults::send(stream, &mut body, fault, &|| {
-            self.gone.load(Ordering::SeqCst)
-        })
+        faults::send(stream, &mut body, fault, &|| self.gone.load(Ordering::SeqCst))
     }
 }
 
@@ -240,10 +165,6 @@ fn knows(repo: &Repo, revision: &str) -> bool {
 /// `org/name` (or a bare old name) and the rest.
 fn split_id(rest: &str) -> (String, String) {
     let verbs = ["/revision/", "/tree/"];
-    let at = verbs
-        .iter()
-        .filter_map(|verb| rest.find(verb))
-        .min()
-        .unwrap_or(rest.len());
+    let at = verbs.iter().filter_map(|verb| rest.find(verb)).min().unwrap_or(rest.len());
     (rest[..at].to_owned(), rest[at..].to_owned())
 }

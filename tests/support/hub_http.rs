@@ -24,10 +24,7 @@ pub struct Head {
 
 impl Head {
     pub fn new(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-        }
+        Self { status, headers: Vec::new() }
     }
 
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
@@ -50,15 +47,9 @@ pub fn read_request(input: &mut BufReader<TcpStream>) -> io::Result<Option<Reque
         let mut line = String::new();
         input.read_line(&mut line)?;
         match line.trim_end().split_once(':') {
-            Some((name, value)) => {
-                drop(headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()))
-            }
+            Some((name, value)) => drop(headers.insert(name.to_ascii_lowercase(), value.trim().to_owned())),
             None => {
-                return Ok(Some(Request {
-                    method,
-                    path,
-                    headers,
-                }));
+                return Ok(Some(Request { method, path, headers }));
             }
         }
     }

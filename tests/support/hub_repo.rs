@@ -54,13 +54,7 @@ impl Served {
     pub fn from_file(path: &str, file: &Path) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let (sha256, git_sha1) = hashes(&mut File::open(file)?, size)?;
-        Ok(Self {
-            path: path.to_owned(),
-            size,
-            sha256,
-            git_sha1,
-            source: Source::Disk(file.to_owned()),
-        })
+        Ok(Self { path: path.to_owned(), size, sha256, git_sha1, source: Source::Disk(file.to_owned()) })
     }
 
     /// Weights and everything large lie in the store, as on the hub.
@@ -70,11 +64,7 @@ impl Served {
 
     /// The name of the blob.
     pub fn etag(&self) -> &str {
-        if self.is_large() {
-            &self.sha256
-        } else {
-            &self.git_sha1
-        }
+        if self.is_large() { &self.sha256 } else { &self.git_sha1 }
     }
 
     pub fn open(&self) -> io::Result<Box<dyn Read>> {

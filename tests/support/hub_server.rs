@@ -158,12 +158,7 @@ impl State {
 
     /// `Ok(false)` ends the connection.
     fn answer(&self, host: &str, request: &Request, stream: &mut TcpStream) -> io::Result<bool> {
-        let path = request
-            .path
-            .split('?')
-            .next()
-            .unwrap_or("")
-            .replace("%2F", "/");
+        let path = request.path.split('?').next().unwrap_or("").replace("%2F", "/");
         let (moved, path) = match path.strip_prefix("/moved") {
             Some(rest) => (true, rest.to_owned()),
             None => (false, path),
@@ -175,53 +170,30 @@ impl State {
             // The hub's redirect to the store is no body.
             _ => self.is_small(&path).then_some(Target::Small),
         };
-        let fault = target
-            .filter(|_| !moved)
-            .and_then(|target| self.take_fault(target));
+        let fault = target.filter(|_| !moved).and_then(|target| self.take_fault(target));
         match &fault {
             Some(Fault::Garbage) => {
-                return stream
-                    .write_all(b"\x15\x03\x01 not http\r\n\r\n")
-                    .map(|()| false);
+                return stream.write_all(b"\x15\x03\x01 not http\r\n\r\n").map(|()| false);
             }
             Some(Fault::TornHeader) => {
-                return stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Le")
-                    .map(|()| false);
+                return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le").map(|()| false);
             }
             Some(Fault::Loop) => {
-                return self.plain(
-                    stream,
-                    request,
-                    Head::new(302).with("Location", &request.path),
-                    "",
-                );
+                return self.plain(stream, request, Head::new(302).with("Location", &request.path), "");
             }
             Some(Fault::Moved) => {
                 let to = format!("/moved{}", request.path);
                 return self.plain(stream, request, Head::new(307).with("Location", to), "");
             }
             Some(Fault::BadRedirect) => {
-                return self.plain(
-                    stream,
-                    request,
-                    Head::new(302).with("Location", "file:///etc/passwd"),
-                    "",
-                );
+                return self.plain(stream, request, Head::new(302).with("Location", "file:///etc/passwd"), "");
             }
             Some(Fault::Page) => {
                 let head = Head::new(200).with("Content-Type", "text/html; charset=utf-8");
-                return self.plain(
-                    stream,
-                    request,
-                    head,
-                    "<html>Please log in to the free WLAN</html>",
-                );
+                return self.plain(stream, request, head, "<html>Please log in to the free WLAN</html>");
             }
             Some(Fault::Status(status, header)) => {
-                let mut head = Head::new(*status)
-                    .with("Content-Type", "text/plain")
-                    .with("X-Request-Id", "r-1");
+                let mut head = Head::new(*status).with("Content-Type", "text/plain").with("X-Request-Id", "r-1");
                 if let Some((name, value)) = header {
                     head = head.with(name, value);
                 }
@@ -230,10 +202,7 @@ impl State {
             _ => {}
         }
         if let Some(sha) = path.strip_prefix("/store/") {
-            let file = lock(&self.repos)
-                .values()
-                .flat_map(|repo| repo.files.clone())
-                .find(|file| file.sha256 == sha);
+            let file = lock(&self.repos).values().flat_map(|repo| repo.files.clone()).find(|file| file.sha256 == sha);
             return match file {
                 Some(file) => self.file(stream, request, &file, Head::new(200), fault.as_ref()),
                 None => self.plain(stream, request, Head::new(403), "expired"),
@@ -241,22 +210,11 @@ impl State {
         }
         match path.strip_prefix("/api/models/") {
             Some(rest) => self.api(stream, request, rest),
-            None => self.resolve(
-                stream,
-                request,
-                path.trim_start_matches('/'),
-                fault.as_ref(),
-            ),
+            None => self.resolve(stream, request, path.trim_start_matches('/'), fault.as_ref()),
         }
     }
 
-    fn plain(
-        &self,
-        stream: &mut TcpStream,
-        request: &Request,
-        head: Head,
-        body: &str,
-    ) -> io::Result<bool> {
+    fn plain(&self, stream: &mut TcpStream, request: &Request, head: Head, body: &str) -> io::Result<bool> {
         write_head(stream, &head.with("Content-Length", body.len()))?;
         if request.method != "HEAD" {
             stream.write_all(body.as_bytes())?;
@@ -272,14 +230,8 @@ impl State {
             }
             None => Err(Head::new(401).with("X-Error-Code", "RepoNotFound")),
             Some(repo) if repo.gated => {
-                let status = if request.headers.contains_key("authorization") {
-                    403
-                } else {
-                    401
-                };
-                Err(Head::new(status)
-                    .with("X-Error-Code", "GatedRepo")
-                    .with("X-Error-Message", "Ask the authors."))
+                let status = if request.headers.contains_key("authorization") { 403 } else { 401 };
+                Err(Head::new(status).with("X-Error-Code", "GatedRepo").with("X-Error-Message", "Ask the authors."))
             }
             Some(repo) => Ok(repo),
         }
@@ -294,16 +246,12 @@ impl State {
 
     fn take_fault(&self, target: Target) -> Option<Fault> {
         let mut faults = lock(&self.faults);
-        let at = faults
-            .iter()
-            .position(|(kind, _, times)| *kind == target && *times > 0)?;
+        let at = faults.iter().position(|(kind, _, times)| *kind == target && *times > 0)?;
         faults[at].2 -= 1;
         Some(faults[at].1.clone())
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .expect("no thread of the server panics with a lock held")
+    mutex.lock().expect("no thread of the server panics with a lock held")
 }

@@ -10,9 +10,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
-use kshot::engine::{
-    Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, Step, Timings,
-};
+use kshot::engine::{Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, Step, Timings};
 use kshot::prompt::Library;
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
 use kshot::text::{SpecialTokens, Tokenizer, byte_symbol};
@@ -274,5 +272,11 @@ fn rows() -> Vec<ModelRow> {
 
 fn offer(name: &str) -> Offer {
     let (total, have) = (1_522_000_000, 608_005_482);
-    Offer { name: name.to_owned(), total, have, memory: Some(1_620_000_000), to: "/home/ada/.cache/huggingface/hub".to_owned() }
+    Offer {
+        name: name.to_owned(),
+        total,
+        have,
+        memory: Some(1_620_000_000),
+        to: "/home/ada/.cache/huggingface/hub".to_owned(),
+    }
 }

@@ -3,9 +3,8 @@ use serde_json::{Value, json};
 
 /// A byte-level vocabulary of the 256 bytes, `ab`, and `<|endoftext|>`, as a tokenizer.json.
 fn tiny_json() -> Value {
-    let mut vocab: serde_json::Map<String, Value> = (0..=255u8)
-        .map(|b| (kshot::text::byte_symbol(b).to_string(), json!(b)))
-        .collect();
+    let mut vocab: serde_json::Map<String, Value> =
+        (0..=255u8).map(|b| (kshot::text::byte_symbol(b).to_string(), json!(b))).collect();
     vocab.insert("ab".to_owned(), json!(256));
     json!({
         "added_tokens": [{"id": 300, "content": "<|endoftext|>", "special": true}],
@@ -28,31 +27,18 @@ fn declarations_that_would_change_ids_have_no_effect() {
     let plain = load_json(&tiny_json(), &[]).unwrap();
     let long = "ab ".repeat(50) + "<|endoftext|>";
     let expected = plain.encode(&long, SpecialTokens::Parse).unwrap();
-    assert_eq!(
-        (expected.len(), expected.last(), plain.vocab_size()),
-        (2 * 50 + 1, Some(&300), 301)
-    );
-    assert_eq!(
-        (plain.bytes(299), plain.bytes(300)),
-        (None, Some(b"<|endoftext|>".as_slice()))
-    );
+    assert_eq!((expected.len(), expected.last(), plain.vocab_size()), (2 * 50 + 1, Some(&300), 301));
+    assert_eq!((plain.bytes(299), plain.bytes(300)), (None, Some(b"<|endoftext|>".as_slice())));
 
     let mut json = tiny_json();
-    json["truncation"] =
-        json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
+    json["truncation"] = json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
     json["padding"] = json!({"strategy": {"Fixed": 512}, "direction": "Right", "pad_to_multiple_of": null,
         "pad_id": 0, "pad_type_id": 0, "pad_token": "!"});
     json["post_processor"] = json!({"type": "TemplateProcessing", "pair": [],
         "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
         "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [300], "tokens": ["<|endoftext|>"]}}});
     json["pre_tokenizer"]["add_prefix_space"] = json!(true);
-    assert_eq!(
-        load_json(&json, &[])
-            .unwrap()
-            .encode(&long, SpecialTokens::Parse)
-            .unwrap(),
-        expected
-    );
+    assert_eq!(load_json(&json, &[]).unwrap().encode(&long, SpecialTokens::Parse).unwrap(), expected);
 }
 
 #[test]
@@ -61,29 +47,14 @@ fn special_tokens_come_from_every_file_that_names_them() {
         "added_tokens_decoder": {"301": {"content": "<eos>", "special": true}}}"#;
     let map = r#"{"bos_token": "<bos>", "additional_special_tokens": ["<x>"]}"#;
     let ids = r#"{"<bos>": 302, "<x>": 303, "<plain>": 304}"#;
-    let beside = [
-        ("tokenizer_config.json", config),
-        ("special_tokens_map.json", map),
-        ("added_tokens.json", ids),
-    ];
+    let beside = [("tokenizer_config.json", config), ("special_tokens_map.json", map), ("added_tokens.json", ids)];
     let tokenizer = load_json(&tiny_json(), &beside).unwrap();
-    assert_eq!(
-        (tokenizer.end_of_text(), tokenizer.token_id("[PAD]")),
-        (Some(301), None)
-    );
+    assert_eq!((tokenizer.end_of_text(), tokenizer.token_id("[PAD]")), (Some(301), None));
     let special: Vec<u32> = (0..400).filter(|&id| tokenizer.is_special(id)).collect();
     assert_eq!(special, [300, 301, 302, 303]);
-    let ids = tokenizer
-        .encode("<bos>ab<x><plain><eos>", SpecialTokens::Parse)
-        .unwrap();
+    let ids = tokenizer.encode("<bos>ab<x><plain><eos>", SpecialTokens::Parse).unwrap();
     assert_eq!(ids, [302, 256, 303, 304, 301]);
-    assert!(
-        tokenizer
-            .encode("<bos>", SpecialTokens::Literal)
-            .unwrap()
-            .iter()
-            .all(|&id| id < 256)
-    );
+    assert!(tokenizer.encode("<bos>", SpecialTokens::Literal).unwrap().iter().all(|&id| id < 256));
 }
 
 #[test]
@@ -91,85 +62,33 @@ fn components_that_are_not_byte_level_are_refused_by_name() {
     let cases: &[(&str, Value, &str)] = &[
         ("/model/type", json!("WordPiece"), "model WordPiece"),
         ("/model/type", json!("Unigram"), "model Unigram"),
-        (
-            "/model/end_of_word_suffix",
-            json!("</w>"),
-            "end_of_word_suffix \"</w>\"",
-        ),
-        (
-            "/model/continuing_subword_prefix",
-            json!("##"),
-            "continuing_subword_prefix",
-        ),
+        ("/model/end_of_word_suffix", json!("</w>"), "end_of_word_suffix \"</w>\""),
+        ("/model/continuing_subword_prefix", json!("##"), "continuing_subword_prefix"),
         ("/model/byte_fallback", json!(true), "byte_fallback"),
         ("/model/dropout", json!(0.1), "dropout"),
-        (
-            "/normalizer",
-            json!({"type": "BertNormalizer"}),
-            "normalizer BertNormalizer",
-        ),
-        (
-            "/pre_tokenizer",
-            json!({"type": "Metaspace"}),
-            "pre_tokenizer Metaspace",
-        ),
+        ("/normalizer", json!({"type": "BertNormalizer"}), "normalizer BertNormalizer"),
+        ("/pre_tokenizer", json!({"type": "Metaspace"}), "pre_tokenizer Metaspace"),
         ("/pre_tokenizer", json!(null), "pre_tokenizer none"),
-        (
-            "/pre_tokenizer",
-            json!({"type": "Sequence", "pretokenizers": []}),
-            "Sequence without steps",
-        ),
-        (
-            "/pre_tokenizer",
-            json!({"type": "Sequence", "pretokenizers": [{"type": "Digits"}]}),
-            "ends with Digits",
-        ),
+        ("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": []}), "Sequence without steps"),
+        ("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [{"type": "Digits"}]}), "ends with Digits"),
         (
             "/pre_tokenizer",
             json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "ByteLevel"}]}),
             "WhitespaceSplit",
         ),
-        (
-            "/decoder",
-            json!({"type": "WordPiece"}),
-            "decoder WordPiece",
-        ),
+        ("/decoder", json!({"type": "WordPiece"}), "decoder WordPiece"),
         ("/model/vocab/Ġ", json!(null), "not a token id"),
         ("/model/vocab/ab", json!(1), "as another token has"),
-        (
-            "/model/vocab/ab",
-            json!(4_000_000_000u32),
-            "above the limit",
-        ),
+        ("/model/vocab/ab", json!(4_000_000_000u32), "above the limit"),
         ("/model/vocab/ab", json!(-1), "not a token id"),
         ("/model/vocab", json!([["a", -1.0]]), "not an object"),
         ("/model/merges", json!(["a b c"]), "merge 0"),
-        (
-            "/model/merges",
-            json!(["a b", "ab c"]),
-            "merge 1 (ab c): \"abc\" is not in the vocabulary",
-        ),
-        (
-            "/model/merges",
-            json!(["xxxx yyyy"]),
-            "is not in the vocabulary",
-        ),
+        ("/model/merges", json!(["a b", "ab c"]), "merge 1 (ab c): \"abc\" is not in the vocabulary"),
+        ("/model/merges", json!(["xxxx yyyy"]), "is not in the vocabulary"),
         ("/added_tokens", json!([{"content": "x"}]), "without an id"),
-        (
-            "/added_tokens",
-            json!([{"id": 4_000_000_000u32, "content": "xx"}]),
-            "above the limit",
-        ),
-        (
-            "/added_tokens",
-            json!([{"id": 5, "content": "<x>"}]),
-            "as another token has",
-        ),
-        (
-            "/added_tokens",
-            json!([{"id": 400, "content": "ab"}]),
-            "has the ids 256 and 400",
-        ),
+        ("/added_tokens", json!([{"id": 4_000_000_000u32, "content": "xx"}]), "above the limit"),
+        ("/added_tokens", json!([{"id": 5, "content": "<x>"}]), "as another token has"),
+        ("/added_tokens", json!([{"id": 400, "content": "ab"}]), "has the ids 256 and 400"),
         ("/model", json!(null), "malformed"),
     ];
     let mut wrong = Vec::new();
@@ -179,10 +98,7 @@ fn components_that_are_not_byte_level_are_refused_by_name() {
         json.pointer_mut(parent).unwrap()[key] = value.clone();
         match load_json(&json, &[]) {
             Ok(_) => wrong.push(format!("{place} = {value}: accepted")),
-            Err(e)
-                if !e.to_string().contains(expected)
-                    || !e.to_string().contains("tokenizer.json") =>
-            {
+            Err(e) if !e.to_string().contains(expected) || !e.to_string().contains("tokenizer.json") => {
                 wrong.push(format!("{place} = {value}: {e}"));
             }
             Err(_) => {}
@@ -203,27 +119,11 @@ fn broken_files_are_named_with_the_reason() {
         (&[("tokenizer.json", b"<html>")], "expected value at line 1"),
         (&[("tokenizer.json", b"\xFF\xFE")], "malformed"),
         (&[("tokenizer.json", b"{}")], "no `model`"),
+        (&[("vocab.json", vocab.as_bytes()), ("merges.txt", b"#version: 0.2\na b\nx\n")], "line 3 is not a pair"),
+        (&[("vocab.json", vocab.as_bytes()), ("merges.txt", b"a \xFF")], "not UTF-8"),
+        (&[("vocab.json", b"{\"the</w>\": 0}"), ("merges.txt", b"")], "without `Ġ`"),
         (
-            &[
-                ("vocab.json", vocab.as_bytes()),
-                ("merges.txt", b"#version: 0.2\na b\nx\n"),
-            ],
-            "line 3 is not a pair",
-        ),
-        (
-            &[("vocab.json", vocab.as_bytes()), ("merges.txt", b"a \xFF")],
-            "not UTF-8",
-        ),
-        (
-            &[("vocab.json", b"{\"the</w>\": 0}"), ("merges.txt", b"")],
-            "without `Ġ`",
-        ),
-        (
-            &[
-                ("vocab.json", vocab.as_bytes()),
-                ("merges.txt", b"a b"),
-                ("added_tokens.json", b"[]"),
-            ],
+            &[("vocab.json", vocab.as_bytes()), ("merges.txt", b"a b"), ("added_tokens.json", b"[]")],
             "added_tokens.json is malformed",
         ),
     ];
@@ -232,14 +132,9 @@ fn broken_files_are_named_with_the_reason() {
         for (name, content) in files {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
-        let error = Tokenizer::from_folder(folder.path())
-            .unwrap_err()
-            .to_string();
+        let error = Tokenizer::from_folder(folder.path()).unwrap_err().to_string();
         assert!(error.contains(reason), "{reason:?} expected, got: {error}");
-        assert!(
-            error.contains(&folder.path().display().to_string()),
-            "{error}"
-        );
+        assert!(error.contains(&folder.path().display().to_string()), "{error}");
     }
 }
 

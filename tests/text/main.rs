@@ -1,12 +1,7 @@
 //! The text layer: ids and files against GPT-2's real vocabulary, with tiktoken as the independent reference; the
 //! sanitiser against every character and a corpus of attacks.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 #[path = "../support/r50k.rs"]
 mod r50k;

@@ -84,22 +84,16 @@ static ATTACKS: LazyLock<Vec<String>> = LazyLock::new(|| {
         ("\u{d4e}", "\u{d4e}"),
         ("1", "\u{20e3}"),
     ];
-    let floods = floods
-        .into_iter()
-        .flat_map(|(base, more)| [12, 200].map(|n| format!("{base}{}", more.repeat(n))));
+    let floods = floods.into_iter().flat_map(|(base, more)| [12, 200].map(|n| format!("{base}{}", more.repeat(n))));
     raw.into_iter().map(str::to_owned).chain(floods).collect()
 });
 
 /// Control and format characters, separators, and everything that is ignorable: by the regex engine's own tables.
-static FORBIDDEN: LazyLock<SysRegex> = LazyLock::new(|| {
-    SysRegex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").unwrap()
-});
+static FORBIDDEN: LazyLock<SysRegex> =
+    LazyLock::new(|| SysRegex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").unwrap());
 static JOINED_EMOJI: LazyLock<SysRegex> = LazyLock::new(|| {
     let element = r"\p{Extended_Pictographic}\x{FE0F}?[\x{1F3FB}-\x{1F3FF}]?";
-    SysRegex::new(&format!(
-        r"{element}(\x{{200D}}{element})*|[0-9#*]\x{{FE0F}}\x{{20E3}}"
-    ))
-    .unwrap()
+    SysRegex::new(&format!(r"{element}(\x{{200D}}{element})*|[0-9#*]\x{{FE0F}}\x{{20E3}}")).unwrap()
 });
 
 /// What is wrong with a text as shown, if anything.
@@ -114,10 +108,7 @@ fn unsafe_part(shown: &str, allowed: &[&str]) -> Option<String> {
         }
     }
     let too_long = shown.graphemes(true).find(|g| g.len() > 64)?;
-    Some(format!(
-        "a grapheme of {} bytes in {shown:?}",
-        too_long.len()
-    ))
+    Some(format!("a grapheme of {} bytes in {shown:?}", too_long.len()))
 }
 
 /// Every face of the sanitiser on one text: nothing forbidden comes out, and a second pass changes nothing.
@@ -126,15 +117,9 @@ fn leak(raw: &str) -> Option<String> {
     let problem = unsafe_part(&text, &["\n", "\t"])
         .or_else(|| unsafe_part(&line, &[]))
         .or_else(|| unsafe_part(&sanitise::token_label(raw.as_bytes()), &[]))
-        .or_else(|| {
-            (sanitise::text(&text) != text).then(|| format!("text is not idempotent: {text:?}"))
-        })
-        .or_else(|| {
-            (sanitise::line(&line) != line).then(|| format!("line is not idempotent: {line:?}"))
-        });
-    problem
-        .or_else(|| cell_problem(raw.as_bytes()))
-        .map(|problem| format!("{raw:?}: {problem}"))
+        .or_else(|| (sanitise::text(&text) != text).then(|| format!("text is not idempotent: {text:?}")))
+        .or_else(|| (sanitise::line(&line) != line).then(|| format!("line is not idempotent: {line:?}")));
+    problem.or_else(|| cell_problem(raw.as_bytes())).map(|problem| format!("{raw:?}: {problem}"))
 }
 
 fn cell_problem(source: &[u8]) -> Option<String> {
@@ -156,26 +141,14 @@ fn cell_problem(source: &[u8]) -> Option<String> {
 
 fn report(leaks: impl Iterator<Item = String>) {
     let leaks: Vec<String> = leaks.collect();
-    assert!(
-        leaks.is_empty(),
-        "{} leaks:\n{}",
-        leaks.len(),
-        leaks[..leaks.len().min(20)].join("\n")
-    );
+    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks[..leaks.len().min(20)].join("\n"));
 }
 
 #[test]
 fn no_character_steers_a_terminal() {
     report((0..=0x10_FFFF).filter_map(char::from_u32).filter_map(|c| {
         // Alone, as a second character, before one, and joined: that is where the grapheme rules differ.
-        [
-            format!("{c}"),
-            format!("a{c}"),
-            format!("{c}a"),
-            format!("👨\u{200d}{c}"),
-        ]
-        .iter()
-        .find_map(|raw| leak(raw))
+        [format!("{c}"), format!("a{c}"), format!("{c}a"), format!("👨\u{200d}{c}")].iter().find_map(|raw| leak(raw))
     }));
 }
 
@@ -185,10 +158,7 @@ fn no_pair_of_bytes_steers_a_terminal() {
         let bytes = pair.to_be_bytes();
         let lossy = String::from_utf8_lossy(&bytes);
         let label = unsafe_part(&sanitise::token_label(&bytes), &[]);
-        leak(&lossy)
-            .or(label)
-            .or_else(|| cell_problem(&bytes))
-            .map(|problem| format!("{bytes:02x?}: {problem}"))
+        leak(&lossy).or(label).or_else(|| cell_problem(&bytes)).map(|problem| format!("{bytes:02x?}: {problem}"))
     }));
 }
 
@@ -199,16 +169,9 @@ fn attacks_are_harmless_however_they_are_cut() {
         let bytes = attack.as_bytes();
         let cuts = (0..=bytes.len()).filter_map(|cut| {
             let mut assembler = Utf8Assembler::new();
-            let parts = [
-                assembler.push(&bytes[..cut]),
-                assembler.push(&bytes[cut..]),
-                assembler.finish(),
-            ];
+            let parts = [assembler.push(&bytes[..cut]), assembler.push(&bytes[cut..]), assembler.finish()];
             assert_eq!(parts.concat(), *attack);
-            parts
-                .iter()
-                .find_map(|part| leak(part))
-                .or_else(|| cell_problem(&bytes[..cut]))
+            parts.iter().find_map(|part| leak(part)).or_else(|| cell_problem(&bytes[..cut]))
         });
         cuts.collect::<Vec<_>>()
     }));
@@ -217,15 +180,9 @@ fn attacks_are_harmless_however_they_are_cut() {
 #[test]
 fn random_mixtures_of_attacks_are_harmless() {
     let mut rng = ChaCha8Rng::seed_from_u64(33);
-    let chars: Vec<char> = ATTACKS
-        .concat()
-        .chars()
-        .chain(HARD.concat().chars())
-        .collect();
+    let chars: Vec<char> = ATTACKS.concat().chars().chain(HARD.concat().chars()).collect();
     report((0..60_000).filter_map(|_| {
-        let raw: String = (0..rng.gen_range(1..24))
-            .map(|_| *chars.choose(&mut rng).unwrap())
-            .collect();
+        let raw: String = (0..rng.gen_range(1..24)).map(|_| *chars.choose(&mut rng).unwrap()).collect();
         leak(&raw)
     }));
 }
@@ -233,25 +190,13 @@ fn random_mixtures_of_attacks_are_harmless() {
 #[test]
 fn replacements_are_visible_and_say_what_was_there() {
     let cases = [
-        (
-            "plain text, 我爱计算机\n\tend",
-            "plain text, 我爱计算机\n\tend",
-            "plain text, 我爱计算机↵ end",
-        ),
+        ("plain text, 我爱计算机\n\tend", "plain text, 我爱计算机\n\tend", "plain text, 我爱计算机↵ end"),
         ("\x1b[2J", "␛[2J", "␛[2J"),
         ("a\rb\r\nc", "a␍b␍\nc", "a␍b␍↵c"),
         ("\x7f\u{9b}\u{202e}", "␡<0x9B>⟨U+202E⟩", "␡<0x9B>⟨U+202E⟩"),
         ("👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈"),
-        (
-            "a\u{200d}b x\u{fe0f}",
-            "a⟨U+200D⟩b x⟨U+FE0F⟩",
-            "a⟨U+200D⟩b x⟨U+FE0F⟩",
-        ),
-        (
-            "e\u{301} \n\u{301}",
-            "e\u{301} \n◌\u{301}",
-            "e\u{301} ↵\u{301}",
-        ),
+        ("a\u{200d}b x\u{fe0f}", "a⟨U+200D⟩b x⟨U+FE0F⟩", "a⟨U+200D⟩b x⟨U+FE0F⟩"),
+        ("e\u{301} \n\u{301}", "e\u{301} \n◌\u{301}", "e\u{301} ↵\u{301}"),
     ];
     for (raw, text, line) in cases {
         assert_eq!(sanitise::text(raw), text, "{raw:?}");
@@ -260,10 +205,7 @@ fn replacements_are_visible_and_say_what_was_there() {
         }
     }
     let zalgo = format!("Z{}", "\u{351}".repeat(100));
-    assert_eq!(
-        sanitise::text(&zalgo),
-        format!("Z{}⟨+92⟩", "\u{351}".repeat(8))
-    );
+    assert_eq!(sanitise::text(&zalgo), format!("Z{}⟨+92⟩", "\u{351}".repeat(8)));
     let labels: &[(&[u8], &str)] = &[
         (b" the", "␣the"),
         (b"\n\n", "↵↵"),
@@ -283,9 +225,7 @@ fn replacements_are_visible_and_say_what_was_there() {
 #[test]
 fn cells_map_a_screen_back_to_bytes() {
     let source = b"a\xE6\x88\x91\t\n\x1b\xFF\r\n\xE7\x88";
-    let shown: Vec<_> = cells(source)
-        .map(|c| (c.range, c.text.into_owned(), c.width, c.kind))
-        .collect();
+    let shown: Vec<_> = cells(source).map(|c| (c.range, c.text.into_owned(), c.width, c.kind)).collect();
     let expected = [
         (0..1, "a", 1, CellKind::Text),
         (1..4, "我", 2, CellKind::Text),
@@ -297,8 +237,5 @@ fn cells_map_a_screen_back_to_bytes() {
         (9..10, "", 0, CellKind::Newline),
         (10..12, "\u{FFFD}", 1, CellKind::Partial),
     ];
-    assert_eq!(
-        shown,
-        expected.map(|(range, text, width, kind)| (range, text.to_owned(), width, kind))
-    );
+    assert_eq!(shown, expected.map(|(range, text, width, kind)| (range, text.to_owned(), width, kind)));
 }

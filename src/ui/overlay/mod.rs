@@ -14,8 +14,8 @@ use ratatui::widgets::{Clear, Widget};
 
 pub(super) use models::job_text;
 
-use super::pane::{self, Frame, View};
 use super::paint;
+use super::pane::{self, Frame, View};
 use crate::app::Scope;
 use crate::app::screen::{Layer, PaneId};
 

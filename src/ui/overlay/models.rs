@@ -68,7 +68,11 @@ fn model_line(view: &View<'_>, model: &ModelRow, name_width: usize) -> Line<'sta
 }
 
 /// One row: the name, figures to the right of their columns, the state.
-fn cells(view: &View<'_>, name_width: usize, [name, parameters, download, memory, state]: [String; 5]) -> Line<'static> {
+fn cells(
+    view: &View<'_>,
+    name_width: usize,
+    [name, parameters, download, memory, state]: [String; 5],
+) -> Line<'static> {
     let [a, b, c, _] = COLUMNS;
     let pad = name_width.saturating_sub(name.width());
     let style = if state == "here" || state == "loaded" { view.theme.good } else { Style::new() };

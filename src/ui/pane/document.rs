@@ -89,7 +89,9 @@ fn what_next(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     let (task, folder) = (keymap.hint("shots-task"), keymap.hint("model-folder"));
     let mut text = vec![format!("Type a prompt here, or choose a few-shot task: {shots}, then {task}.")];
     if view.app.models.loaded.is_some() {
-        text.push(format!("{generate} lets the model go on from the end of the text; on an empty page it starts from <|endoftext|>."));
+        text.push(format!(
+            "{generate} lets the model go on from the end of the text; on an empty page it starts from <|endoftext|>."
+        ));
     } else if let Some(job) = &view.app.models.job {
         text.push(format!("{} is on its way; {generate} generates when it is ready.", job.name));
     } else {

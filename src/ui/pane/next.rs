@@ -43,8 +43,14 @@ impl Pane for NextPane {
         let step = run.and_then(|run| run.steps.get(view.app.next_at.unwrap_or(run.steps.len().saturating_sub(1))));
         let (Some(run), Some(step)) = (run, step) else {
             let generate = view.app.keymap.hint("generate");
-            let text = format!("No token was sampled yet. {generate} generates; then each step's candidates are shown here, as the decode saw them.");
-            paint::lines(buf, area, paint::wrap(&text, area.width).into_iter().map(|row| Line::styled(row, view.theme.dim)));
+            let text = format!(
+                "No token was sampled yet. {generate} generates; then each step's candidates are shown here, as the decode saw them."
+            );
+            paint::lines(
+                buf,
+                area,
+                paint::wrap(&text, area.width).into_iter().map(|row| Line::styled(row, view.theme.dim)),
+            );
             return None;
         };
         let facts = facts(view, run, step, area.width);

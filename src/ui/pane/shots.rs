@@ -62,7 +62,9 @@ fn draw_head(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mu
     let instruction = match (chosen.instruction, description) {
         (Instruction::Hidden, _) => "off".to_owned(),
         (Instruction::Shown, None) => "none".to_owned(),
-        (Instruction::Shown, Some(part)) => chosen.prompt().text.get(part.range.clone()).unwrap_or_default().trim().to_owned(),
+        (Instruction::Shown, Some(part)) => {
+            chosen.prompt().text.get(part.range.clone()).unwrap_or_default().trim().to_owned()
+        }
     };
     let key = view.app.keymap.hint("shots-instruction");
     let line = value(view, &format!("instr {key}"), &instruction, area.width);

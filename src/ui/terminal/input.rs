@@ -46,12 +46,7 @@ impl Gate {
                     *phase = Phase::Paused;
                     self.changed.notify_all();
                 }
-                Phase::Paused => {
-                    phase = self
-                        .changed
-                        .wait(phase)
-                        .unwrap_or_else(PoisonError::into_inner)
-                }
+                Phase::Paused => phase = self.changed.wait(phase).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
@@ -59,10 +54,7 @@ impl Gate {
     fn wait_until_paused(&self) {
         let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         // After the time is up the caller goes on: a key may then be read here that was meant for another program.
-        drop(
-            self.changed
-                .wait_timeout_while(phase, PATIENCE, |phase| *phase == Phase::Pausing),
-        );
+        drop(self.changed.wait_timeout_while(phase, PATIENCE, |phase| *phase == Phase::Pausing));
     }
 }
 
@@ -75,10 +67,7 @@ pub(super) struct Input {
 
 impl Input {
     pub(super) fn start(events: Sender<TerminalEvent>) -> io::Result<Self> {
-        let gate = Arc::new(Gate {
-            phase: Mutex::new(Phase::Reading),
-            changed: Condvar::new(),
-        });
+        let gate = Arc::new(Gate { phase: Mutex::new(Phase::Reading), changed: Condvar::new() });
         let waker = platform::start(gate.clone(), events)?;
         Ok(Self { gate, waker })
     }
@@ -217,9 +206,7 @@ mod platform {
     }
 
     pub(super) fn start(gate: Arc<Gate>, events: Sender<TerminalEvent>) -> io::Result<Waker> {
-        thread::Builder::new()
-            .name("keys".into())
-            .spawn(move || while gate.pass() && pump(&events, LOOK) {})?;
+        thread::Builder::new().name("keys".into()).spawn(move || while gate.pass() && pump(&events, LOOK) {})?;
         Ok(Waker)
     }
 }

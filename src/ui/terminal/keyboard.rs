@@ -34,16 +34,11 @@ pub(super) fn negotiate(tty: &Tty) -> Vec<Event> {
         let mut byte = [0];
         // One byte at a time: what follows the answer is left for crossterm.
         match tty.wait(None, Some(left)) {
-            Ok(Ready::Keys) if tty.read(&mut byte).is_ok_and(|count| count == 1) => {
-                bytes.extend(byte)
-            }
+            Ok(Ready::Keys) if tty.read(&mut byte).is_ok_and(|count| count == 1) => bytes.extend(byte),
             _ => break,
         }
     }
-    let answer = parse(&bytes).unwrap_or(Answer {
-        kitty: Kitty::Unknown,
-        typed: bytes,
-    });
+    let answer = parse(&bytes).unwrap_or(Answer { kitty: Kitty::Unknown, typed: bytes });
     if answer.kitty == Kitty::Known {
         // A terminal that can't be written to is noticed where frames are drawn.
         let _ = modes::use_kitty();
@@ -66,10 +61,7 @@ struct Answer {
 
 /// The answer, once the device attributes are in.
 fn parse(bytes: &[u8]) -> Option<Answer> {
-    let mut answer = Answer {
-        kitty: Kitty::Unknown,
-        typed: Vec::new(),
-    };
+    let mut answer = Answer { kitty: Kitty::Unknown, typed: Vec::new() };
     let mut rest = bytes;
     let mut complete = false;
     while let Some((&first, after)) = rest.split_first() {
@@ -87,10 +79,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 
 /// The letter that ends a report of numbers, and what comes after it.
 fn report(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let numbers = bytes
-        .iter()
-        .take_while(|b| b.is_ascii_digit() || **b == b';')
-        .count();
+    let numbers = bytes.iter().take_while(|b| b.is_ascii_digit() || **b == b';').count();
     let (end, after) = bytes.get(numbers..)?.split_first()?;
     Some((*end, after))
 }
@@ -112,10 +101,7 @@ fn keys(typed: &[u8]) -> Vec<Event> {
                 continue;
             }
             '\x1b' => (KeyCode::Esc, KeyModifiers::NONE),
-            '\x01'..='\x1a' => (
-                KeyCode::Char(char::from(b'a' + c as u8 - 1)),
-                KeyModifiers::CONTROL,
-            ),
+            '\x01'..='\x1a' => (KeyCode::Char(char::from(b'a' + c as u8 - 1)), KeyModifiers::CONTROL),
             c if c.is_control() => continue,
             c if c.is_uppercase() => (KeyCode::Char(c), KeyModifiers::SHIFT),
             c => (KeyCode::Char(c), KeyModifiers::NONE),
@@ -136,23 +122,12 @@ mod tests {
             (b"\x1b[?1u", None),
             (b"\x1b[?0u\x1b[?62;22c", Some((Kitty::Known, b""))),
             (b"\x1b[?62c", Some((Kitty::Unknown, b""))),
-            (
-                b"a\x1b[?1u\x1b[Ab\x1b[?6c",
-                Some((Kitty::Known, b"a\x1b[Ab")),
-            ),
+            (b"a\x1b[?1u\x1b[Ab\x1b[?6c", Some((Kitty::Known, b"a\x1b[Ab"))),
             (b"\x1b[?1;2", None),
         ];
         for (bytes, expected) in cases {
-            let expected = expected.map(|(kitty, typed)| Answer {
-                kitty,
-                typed: typed.to_vec(),
-            });
-            assert_eq!(
-                parse(bytes),
-                expected,
-                "{:?}",
-                String::from_utf8_lossy(bytes)
-            );
+            let expected = expected.map(|(kitty, typed)| Answer { kitty, typed: typed.to_vec() });
+            assert_eq!(parse(bytes), expected, "{:?}", String::from_utf8_lossy(bytes));
         }
     }
 

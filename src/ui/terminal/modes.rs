@@ -9,14 +9,11 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use crossterm::event::{
-    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
-    EnableFocusChange, EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags,
-    PushKeyboardEnhancementFlags,
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
+    EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
 };
 use crossterm::style::ResetColor;
-use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, queue};
 
 use super::Mouse;
@@ -47,27 +44,14 @@ pub(super) enum Keyboard {
 impl Modes {
     fn wanted() -> Self {
         Self {
-            mouse: if MOUSE.load(Ordering::SeqCst) {
-                Mouse::On
-            } else {
-                Mouse::Off
-            },
-            keyboard: if KITTY.load(Ordering::SeqCst) {
-                Keyboard::Kitty
-            } else {
-                Keyboard::Legacy
-            },
+            mouse: if MOUSE.load(Ordering::SeqCst) { Mouse::On } else { Mouse::Off },
+            keyboard: if KITTY.load(Ordering::SeqCst) { Keyboard::Kitty } else { Keyboard::Legacy },
         }
     }
 
     /// What takes the screen over.
     pub(super) fn write_enter(self, out: &mut impl Write) -> io::Result<()> {
-        queue!(
-            out,
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            EnableFocusChange
-        )?;
+        queue!(out, EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)?;
         if self.mouse == Mouse::On {
             queue!(out, EnableMouseCapture)?;
         }
@@ -85,22 +69,12 @@ impl Modes {
         if self.mouse == Mouse::On {
             queue!(out, DisableMouseCapture)?;
         }
-        queue!(
-            out,
-            DisableFocusChange,
-            DisableBracketedPaste,
-            ResetColor,
-            LeaveAlternateScreen,
-            cursor::Show
-        )
+        queue!(out, DisableFocusChange, DisableBracketedPaste, ResetColor, LeaveAlternateScreen, cursor::Show)
     }
 }
 
 fn write_kitty(out: &mut impl Write) -> io::Result<()> {
-    queue!(
-        out,
-        PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
-    )
+    queue!(out, PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))
 }
 
 /// Whether the terminal is ours now.
@@ -189,9 +163,7 @@ fn restore_held() -> io::Result<()> {
         return Ok(());
     }
     let mut bytes = Vec::new();
-    let written = Modes::wanted()
-        .write_leave(&mut bytes)
-        .and_then(|()| write_out(&bytes));
+    let written = Modes::wanted().write_leave(&mut bytes).and_then(|()| write_out(&bytes));
     disable_raw_mode().and(written)
 }
 
@@ -250,10 +222,7 @@ mod tests {
             let (mut enter, mut leave) = (Vec::new(), Vec::new());
             modes.write_enter(&mut enter).unwrap();
             modes.write_leave(&mut leave).unwrap();
-            let (enter, leave) = (
-                String::from_utf8(enter).unwrap(),
-                String::from_utf8(leave).unwrap(),
-            );
+            let (enter, leave) = (String::from_utf8(enter).unwrap(), String::from_utf8(leave).unwrap());
             let set = private_modes(&enter, 'h');
             let mut reset = private_modes(&leave, 'l');
             reset.sort_unstable();
@@ -261,10 +230,7 @@ mod tests {
             sorted.sort_unstable();
             assert_eq!(reset, sorted, "{modes:?}");
             assert_eq!(set.first(), Some(&1049), "the alternate screen first");
-            assert!(
-                leave.ends_with("\x1b[?1049l\x1b[?25h"),
-                "and left last, with the cursor shown: {leave:?}"
-            );
+            assert!(leave.ends_with("\x1b[?1049l\x1b[?25h"), "and left last, with the cursor shown: {leave:?}");
             assert_eq!(set.contains(&1006), mouse == Mouse::On);
             assert_eq!(
                 (enter.ends_with("\x1b[>1u"), leave.starts_with("\x1b[<1u")),
@@ -274,9 +240,7 @@ mod tests {
     }
 
     fn private_modes(text: &str, action: char) -> Vec<u32> {
-        let sequences = text
-            .split('\x1b')
-            .filter_map(|s| s.strip_prefix("[?")?.strip_suffix(action));
+        let sequences = text.split('\x1b').filter_map(|s| s.strip_prefix("[?")?.strip_suffix(action));
         sequences.map(|number| number.parse().unwrap()).collect()
     }
 }

@@ -38,11 +38,7 @@ pub struct ScreenBackend {
 impl ScreenBackend {
     pub(super) fn new() -> Self {
         let frame = Frame::default();
-        Self {
-            inner: CrosstermBackend::new(frame.clone()),
-            frame,
-            cursor: Position::ORIGIN,
-        }
+        Self { inner: CrosstermBackend::new(frame.clone()), frame, cursor: Position::ORIGIN }
     }
 }
 

@@ -37,16 +37,12 @@ pub(super) fn listen(events: Sender<TerminalEvent>) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT, SIGWINCH])?;
     let tty = Tty::open()?;
     let watched = events.clone();
-    thread::Builder::new()
-        .name("terminal-watch".into())
-        .spawn(move || watch(&tty, &watched))?;
-    thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || {
-            for signal in signals.forever() {
-                handle(signal, &events);
-            }
-        })?;
+    thread::Builder::new().name("terminal-watch".into()).spawn(move || watch(&tty, &watched))?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            handle(signal, &events);
+        }
+    })?;
     Ok(())
 }
 
@@ -82,11 +78,7 @@ pub(super) fn hang_up(events: &Sender<TerminalEvent>) {
         let _ = modes::restore();
         tty::exit_now(Signal::HangUp.exit_code());
     };
-    if thread::Builder::new()
-        .name("hang-up".into())
-        .spawn(end)
-        .is_err()
-    {
+    if thread::Builder::new().name("hang-up".into()).spawn(end).is_err() {
         end();
     }
 }
@@ -104,9 +96,7 @@ fn watch(tty: &Tty, events: &Sender<TerminalEvent>) {
 fn handle(number: i32, events: &Sender<TerminalEvent>) {
     let lent = LENT.load(Ordering::SeqCst);
     let event = match number {
-        SIGWINCH => crossterm::terminal::size()
-            .ok()
-            .map(|(w, h)| TerminalEvent::Input(Event::Resize(w, h))),
+        SIGWINCH => crossterm::terminal::size().ok().map(|(w, h)| TerminalEvent::Input(Event::Resize(w, h))),
         SIGCONT if EXPECTED.swap(false, Ordering::SeqCst) || lent => None,
         SIGCONT => {
             if tty::in_background() {
@@ -122,9 +112,7 @@ fn handle(number: i32, events: &Sender<TerminalEvent>) {
             tty::stop();
             None
         }
-        SIGTSTP => modes::around(tty::stop)
-            .ok()
-            .map(|()| TerminalEvent::Resumed),
+        SIGTSTP => modes::around(tty::stop).ok().map(|()| TerminalEvent::Resumed),
         SIGINT | SIGQUIT if lent => None,
         SIGHUP => return hang_up(events),
         _ => ending(number).map(|signal| {

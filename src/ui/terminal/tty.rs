@@ -32,11 +32,7 @@ impl Tty {
         if io::stdin().is_terminal() {
             return Ok(Self::Stdin);
         }
-        File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/tty")
-            .map(Self::Device)
+        File::options().read(true).write(true).open("/dev/tty").map(Self::Device)
     }
 
     fn fd(&self) -> RawFd {
@@ -47,11 +43,7 @@ impl Tty {
     }
 
     /// Waits for keys or for `wake`, without limit where no time is given.
-    pub(super) fn wait(
-        &self,
-        wake: Option<BorrowedFd<'_>>,
-        time: Option<Duration>,
-    ) -> io::Result<Ready> {
+    pub(super) fn wait(&self, wake: Option<BorrowedFd<'_>>, time: Option<Duration>) -> io::Result<Ready> {
         self.poll(libc::POLLIN, wake, time)
     }
 
@@ -60,37 +52,18 @@ impl Tty {
         self.poll(0, None, Some(time))
     }
 
-    fn poll(
-        &self,
-        events: i16,
-        wake: Option<BorrowedFd<'_>>,
-        time: Option<Duration>,
-    ) -> io::Result<Ready> {
+    fn poll(&self, events: i16, wake: Option<BorrowedFd<'_>>, time: Option<Duration>) -> io::Result<Ready> {
         let wake = wake.map_or(-1, |fd| fd.as_raw_fd());
         let mut fds = [
-            libc::pollfd {
-                fd: self.fd(),
-                events,
-                revents: 0,
-            },
-            libc::pollfd {
-                fd: wake,
-                events: libc::POLLIN,
-                revents: 0,
-            },
+            libc::pollfd { fd: self.fd(), events, revents: 0 },
+            libc::pollfd { fd: wake, events: libc::POLLIN, revents: 0 },
         ];
-        let time = time.map_or(-1, |time| {
-            i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
-        });
+        let time = time.map_or(-1, |time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
         // SAFETY: `fds` is an array of two that lives through the call; a descriptor of -1 is skipped.
         let found = unsafe { libc::poll(fds.as_mut_ptr(), 2, time) };
         if found < 0 {
             let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::Interrupted {
-                Ok(Ready::Nothing)
-            } else {
-                Err(error)
-            };
+            return if error.kind() == io::ErrorKind::Interrupted { Ok(Ready::Nothing) } else { Err(error) };
         }
         let [tty, wake] = fds.map(|fd| fd.revents);
         Ok(if tty & (libc::POLLHUP | libc::POLLERR) != 0 {
@@ -132,11 +105,7 @@ pub(super) fn write_all(fd: RawFd, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 fn wait_for_room(fd: RawFd) {
-    let mut fds = [libc::pollfd {
-        fd,
-        events: libc::POLLOUT,
-        revents: 0,
-    }];
+    let mut fds = [libc::pollfd { fd, events: libc::POLLOUT, revents: 0 }];
     // SAFETY: `fds` is an array of one that lives through the call.
     unsafe { libc::poll(fds.as_mut_ptr(), 1, 100) };
 }
