@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let code = match run(cli, begun) {
         Ok(Status::Done) => 0,
         Ok(Status::Bad) => 1,
+        Ok(Status::Code(code)) => code,
         Ok(Status::Interrupted) => commands::INTERRUPTED,
         Err(error) => commands::report(&error, color),
     };

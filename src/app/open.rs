@@ -118,13 +118,13 @@ impl App {
     /// "Yes" to the download.
     pub(super) fn confirm(&mut self) {
         self.layers.retain(|layer| *layer != Layer::Confirm);
-        if let Some(job) = self.models.job.as_mut() {
-            if let Stage::Asking(offer) = &job.stage {
-                let name = offer.name.clone();
-                let progress = Progress { done: offer.have, total: offer.total, ..Progress::default() };
-                job.stage = Stage::Pulling(progress);
-                self.outbox.push(Effect::Io(IoRequest::Pull(job.job, name)));
-            }
+        if let Some(job) = self.models.job.as_mut()
+            && let Stage::Asking(offer) = &job.stage
+        {
+            let name = offer.name.clone();
+            let progress = Progress { done: offer.have, total: offer.total, ..Progress::default() };
+            job.stage = Stage::Pulling(progress);
+            self.outbox.push(Effect::Io(IoRequest::Pull(job.job, name)));
         }
     }
 

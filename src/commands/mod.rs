@@ -42,6 +42,8 @@ pub(crate) enum Status {
     Done,
     /// It ran, and what it found is bad; that has been said.
     Bad,
+    /// It ended with this exit code, and nothing is left to be said.
+    Code(u8),
     /// Ctrl+C ended it.
     Interrupted,
 }

@@ -129,10 +129,10 @@ fn encode_latest(requests: &Receiver<IoRequest>, answers: &Sender<IoEvent>, spec
             }
         }
         for request in [tokenise, count].into_iter().flatten() {
-            if let Some(answer) = encode(request, special) {
-                if answers.send(answer).is_err() {
-                    return;
-                }
+            if let Some(answer) = encode(request, special)
+                && answers.send(answer).is_err()
+            {
+                return;
             }
         }
     }

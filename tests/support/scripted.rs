@@ -1,4 +1,5 @@
 //! An executor that does what a test tells it: no threads, no files, no clock.
+#![allow(unreachable_pub, reason = "shared by several test programs")]
 
 use std::cell::RefCell;
 use std::path::PathBuf;
