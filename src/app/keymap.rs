@@ -101,6 +101,7 @@ pub fn parse(name: &str) -> Option<KeyCombination> {
 }
 
 /// The key as screens show it: `Ctrl+G`, `Shift+Tab`, `K`.
+#[expect(clippy::field_reassign_with_default, reason = "the type has private fields")]
 pub fn label(key: KeyCombination) -> String {
     let OneToThree::One(code) = key.codes else { return key.to_string() };
     if code == KeyCode::BackTab {

@@ -159,7 +159,7 @@ fn check_folder(folder: &Path, need: Need) -> anyhow::Result<()> {
     names.sort();
     let has = |name: &str| names.iter().any(|n| n == name);
     let mut missing = Vec::new();
-    if !has("tokenizer.json") && !(has("vocab.json") && has("merges.txt")) {
+    if !(has("tokenizer.json") || has("vocab.json") && has("merges.txt")) {
         missing.push("tokenizer.json (or vocab.json with merges.txt)");
     }
     if need == Need::Weights && !has("config.json") {
