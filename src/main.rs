@@ -17,14 +17,20 @@ use paths::Paths;
 fn main() -> ExitCode {
     let begun = Instant::now();
     let matches = Cli::command().color(color_of_args().into()).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    cli::check_places(&matches)
+        .and_then(|()| Cli::from_arg_matches(&matches))
+        .map(|cli| start(cli, begun))
+        .unwrap_or_else(|error| error.exit())
+}
+
+fn start(cli: Cli, begun: Instant) -> ExitCode {
     let color = cli.global.color;
     set_thread_counts(cli.global.threads.map(std::num::NonZeroUsize::get));
     let code = match run(cli, begun) {
         Ok(Status::Done) => 0,
         Ok(Status::Bad) => 1,
-        Ok(Status::Code(code)) => code,
         Ok(Status::Interrupted) => commands::INTERRUPTED,
+        Ok(Status::Code(code)) => code,
         Err(error) => commands::report(&error, color),
     };
     ExitCode::from(code)
@@ -37,13 +43,9 @@ fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
     if let Some(warning) = warning {
         cx.note(warning);
     }
-    match (cli.command, cli.file) {
-        (Some(_), Some(file)) => {
-            Err(commands::Usage(format!("{} stands before a subcommand; a text opens the playground", file.display()))
-                .into())
-        }
-        (Some(command), None) => commands::run(command, &mut cx),
-        (None, file) => commands::playground(file, cx),
+    match cli.command {
+        Some(command) => commands::run(command, &mut cx),
+        None => commands::playground(cli.playground, cx),
     }
 }
 

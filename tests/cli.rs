@@ -101,6 +101,8 @@ fn exit_codes_and_messages() {
         (&["paths"], b"", 0, "prompts", ""),
         (&["models", "list"], b"", 0, "openai-community/gpt2", ""),
         (&["nonsense", "generate"], b"", 2, "", "stands before a subcommand"),
+        (&[], b"", 2, "", "needs a terminal"),
+        (&["notes.txt"], b"", 2, "", "needs a terminal"),
         (&["generate", "--nonsense"], b"", 2, "", "--nonsense"),
         (&["generate"], b"x", 2, "", "which model?"),
         (&["generate", "-m", "MODEL", "--temp", "-1"], b"", 2, "", "--temp"),
@@ -249,11 +251,7 @@ fn special_tokens_and_the_empty_prompt() {
 #[test]
 fn score_agrees_with_generate() {
     let world = World::new();
-    let made = world.generate(&["-p", "Hello", "--logprobs", "2", "--temp", "0", "-n", "30"], b"");
-    let text: Vec<u8> =
-        b"Hello".iter().copied().chain(ids(&made["ids"]).iter().map(|&id| u8::try_from(id).unwrap())).collect();
-    // The model writes bytes, and `score` takes text: compare as far as the bytes are characters.
-    let valid = std::str::from_utf8(&text).map_or_else(|e| e.valid_up_to(), str::len);
+    // The model writes bytes and `score` takes text: compare as far as the bytes are ASCII.
     let mut compared = 0;
     for seed in 1..=20 {
         let seed = seed.to_string();
@@ -261,7 +259,8 @@ fn score_agrees_with_generate() {
         let made = world.run(&args, b"").json();
         let made_ids = ids(&made["ids"]);
         let ascii = made_ids.iter().take_while(|&&id| id < 0x80).count();
-        let text: Vec<u8> = b"Hello".iter().copied().chain(made_ids[..ascii].iter().map(|&id| id as u8)).collect();
+        let text: Vec<u8> =
+            b"Hello".iter().copied().chain(made_ids[..ascii].iter().map(|&id| u8::try_from(id).unwrap())).collect();
         let scored = world.run(&["score", "-m", "MODEL", "--json", "--top", "1"], &text).json();
         for (step, token) in
             made["steps"].as_array().unwrap()[..ascii].iter().zip(&scored["tokens"].as_array().unwrap()[5..])
@@ -272,7 +271,7 @@ fn score_agrees_with_generate() {
             compared += 1;
         }
     }
-    assert!(compared + valid >= 10, "only {compared} tokens could be compared");
+    assert!(compared >= 10, "only {compared} tokens could be compared");
 }
 
 #[test]
@@ -316,6 +315,19 @@ fn tokens_needs_no_weights() {
     assert_eq!(spans, [(Some(0), Some(1)), (Some(1), Some(2)), (Some(2), Some(15))]);
     assert_eq!(cut["tokens"][0]["bytes"], "c3");
     assert_eq!(world.run(&["generate", "-m", "MODEL"], b"x").code, Some(1));
+
+    // The same from a cache that a Python tokenizer filled: config and tokenizer, no weights.
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let cached = world.home.path().join(".cache/huggingface/hub/models--org--name");
+    let snapshot = cached.join("snapshots").join(commit);
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::create_dir_all(cached.join("refs")).unwrap();
+    std::fs::write(cached.join("refs/main"), commit).unwrap();
+    for name in ["vocab.json", "merges.txt"] {
+        std::fs::copy(world.model.path().join(name), snapshot.join(name)).unwrap();
+    }
+    assert_eq!(ids(&world.run(&["tokens", "-m", "org/name", "--json", "ab"], b"").json()["ids"]), [97, 98]);
+    assert_eq!(world.run(&["tokens", "-m", "org/name@v2", "ab"], b"").code, Some(1), "another revision");
 }
 
 #[test]
@@ -388,7 +400,7 @@ fn the_users_tasks_are_read_and_bad_files_only_skip_themselves() {
     let world = World::new();
     let folder = world.home.path().join(".config/kshot/prompts");
     std::fs::create_dir_all(&folder).unwrap();
-    let task = "task: mine\ndoc_to_text: 'Q: {{question}}'\ndoc_to_target: '{{answer}}'\nexamples:\n- {question: one, answer: eins}\n- {question: two, answer: zwei}\n";
+    let task = "task: mine\ndoc_to_text: 'Q: {{question}}'\ndoc_to_target: answer\nsamples:\n- {question: one, answer: eins}\n- {question: two, answer: zwei}\nquery:\n- {question: four}\n";
     std::fs::write(folder.join("mine.yaml"), task).unwrap();
     std::fs::write(folder.join("bad.yaml"), "task: [\n").unwrap();
     let listed = world.run(&["prompts", "list"], b"");

@@ -101,33 +101,22 @@ pub fn parse(name: &str) -> Option<KeyCombination> {
 }
 
 /// The key as screens show it: `Ctrl+G`, `Shift+Tab`, `K`.
-#[expect(clippy::field_reassign_with_default, reason = "the type has private fields")]
 pub fn label(key: KeyCombination) -> String {
     let OneToThree::One(code) = key.codes else { return key.to_string() };
-    if code == KeyCode::BackTab {
-        return "Shift+Tab".to_owned();
-    }
-    let mut format = KeyCombinationFormat::default();
-    format.control = "Ctrl+".to_owned();
-    format.alt = "Alt+".to_owned();
-    format.shift = "Shift+".to_owned();
-    match code {
-        KeyCode::Char(' ') => "Space".to_owned(),
-        KeyCode::Up => arrow(key, "↑"),
-        KeyCode::Down => arrow(key, "↓"),
-        KeyCode::Left => arrow(key, "←"),
-        KeyCode::Right => arrow(key, "→"),
-        KeyCode::PageUp => arrow(key, "PgUp"),
-        KeyCode::PageDown => arrow(key, "PgDn"),
-        KeyCode::Char(c) if key.modifiers == KeyModifiers::NONE || key.modifiers == KeyModifiers::SHIFT => {
-            c.to_string()
-        }
-        KeyCode::Char(c) => {
-            let upper = KeyCombination::one_key(KeyCode::Char(c.to_ascii_uppercase()), key.modifiers);
-            format.format(upper).to_string()
-        }
-        _ => format.format(key).to_string(),
-    }
+    let name = match code {
+        KeyCode::BackTab => return "Shift+Tab".to_owned(),
+        KeyCode::Char(' ') => "Space",
+        KeyCode::Up => "↑",
+        KeyCode::Down => "↓",
+        KeyCode::Left => "←",
+        KeyCode::Right => "→",
+        KeyCode::PageUp => "PgUp",
+        KeyCode::PageDown => "PgDn",
+        KeyCode::Char(c) if (key.modifiers - KeyModifiers::SHIFT).is_empty() => return c.to_string(),
+        KeyCode::Char(c) => return held(key) + &c.to_ascii_uppercase().to_string(),
+        _ => &KeyCombinationFormat::default().format(KeyCombination::one_key(code, KeyModifiers::NONE)).to_string(),
+    };
+    held(key) + name
 }
 
 /// The character that a key types, if it types one.
@@ -162,9 +151,8 @@ fn canonical(key: KeyCombination) -> KeyCombination {
     }
 }
 
-fn arrow(key: KeyCombination, name: &str) -> String {
-    let held = [(KeyModifiers::CONTROL, "Ctrl+"), (KeyModifiers::ALT, "Alt+"), (KeyModifiers::SHIFT, "Shift+")];
-    let prefix: String =
-        held.into_iter().filter(|(held, _)| key.modifiers.contains(*held)).map(|(_, text)| text).collect();
-    prefix + name
+/// The modifiers in front of a key: `Ctrl+`.
+fn held(key: KeyCombination) -> String {
+    let all = [(KeyModifiers::CONTROL, "Ctrl+"), (KeyModifiers::ALT, "Alt+"), (KeyModifiers::SHIFT, "Shift+")];
+    all.into_iter().filter(|(modifier, _)| key.modifiers.contains(*modifier)).map(|(_, text)| text).collect()
 }

@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(log.current().map(|e| e.text.as_str()), Some("disk full"));
         assert!(log.dismiss());
         assert!(!log.dismiss());
-        assert_eq!(log.entries().len(), 2);
+        assert_eq!(log.entries().len(), 3);
     }
 
     #[test]

@@ -303,6 +303,64 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
 }
 
+/// What the playground starts with, beside the model.
+#[derive(Debug, Args)]
+pub(crate) struct PlaygroundArgs {
+    /// A text to open in the playground, `-` for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Stop before this string; may be given several times. \n \t \r \\ and \xHH are escapes
+    #[arg(long, value_name = "STR", allow_hyphen_values = true, value_parser = unescape)]
+    pub(crate) stop: Vec<String>,
+
+    /// Read special tokens such as <|endoftext|> in typed text as plain text
+    #[arg(long)]
+    pub(crate) no_special: bool,
+
+    #[command(flatten)]
+    pub(crate) sampling: SamplingFlags,
+}
+
+/// Draw a screen of the playground as an SVG picture, after a script of keys
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot screenshot -o first.svg
+  kshot screenshot -m ./checkpoint -s 1 --keys 'Once upon a time<Ctrl+G><wait>' -o story.svg
+  kshot screenshot --size 80x24 --keys '<F1>' -o help.svg
+
+A script is text to type, with keys in angle brackets: <Ctrl+G>, <F4>, <Enter>, <Down 3>; <lt> is `<`. <paste TEXT>
+pastes, <size 80x24> resizes, <wait> waits until a generation is over and <wait N> until it has N tokens.
+It runs on the real playground: what the picture shows is what the model said.")]
+pub(crate) struct ScreenshotArgs {
+    /// The model: a hub id (org/name[@revision]) or a folder; it is loaded before the first key
+    #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
+    pub(crate) model: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) playground: PlaygroundArgs,
+
+    /// The keys to press
+    #[arg(long, value_name = "SCRIPT", default_value = "", allow_hyphen_values = true)]
+    pub(crate) keys: String,
+
+    /// Columns and rows of the screen
+    #[arg(long, value_name = "WxH", default_value = "120x36", value_parser = size)]
+    pub(crate) size: (u16, u16),
+
+    /// The file to write, `-` for stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+
+    /// Dark text on a light ground
+    #[arg(long)]
+    pub(crate) light: bool,
+
+    /// Give up on an answer of the model or a download after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) patience: u64,
+}
+
 /// Show where kshot keeps its files
 #[derive(Debug, Args)]
 pub(crate) struct PathsArgs {
@@ -321,6 +379,15 @@ pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL", value_enum)]
     pub(crate) shell: Shell,
+}
+
+/// Columns and rows: `120x36`.
+fn size(raw: &str) -> Result<(u16, u16), String> {
+    let sides = raw.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    match sides {
+        Some((width @ 1..=1000, height @ 1..=1000)) => Ok((width, height)),
+        _ => Err("a size is columns x rows, each from 1 to 1000: 120x36".to_owned()),
+    }
 }
 
 /// Resolves `\n`, `\t`, `\r`, `\\` and `\xHH` (bytes, which together must be UTF-8).

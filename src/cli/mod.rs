@@ -10,11 +10,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, CompletionsArgs, Device, DoctorArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PromptArgs,
-    PromptsArgs, PromptsCommand, RefArg, ScoreArgs, TextArgs, TokensArgs,
+    BenchArgs, CompletionsArgs, Device, DoctorArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs,
+    PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
@@ -44,7 +46,7 @@ Environment: KSHOT_MODEL, KSHOT_THREADS, KSHOT_OFFLINE, KSHOT_COLOR, one KSHOT_*
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "kshot", version, long_version = long_version(), about = ABOUT, long_about = LONG_ABOUT,
-    after_help = EXAMPLES, max_term_width = 100, propagate_version = true, subcommand_help_heading = "Commands")]
+    after_help = EXAMPLES, max_term_width = 100, propagate_version = true, args_override_self = true, subcommand_help_heading = "Commands")]
 pub(crate) struct Cli {
     /// What to do; the playground where nothing is named
     #[command(subcommand)]
@@ -54,9 +56,8 @@ pub(crate) struct Cli {
     #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
 
-    /// A text to open in the playground
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) playground: PlaygroundArgs,
 
     #[command(flatten)]
     pub(crate) global: Global,
@@ -122,8 +123,32 @@ pub(crate) enum Command {
     Prompts(PromptsArgs),
     Bench(BenchArgs),
     Doctor(DoctorArgs),
+    Screenshot(Box<ScreenshotArgs>),
     Paths(PathsArgs),
     Completions(CompletionsArgs),
+}
+
+/// Flags of the playground that stand before a subcommand would do nothing; they are errors.
+///
+/// # Errors
+/// Names the first of them.
+pub(crate) fn check_places(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some(subcommand) = matches.subcommand_name() else { return Ok(()) };
+    let mut command = Cli::command();
+    let globals = ["model", "threads", "offline", "color", "verbose"];
+    let misplaced = command.get_arguments().find(|arg| {
+        let id = arg.get_id().as_str();
+        !globals.contains(&id) && matches.value_source(id) == Some(ValueSource::CommandLine)
+    });
+    let Some(arg) = misplaced else { return Ok(()) };
+    let message = match arg.get_long() {
+        Some(flag) => format!("--{flag} stands before a subcommand; write it after `{subcommand}`"),
+        None => {
+            let text = matches.get_one::<PathBuf>("file").map(|file| file.display().to_string()).unwrap_or_default();
+            format!("{text} stands before a subcommand; a text opens the playground")
+        }
+    };
+    Err(command.error(ErrorKind::ArgumentConflict, message))
 }
 
 /// What `--version` says after the name: version, features, target and, where the build was told, the commit.

@@ -54,7 +54,11 @@ fn joined(argument: &str, piped: &str) -> String {
     }
 }
 
-fn file_or_stdin(path: &Path) -> anyhow::Result<String> {
+/// The text of a file, or of stdin where the path is `-`.
+///
+/// # Errors
+/// It cannot be read or is not UTF-8.
+pub(super) fn file_or_stdin(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         return stdin();
     }

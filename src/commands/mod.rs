@@ -18,6 +18,7 @@ mod playground;
 mod progress;
 mod prompts;
 mod score;
+mod screenshot;
 mod system;
 mod tokens;
 
@@ -94,6 +95,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> 
         Command::Prompts(args) => prompts::run(&args.command, cx),
         Command::Bench(args) => bench::run(&args, cx),
         Command::Doctor(args) => doctor::run(&args, cx),
+        Command::Screenshot(args) => screenshot::run(*args, cx),
         Command::Paths(args) => paths::run(&args, cx),
         Command::Completions(args) => completions::run(&args, cx),
     }

@@ -87,12 +87,25 @@ pub(super) fn folder(name: &str, need: Need, cx: &Context, interrupt: &Interrupt
         }
         Source::Hub(model) => {
             let hub = hub(cx)?;
+            let tokenizer = || (need == Need::Tokenizer).then(|| cached_tokenizer(&hub, &model)).flatten();
             match hub.locate(&model) {
                 Ok(snapshot) => Ok(snapshot.folder),
-                Err(_) => pull(&hub, &model, interrupt),
+                Err(_) => tokenizer().map_or_else(|| pull(&hub, &model, interrupt), Ok),
             }
         }
     }
+}
+
+/// A cached folder of the model that has tokenizer files, though its weights are not here: Python's tokenizers leave such
+/// ones. The layout is that of `huggingface_hub` (`models--org--name/snapshots/commit`).
+fn cached_tokenizer(hub: &Hub, model: &ModelRef) -> Option<PathBuf> {
+    let cached = hub.cached_models().into_iter().find(|cached| cached.id == model.id())?;
+    let wanted =
+        |commit: &str, refs: &[String]| commit == model.revision() || refs.iter().any(|r| r == model.revision());
+    let revision = cached.revisions.iter().find(|revision| wanted(&revision.commit, &revision.refs))?;
+    let repository = hub.config().cache.join(format!("models--{}", model.id().replace('/', "--")));
+    let folder = repository.join("snapshots").join(&revision.commit);
+    check_folder(&folder, Need::Tokenizer).is_ok().then_some(folder)
 }
 
 /// Loads a model.

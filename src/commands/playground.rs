@@ -1,45 +1,56 @@
 //! `kshot [-m MODEL] [FILE]`: the playground.
 
-use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::Path;
 
-use anyhow::Context as _;
-use kshot::sampling::{DEFAULT_PRESET, Settings};
+use anyhow::bail;
 use kshot::text::{SpecialTokens, sanitise};
 use kshot::ui::{self, Options};
 
-use super::{Context, Status, model, prompts};
+use super::{Context, Status, Usage, input, model, prompts};
+use crate::cli::PlaygroundArgs;
 
-/// Opens the playground on a file, on what a pipe brings, or on an empty document.
-pub(crate) fn run(file: Option<PathBuf>, cx: Context) -> anyhow::Result<Status> {
-    let library = prompts::library(&cx);
-    let options = Options {
-        model: cx.model.clone(),
-        text: text(file)?,
-        settings: Settings::preset(DEFAULT_PRESET)?,
-        stop: Vec::new(),
-        warnings: library.problems.iter().map(|p| sanitise::line(&format!("left out: {p}")).into_owned()).collect(),
-        library,
-        hub: model::hub(&cx)?,
-        special: SpecialTokens::Parse,
-        log: Some(cx.paths.log()),
-    };
+/// Opens the playground with the text of a file, or with what is piped in; keys then come from the terminal itself.
+///
+/// # Errors
+/// There is no terminal; the text or the model's name cannot be used.
+pub(crate) fn run(args: PlaygroundArgs, cx: Context) -> anyhow::Result<Status> {
+    let keys = std::io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok();
+    if !cx.out.is_terminal() || !keys {
+        bail!(Usage("the playground needs a terminal; without one use `kshot generate` (see kshot --help)".into()));
+    }
+    let piped = !std::io::stdin().is_terminal();
+    let options = options(args, piped, cx.model.clone(), &cx)?;
+    // The playground owns the screen from here on: nobody else holds stdout.
+    drop(cx);
     Ok(Status::Code(ui::run(options)?))
 }
 
-/// The text to start with: a file, or standard input where that is no terminal (keys then come from the terminal itself).
-fn text(file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
-    match file {
-        Some(path) => {
-            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", path.display()))?;
-            Ok(Some(text))
-        }
-        None if std::io::stdin().is_terminal() => Ok(None),
-        None => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).context("cannot read standard input as UTF-8 text")?;
-            Ok((!text.is_empty()).then_some(text))
-        }
-    }
+/// What the command line says about the start. `piped`: stdin holds the text where no file is named.
+///
+/// # Errors
+/// A text or a hub configuration that cannot be used.
+pub(super) fn options(
+    args: PlaygroundArgs,
+    piped: bool,
+    model: Option<String>,
+    cx: &Context,
+) -> anyhow::Result<Options> {
+    let text = match &args.file {
+        Some(path) => Some(input::file_or_stdin(path)?),
+        None if piped => Some(input::file_or_stdin(Path::new("-"))?),
+        None => None,
+    };
+    let library = prompts::load(cx);
+    Ok(Options {
+        model,
+        text,
+        settings: args.sampling.settings,
+        stop: args.stop,
+        warnings: library.problems.iter().map(|p| sanitise::line(&format!("left out: {p}")).into_owned()).collect(),
+        library,
+        hub: model::hub(cx)?,
+        special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
+        log: Some(cx.paths.log()),
+    })
 }

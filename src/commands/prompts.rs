@@ -21,11 +21,16 @@ pub(super) fn run(command: &PromptsCommand, cx: &mut Context) -> anyhow::Result<
 
 /// The built-in tasks and the user's. Files that cannot be used are named on stderr.
 pub(super) fn library(cx: &Context) -> Library {
-    let library = Library::load(Some(&cx.paths.prompts()));
+    let library = load(cx);
     for problem in &library.problems {
         cx.note(kshot::text::sanitise::line(&format!("left out: {problem}")));
     }
     library
+}
+
+/// The built-in tasks and the user's, with the files that cannot be used.
+pub(super) fn load(cx: &Context) -> Library {
+    Library::load(Some(&cx.paths.prompts()))
 }
 
 /// The task of a name.

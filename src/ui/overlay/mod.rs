@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
+use unicode_width::UnicodeWidthStr;
 
 pub(super) use models::job_text;
 
@@ -31,15 +32,27 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Log => log::draw(view, body, buf),
         Layer::Shots => {
             let area = centred(body, 60, body.height);
-            Clear.render(area, buf);
+            clear(area, buf);
             pane::draw(PaneId::Shots, view, area, buf);
         }
     }
 }
 
+/// Empties an area. A wide character that its left edge cuts in two goes as a whole: half of one cannot be drawn.
+fn clear(area: Rect, buf: &mut Buffer) {
+    if let Some(x) = area.x.checked_sub(1) {
+        for y in area.y..area.bottom() {
+            if let Some(cell) = buf.cell_mut((x, y)).filter(|cell| cell.symbol().width() > 1) {
+                cell.set_symbol(" ");
+            }
+        }
+    }
+    Clear.render(area, buf);
+}
+
 /// An empty window in the middle of `body`; gives its inside, one column away from the border.
 fn window(view: &View<'_>, area: Rect, buf: &mut Buffer, title: String, scope: Scope) -> Rect {
-    Clear.render(area, buf);
+    clear(area, buf);
     let inner = pane::frame(view, area, buf, Frame { title: Line::from(title), scope, style: view.theme.focus });
     Rect { x: inner.x + inner.width.min(1), width: inner.width.saturating_sub(2), ..inner }
 }

@@ -12,7 +12,7 @@ use crate::app::Scope;
 use crate::app::models::{Cached, ModelJob, ModelRow, Stage};
 use crate::ui::paint;
 use crate::ui::pane::View;
-use crate::ui::widget::{Bar, ListView};
+use crate::ui::widget::{Bar, visible_rows};
 
 /// Columns of parameters, download, memory, state.
 const COLUMNS: [usize; 4] = [8, 10, 10, 14];
@@ -31,9 +31,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     if models.rows.is_none() {
         paint::line(buf, list, &Line::styled("reading the list ...", view.theme.dim));
     }
-    let mut scroll = ListView::default();
-    scroll.select(models.selected, rows.len());
-    for (row, index) in paint::rows(list).zip(scroll.visible(rows.len(), list.height)) {
+    for (row, index) in paint::rows(list).zip(visible_rows(models.selected, rows.len(), list.height)) {
         let Some(model) = rows.get(index) else { continue };
         paint::line(buf, row, &model_line(view, model, name_width));
         if index == models.selected {

@@ -9,7 +9,7 @@ use crate::app::Scope;
 use crate::sampling::presets;
 use crate::ui::paint;
 use crate::ui::pane::View;
-use crate::ui::widget::ListView;
+use crate::ui::widget::visible_rows;
 
 /// The task library.
 pub(super) fn draw_tasks(view: &View<'_>, body: Rect, buf: &mut Buffer) {
@@ -33,9 +33,7 @@ fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer, title: &str, entries: &[(
         paint::line(buf, inner, &Line::styled("There is nothing to choose.", view.theme.dim));
     }
     let name_width = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(24) + 2;
-    let mut scroll = ListView::default();
-    scroll.select(view.app.picked, entries.len());
-    for (row, index) in paint::rows(inner).zip(scroll.visible(entries.len(), inner.height)) {
+    for (row, index) in paint::rows(inner).zip(visible_rows(view.app.picked, entries.len(), inner.height)) {
         let Some((name, about)) = entries.get(index) else { continue };
         let name = paint::cut(name, name_width - 2, view.theme.glyphs.ellipsis);
         let room = usize::from(inner.width).saturating_sub(name_width);

@@ -105,7 +105,7 @@ impl<'a> Table<'a> {
         let dim = self.view.theme.dim;
         paint::line(buf, label, &Line::styled("token", dim));
         paint::line(buf, raw.union(raw_bar), &Line::styled(" raw model", dim));
-        paint::line(buf, after.union(after_bar), &Line::styled(" after sampling", dim));
+        paint::line(buf, after.union(after_bar), &Line::styled(" after chain", dim));
     }
 
     fn candidate(&self, candidate: &Candidate, row: Rect, buf: &mut Buffer) {

@@ -11,7 +11,7 @@ use crate::app::sampler::{Row, Sampler};
 use crate::app::screen::PaneId;
 use crate::sampling::{ParamId, ParamSpec};
 use crate::ui::paint;
-use crate::ui::widget::{ListView, Slider};
+use crate::ui::widget::{Slider, visible_rows};
 
 /// The sampling pane.
 pub(super) struct SamplingPane;
@@ -45,9 +45,7 @@ impl Pane for SamplingPane {
         let foot_rows = u16::try_from(foot.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(4));
         let (list, bottom) = paint::split_bottom(area, foot_rows);
         paint::lines(buf, bottom, foot);
-        let mut scroll = ListView::default();
-        scroll.select(sampler.selected, rows.len());
-        let visible = scroll.visible(rows.len(), list.height);
+        let visible = visible_rows(sampler.selected, rows.len(), list.height);
         for (area, index) in paint::rows(list).zip(visible) {
             if let Some(row) = rows.get(index) {
                 draw_row(view, *row, area, buf);
@@ -64,12 +62,17 @@ fn draw_row(view: &View<'_>, row: Row, area: Rect, buf: &mut Buffer) {
     let sampler = &view.app.sampler;
     match row {
         Row::Param(spec) if spec.id == ParamId::Seed => {
-            let used = view.app.last_seed().map(|seed| format!("  used: {seed}")).unwrap_or_default();
-            let line = Line::from(vec![
-                Span::raw(format!("{:<1$}", spec.key, usize::from(LABEL))),
-                Span::raw(sampler.settings.display(spec.id)),
-                Span::styled(used, view.theme.dim),
-            ]);
+            let used = view
+                .app
+                .last_seed()
+                .filter(|_| sampler.settings.seed().is_none())
+                .map(|seed| format!(", used {seed}"))
+                .unwrap_or_default();
+            let value = sampler.settings.display(spec.id);
+            let gap = usize::from(area.width).saturating_sub(value.len() + used.len());
+            let gap = gap.clamp(spec.key.len() + 1, usize::from(LABEL));
+            let line =
+                Line::from(vec![Span::raw(format!("{:<gap$}{value}", spec.key)), Span::styled(used, view.theme.dim)]);
             paint::line(buf, area, &line);
         }
         Row::Param(spec) => draw_slider(view, spec, area, buf),

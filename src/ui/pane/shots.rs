@@ -11,7 +11,7 @@ use crate::app::shots::Chosen;
 use crate::prompt::{Entry, Instruction, Task};
 use crate::text::sanitise;
 use crate::ui::paint;
-use crate::ui::widget::ListView;
+use crate::ui::widget::visible_rows;
 
 /// The few-shot pane.
 pub(super) struct ShotsPane;
@@ -76,9 +76,7 @@ fn draw_examples(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf:
     let shown: Vec<usize> = chosen.selection.shown().collect();
     // Two rows for each example where they fit: the question, and the answer below it.
     let per = if usize::from(area.height) >= 2 * entries.len().min(4) { 2 } else { 1 };
-    let mut scroll = ListView::default();
-    scroll.select(chosen.selected, entries.len());
-    let visible = scroll.visible(entries.len(), area.height / per);
+    let visible = visible_rows(chosen.selected, entries.len(), area.height / per);
     for (line, index) in visible.enumerate() {
         let (Some(entry), Ok(line)) = (entries.get(index), u16::try_from(line)) else { continue };
         let place = paint::below(area, line * per);
@@ -130,7 +128,7 @@ fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
     let state = if app.shots_live() {
         "live in the document".to_owned()
     } else {
-        format!("edited: {} puts it in", app.keymap.hint("shots-put"))
+        format!("{} puts it in", app.keymap.hint("shots-put"))
     };
     let rows = [
         value(view, "shots", &count, area.width),

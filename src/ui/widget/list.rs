@@ -1,29 +1,31 @@
-//! Selection and scrolling of a list whose rows the caller draws.
+//! Which rows of a list are on screen.
 
 use std::ops::Range;
 
-/// Which row is selected and which is the first on screen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ListView {
-    selected: usize,
-    offset: usize,
+/// The rows of a list of `len` to draw in `height` lines: the selected one among them, in the middle where there are rows
+/// on both sides, and no line empty that a row could fill. It follows from the selection alone, so nobody has to keep it.
+pub fn visible_rows(selected: usize, len: usize, height: u16) -> Range<usize> {
+    let height = usize::from(height);
+    let first = selected.saturating_sub(height / 2).min(len.saturating_sub(height));
+    first..len.min(first + height)
 }
 
-impl ListView {
-    /// The selected row; 0 in an empty list.
-    pub fn selected(&self) -> usize {
-        self.selected
-    }
-    /// Selects a row, clamped to the list.
-    pub fn select(&mut self, index: usize, len: usize) {
-        self.selected = index.min(len.saturating_sub(1));
-    }
-    /// Moves by rows, clamped.
-    pub fn move_by(&mut self, rows: isize, len: usize) {
-        self.select(self.selected.saturating_add_signed(rows), len);
-    }
-    /// The rows to draw in `height` lines; scrolls only as far as the selection needs.
-    pub fn visible(&mut self, _len: usize, _height: u16) -> Range<usize> {
-        0..0
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selected_row_is_visible_and_no_line_is_wasted() {
+        for len in 1..30 {
+            for height in 1..12_u16 {
+                for selected in 0..len {
+                    let rows = visible_rows(selected, len, height);
+                    assert!(rows.contains(&selected), "{selected} of {len} in {height}: {rows:?}");
+                    assert_eq!(rows.len(), len.min(usize::from(height)));
+                }
+            }
+        }
+        assert_eq!(visible_rows(0, 0, 5), 0..0);
+        assert_eq!(visible_rows(3, 9, 0), 3..3);
     }
 }

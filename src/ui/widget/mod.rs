@@ -2,14 +2,12 @@
 
 mod bar;
 mod glyphs;
-mod line_input;
 mod list;
 mod slider;
 mod text_view;
 
 pub use bar::Bar;
 pub use glyphs::Glyphs;
-pub use line_input::{Edit, LineInput};
-pub use list::ListView;
+pub use list::visible_rows;
 pub use slider::Slider;
 pub use text_view::{Motion, TextChange, TextView};
