@@ -21,6 +21,8 @@ impl Cx<'_> {
             return;
         }
         self.page.follow_end(&self.app.document);
+        // What streams in is to be seen.
+        self.app.layers.clear();
         self.app.generate(Seeding::AsSet);
     }
 }

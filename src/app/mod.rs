@@ -113,6 +113,12 @@ impl App {
         Ok(app)
     }
 
+    /// Starts with a text that lies somewhere already: it is not lost where nothing is saved.
+    pub fn open_text(&mut self, text: &str) {
+        self.document = Document::with_text(text);
+        self.saved_revision = Some(self.document.revision());
+    }
+
     /// Takes in what happened at the time `now` since the start; gives what is to be done.
     pub fn update(&mut self, now: Duration, message: Message, page: &mut dyn Page) -> Vec<Effect> {
         self.now = now;

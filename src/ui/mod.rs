@@ -36,7 +36,6 @@ use crate::app::sampler::Sampler;
 use crate::hub::Hub;
 use crate::prompt::Library;
 use crate::sampling::Settings;
-use crate::session::Document;
 use crate::text::SpecialTokens;
 use terminal::{Terminal, TerminalOptions};
 use theme::Theme;
@@ -92,7 +91,7 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
 pub fn start(options: Options) -> anyhow::Result<App> {
     let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
     if let Some(text) = options.text {
-        app.document = Document::with_text(&text);
+        app.open_text(&text);
     }
     for warning in options.warnings {
         app.log.say(crate::app::log::Level::Warning, warning);

@@ -26,6 +26,7 @@ use http::{Head, Request, read_request, write_head};
 
 #[path = "hub_repo.rs"]
 pub mod repo;
+#[allow(unused_imports, reason = "the server is shared, not everybody needs the hash")]
 pub use repo::{Repo, Served, hex};
 
 /// One request as the server saw it.

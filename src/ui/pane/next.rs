@@ -54,7 +54,7 @@ impl Pane for NextPane {
             return None;
         };
         let facts = facts(view, run, step, area.width);
-        let facts_rows = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height / 2);
+        let facts_rows = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height / 3);
         let (top, bottom) = paint::split_bottom(area, facts_rows);
         paint::lines(buf, bottom, facts);
         let table = Table::new(view, run, step, area.width);

@@ -30,22 +30,11 @@ impl Pane for SamplingPane {
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let sampler = &view.app.sampler;
-        let order = paint::wrap(&order_text(sampler), area.width);
-        let mut foot: Vec<Line<'static>> = order.into_iter().map(|row| Line::styled(row, view.theme.dim)).collect();
         let rows: Vec<Row> = Sampler::rows().collect();
-        let spare = usize::from(area.height).saturating_sub(rows.len() + foot.len());
-        let doc = match sampler.row() {
-            Row::Param(spec) => spec.doc,
-            Row::Stop => "Strings that end the text; they are not shown. Written with escapes: \"\\n\" \"Q:\"",
-        };
-        let doc = paint::wrap(doc, area.width);
-        if view.has_keys(PaneId::Sampling) && doc.len() <= spare {
-            foot.extend(doc.into_iter().map(|row| Line::styled(row, view.theme.text)));
-        }
-        let foot_rows = u16::try_from(foot.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(4));
-        let (list, bottom) = paint::split_bottom(area, foot_rows);
-        paint::lines(buf, bottom, foot);
+        let (list, foot) = paint::split_bottom(area, foot_rows(area.height, rows.len()));
         let visible = visible_rows(sampler.selected, rows.len(), list.height);
+        let hidden = (visible.start, rows.len() - visible.end);
+        paint::lines(buf, foot, foot_lines(view, foot, hidden));
         for (area, index) in paint::rows(list).zip(visible) {
             if let Some(row) = rows.get(index) {
                 draw_row(view, *row, area, buf);
@@ -56,6 +45,33 @@ impl Pane for SamplingPane {
         }
         None
     }
+}
+
+/// The lines below the rows: what is left over, or one where the rows do not all fit.
+fn foot_rows(height: u16, rows: usize) -> u16 {
+    height.saturating_sub(u16::try_from(rows).unwrap_or(u16::MAX)).max(u16::from(usize::from(height) < rows))
+}
+
+/// The order of the chain and what the selected row does; where rows are hidden, how many above and below.
+fn foot_lines(view: &View<'_>, area: Rect, hidden: (usize, usize)) -> Vec<Line<'static>> {
+    let (theme, sampler) = (view.theme, &view.app.sampler);
+    if hidden != (0, 0) {
+        let sides = [(theme.glyphs.above, hidden.0), (theme.glyphs.below, hidden.1)];
+        let said: Vec<String> =
+            sides.iter().filter(|(_, n)| *n > 0).map(|(mark, n)| format!("{mark} {n} more")).collect();
+        return vec![Line::styled(said.join("   "), theme.dim)];
+    }
+    let doc = match sampler.row() {
+        Row::Param(spec) => spec.doc,
+        Row::Stop => "Strings that end the text; they are not shown. Written with escapes: \"\\n\" \"Q:\"",
+    };
+    let doc = paint::wrap(doc, area.width);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    lines.extend(paint::wrap(&order_text(sampler), area.width).into_iter().map(|row| Line::styled(row, theme.dim)));
+    if view.has_keys(PaneId::Sampling) && lines.len() + doc.len() <= usize::from(area.height) {
+        lines.extend(doc.into_iter().map(|row| Line::styled(row, theme.text)));
+    }
+    lines
 }
 
 fn draw_row(view: &View<'_>, row: Row, area: Rect, buf: &mut Buffer) {
