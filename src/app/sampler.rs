@@ -63,7 +63,8 @@ impl Sampler {
     pub fn accept(&mut self, text: &str) -> Result<(), String> {
         match self.row() {
             Row::Param(spec) => {
-                self.settings.set_text(spec.id, text).map_err(|error| error.to_string())?;
+                // The label says which value it is, the line what was typed.
+                self.settings.set_text(spec.id, text).map_err(|_| format!("this takes {}", spec.accepts()))?;
             }
             Row::Stop => self.stop = parse_stop(text)?,
         }

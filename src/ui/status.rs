@@ -48,7 +48,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
     let theme = view.theme;
     let mut pieces = vec![Piece { text: "kshot".to_owned(), style: theme.strong, keep: 0 }];
     match (&app.models.job, &app.models.loaded) {
-        (Some(job), _) => pieces.push(Piece { text: job_text(view, job).0, style: theme.text, keep: 9 }),
+        (Some(job), _) => pieces.push(Piece { text: job_text(job).0, style: theme.text, keep: 9 }),
         (None, None) => pieces.push(Piece { text: "no model".to_owned(), style: theme.warning, keep: 9 }),
         (None, Some(loaded)) => {
             let info = &loaded.info;

@@ -82,7 +82,7 @@ fn cells(
 
 /// What is under way: a line, a bar where there is a share, and figures.
 fn draw_job(view: &View<'_>, job: &ModelJob, area: Rect, buf: &mut Buffer) {
-    let (text, share) = job_text(view, job);
+    let (text, share) = job_text(job);
     paint::line(buf, area, &Line::styled(text, view.theme.text));
     let bar = Rect { height: 1, ..paint::below(area, 1) }.intersection(paint::below(area, 1)).intersection(buf.area);
     if let Some(share) = share {
@@ -92,8 +92,7 @@ fn draw_job(view: &View<'_>, job: &ModelJob, area: Rect, buf: &mut Buffer) {
 }
 
 /// What a job is doing in words, and its share done.
-pub(in crate::ui) fn job_text(view: &View<'_>, job: &ModelJob) -> (String, Option<f64>) {
-    let cancel = view.app.keymap.hint("model-cancel");
+pub(in crate::ui) fn job_text(job: &ModelJob) -> (String, Option<f64>) {
     match &job.stage {
         Stage::Finding => (format!("looking up {} ...", job.name), None),
         Stage::Asking(_) => (format!("{} waits for your answer", job.name), None),
@@ -113,7 +112,7 @@ pub(in crate::ui) fn job_text(view: &View<'_>, job: &ModelJob) -> (String, Optio
                     text += &format!(", {} left", duration(eta.as_secs()));
                 }
             }
-            (format!("{text}   ({cancel} cancels)"), Some(progress.share()))
+            (text, Some(progress.share()))
         }
         Stage::Loading(_, 0) => (format!("loading {} ...", job.name), None),
         Stage::Loading(done, total) => {
