@@ -26,7 +26,13 @@ goldens:
 
 # the loopback hub against Python's huggingface_hub
 hub-interop:
-    python tests/python/hub_interop.py
+    cargo build --release --bins --examples
+    python tests/python/hub_interop.py target/release
+
+# a large pull through a hub that cuts, killed again and again, on a checkpoint folder
+hub-kills model:
+    cargo build --release --bins --examples
+    python tests/python/hub_kills.py target/release {{model}}
 
 # speed beside transformers, on a checkpoint folder
 compare-speed model:

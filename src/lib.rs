@@ -1,21 +1,27 @@
 //! kshot: a terminal playground for GPT-style language models.
-
-pub mod text;
-
-pub mod kernels;
-
-pub mod sampling;
-
-pub mod prompt;
-
-pub mod hub;
-
-pub mod model;
-
-pub mod engine;
-
-pub mod session;
+//!
+//! The modules are layers; each knows only those above it in this list (`tests/layers.rs` holds that).
+//!
+//! - [`kernels`]: CPU kernels over slices.
+//! - [`text`]: tokenizers, bytes and characters, and the one sanitiser between a model's text and a terminal.
+//! - [`prompt`]: few-shot tasks and the prompts they assemble into.
+//! - [`session`]: the document: bytes, who wrote them, their tokens, undo.
+//! - [`hub`]: the Hugging Face hub: catalog, verified and resumable downloads, the cache that Python shares.
+//! - [`sampling`]: from logits to a token: the table of parameters, the chain, the draw.
+//! - [`model`]: the one decoder: configurations, weights, key/value cache, trace points.
+//! - [`engine`]: generation and scoring, as messages to a thread of its own.
+//! - [`app`]: what the playground knows and does, without a terminal.
+//! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
+//!
+//! The command line is the program's own (`src/cli`, `src/commands`). How it fits together and why: ARCHITECTURE.md.
 
 pub mod app;
-
+pub mod engine;
+pub mod hub;
+pub mod kernels;
+pub mod model;
+pub mod prompt;
+pub mod sampling;
+pub mod session;
+pub mod text;
 pub mod ui;

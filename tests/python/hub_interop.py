@@ -2,8 +2,8 @@
 
 Recipe (huggingface_hub 2.4.0 was used; any recent one will do):
 
-    cargo build --release --examples
-    python tests/python/hub_interop.py target/release/examples
+    cargo build --release --bins --examples
+    python tests/python/hub_interop.py target/release
 
 Every check prints one line; the exit code is 0 if all hold. The server counts as a hub because the Python library,
 unchanged, downloads a whole repository from it.
@@ -48,7 +48,7 @@ def python(code, env):
 
 
 def kshot(env, *args):
-    done = subprocess.run([BIN / "hub_pull", *args], env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([BIN / "kshot", "models", *args], env=env, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout.strip(), done.stderr.strip()[-400:]
 
 
@@ -81,19 +81,19 @@ def main():
     for name, data in FILES.items():
         (served / name).write_bytes(data)
     server = subprocess.Popen(
-        [BIN / "loopback_hub", "--dir", work / "served"], stdout=subprocess.PIPE, text=True
+        [BIN / "examples/loopback_hub", "--dir", work / "served"], stdout=subprocess.PIPE, text=True
     )
     endpoint = next(line.strip() for line in server.stdout if line.startswith("http"))
     try:
         ours, theirs = work / "ours", work / "theirs"
         code, out, err = python(SNAPSHOT, environment(endpoint, theirs))
         check("the library downloads from the server", code == 0 and same(out), err)
-        code, out, err = kshot(environment(endpoint, theirs, HF_HUB_OFFLINE="1"), REPO)
+        code, out, err = kshot(environment(endpoint, theirs, HF_HUB_OFFLINE="1"), "pull", REPO)
         check("kshot reads the library's cache, offline", code == 0 and same(out), err)
-        code, out, err = kshot(environment(endpoint, theirs, HF_HUB_OFFLINE="1"), "--verify", REPO)
+        code, out, err = kshot(environment(endpoint, theirs, HF_HUB_OFFLINE="1"), "verify", REPO)
         check("and finds every blob intact", code == 0, out + err)
 
-        code, out, err = kshot(environment(endpoint, ours), REPO)
+        code, out, err = kshot(environment(endpoint, ours), "pull", REPO)
         check("kshot downloads from the server", code == 0 and same(out), err)
         offline = environment(endpoint, ours, HF_HUB_OFFLINE="1")
         code, out, err = python(OFFLINE_FILES, offline)
@@ -116,7 +116,7 @@ def main():
             pointer.unlink()
             pointer.write_bytes(data)
         shutil.rmtree(next((copies / "hub").glob("models--*")) / "blobs")
-        code, out, err = kshot(env, REPO)
+        code, out, err = kshot(env, "pull", REPO)
         check("kshot reads a cache of copies instead of links", code == 0 and same(out), err)
 
         readonly = work / "readonly"
@@ -124,12 +124,12 @@ def main():
         for path in [readonly, *readonly.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
-        code, out, err = kshot(environment(endpoint, readonly), REPO)
+        code, out, err = kshot(environment(endpoint, readonly), "pull", REPO)
         check("kshot reads a read-only cache, online", code == 0 and same(out), err)
 
         partial = work / "partial"
         code, out, err = python(f"from huggingface_hub import hf_hub_download as d; d({REPO!r}, 'config.json')", environment(endpoint, partial))
-        code, out, err = kshot(environment(endpoint, partial), REPO)
+        code, out, err = kshot(environment(endpoint, partial), "pull", REPO)
         check("kshot completes what the library began", code == 0 and same(out), err)
     finally:
         server.kill()
