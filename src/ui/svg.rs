@@ -178,20 +178,24 @@ fn run(svg: &mut String, theme: &SvgTheme, look: Look, (start, end, y): (u16, u1
     if !path.is_empty() {
         let _ = writeln!(svg, "<path d=\"{path}\" fill=\"{fill}\"/>");
     }
-    // Spaces at the ends are left out, and the rest is stretched to the columns it takes.
-    let lead = letters.len() - letters.trim_start_matches(' ').len();
-    let letters = letters.trim_matches(' ');
-    if letters.is_empty() {
-        return;
+    // Each stretch without a gap is an element of its own, so that columns line up even where nothing is stretched.
+    let mut x = left;
+    for part in letters.split_inclusive("  ") {
+        let words = part.trim_matches(' ');
+        let start = x + (part.len() - part.trim_start_matches(' ').len()) as f32 * CELL;
+        x += part.width() as f32 * CELL;
+        if words.is_empty() {
+            continue;
+        }
+        let _ = writeln!(
+            svg,
+            "<text x=\"{start:.1}\" y=\"{:.1}\" textLength=\"{:.1}\" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\" fill=\"{fill}\"{}>{}</text>",
+            top + BASELINE,
+            words.width() as f32 * CELL,
+            attributes(look.modifier),
+            escape(words)
+        );
     }
-    let (x, length) = (left + lead as f32 * CELL, letters.width() as f32 * CELL);
-    let _ = writeln!(
-        svg,
-        "<text x=\"{x:.1}\" y=\"{:.1}\" textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\" fill=\"{fill}\"{}>{}</text>",
-        top + BASELINE,
-        attributes(look.modifier),
-        escape(letters)
-    );
 }
 
 fn attributes(modifier: Modifier) -> String {

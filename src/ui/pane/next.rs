@@ -64,7 +64,15 @@ impl Pane for NextPane {
         let candidates = &step.sampled.top;
         let last = candidates.len().saturating_sub(usize::from(rows.height));
         let shown = candidates.iter().skip(view.app.scroll.min(last)).take(usize::from(rows.height));
-        let shown_now: Vec<&Candidate> = shown.collect();
+        let mut shown_now: Vec<&Candidate> = shown.collect();
+        // The token that was drawn is always among the rows, below the likelier ones where it is none of them.
+        let sampled = &step.sampled;
+        let drawn =
+            Candidate { id: sampled.id, logprob: sampled.logprob, logprob_sampled: Some(sampled.logprob_sampled) };
+        if view.app.scroll == 0 && shown_now.iter().all(|candidate| candidate.id != drawn.id) {
+            shown_now.pop();
+            shown_now.push(&drawn);
+        }
         for (row, candidate) in paint::rows(rows).zip(&shown_now) {
             table.candidate(candidate, row, buf);
         }
