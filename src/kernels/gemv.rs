@@ -3,8 +3,9 @@
 //! It reads every weight once and is limited by the memory bus, so all threads share the rows of W; candle's own matmul
 //! runs a single row of x on one thread (sarah-quinones/gemm issue 20).
 
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
+
+use super::share;
 
 /// Most rows of x it takes; with more, a matrix product over tiles is faster.
 pub const MAX_ROWS: usize = 8;
@@ -22,15 +23,47 @@ pub fn serves(x: &Tensor, weight: &Tensor) -> bool {
         && weight.is_contiguous()
 }
 
-/// `[m, k]` times the transpose of `[n, k]` to `[m, n]`. Not differentiable.
+/// `[m, k]` times the transpose of `[n, k]`, plus `[n]` where there is a bias, to `[m, n]`. Not differentiable.
 ///
 /// # Errors
 /// Fails where the shapes do not fit.
-pub fn apply(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    x.apply_op2_no_bwd(weight, &Gemv)
+pub fn apply(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    match bias {
+        Some(bias) => x.apply_op3_no_bwd(weight, bias, &Gemv),
+        None => x.apply_op2_no_bwd(weight, &Gemv),
+    }
 }
 
 struct Gemv;
+
+impl CustomOp3 for Gemv {
+    fn name(&self) -> &'static str {
+        "kshot-gemv"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (mut product, shape) = CustomOp2::cpu_fwd(self, x, x_layout, w, w_layout)?;
+        let (_, n) = shape.dims2()?;
+        let Some((start, end)) = bias_layout.contiguous_offsets().filter(|(start, end)| end - start == n) else {
+            candle_core::bail!("kshot-gemv: the bias is {:?} and W has {n} rows", bias_layout.shape());
+        };
+        let bias = &bias.as_slice::<f32>()?[start..end];
+        if let CpuStorage::F32(out) = &mut product {
+            for row in out.chunks_exact_mut(n) {
+                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+            }
+        }
+        Ok((product, shape))
+    }
+}
 
 impl CustomOp2 for Gemv {
     fn name(&self) -> &'static str {
@@ -56,13 +89,21 @@ impl CustomOp2 for Gemv {
     }
 }
 
-/// x `[m, k]`, w `[n, k]`, out `[m, n]`, all row-major. Runs on the rayon pool of the caller.
+/// Products of one x `[k]` with all rows of w `[n, k]` on this thread: `[n]`.
+pub(super) fn rows(x: &[f32], w: &[f32], out: &mut [f32]) {
+    debug_assert_eq!(w.len(), x.len() * out.len());
+    // SAFETY: the code was picked for this processor.
+    unsafe { Isa::best().rows()(x, w, x.len(), out) }
+}
+
+/// x `[m, k]`, w `[n, k]`, out `[m, n]`, all row-major. Shared among all threads.
 fn multiply(x: &[f32], w: &[f32], [m, n, k]: [usize; 3], out: &mut [f32]) {
     let rows = Isa::best().rows();
     // Few enough pieces that handing them out costs nothing, enough that an idle thread finds one to take.
-    let piece = n.div_ceil(8 * rayon::current_num_threads()).next_multiple_of(UNROLL);
+    let piece = n.div_ceil(8 * share::threads()).next_multiple_of(UNROLL);
     let share = |out_nm: &mut [f32]| {
-        out_nm.par_chunks_mut(piece * m).zip(w.par_chunks(piece * k)).for_each(|(out_nm, w)| {
+        share::chunks(out_nm, piece * m, |index, out_nm| {
+            let w = &w[index * piece * k..][..out_nm.len() / m * k];
             // SAFETY: `rows` was picked for this processor.
             unsafe { rows(x, w, k, out_nm) }
         });
@@ -118,51 +159,81 @@ impl Isa {
 }
 
 fn rows_scalar(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
-    body::<16, false>(x, w, k, out);
+    groups(x, w, k, out, |rows, x| rows.map(|row| row.iter().zip(x).map(|(&w, &x)| w * x).sum()));
 }
 
+/// # Safety
+/// Only on processors with AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn rows_avx2(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
-    body::<16, true>(x, w, k, out);
+unsafe fn rows_avx2(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+    use std::arch::x86_64::*;
+    groups(x, w, k, out, |rows, x| {
+        let mut lanes = [[_mm256_setzero_ps(); 2]; UNROLL];
+        let whole = x.len() / 16 * 16;
+        for at in (0..whole).step_by(16) {
+            // SAFETY: `at + 16` is at most the length of x and of each row.
+            unsafe {
+                let (x0, x1) = (_mm256_loadu_ps(x.as_ptr().add(at)), _mm256_loadu_ps(x.as_ptr().add(at + 8)));
+                for (lane, row) in lanes.iter_mut().zip(rows) {
+                    lane[0] = _mm256_fmadd_ps(_mm256_loadu_ps(row.as_ptr().add(at)), x0, lane[0]);
+                    lane[1] = _mm256_fmadd_ps(_mm256_loadu_ps(row.as_ptr().add(at + 8)), x1, lane[1]);
+                }
+            }
+        }
+        let sums = lanes.map(|[a, b]| {
+            let eight = _mm256_add_ps(a, b);
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        });
+        with_rest(sums, rows, x, whole)
+    });
 }
 
+/// # Safety
+/// Only on processors with AVX-512F.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx2,fma")]
-fn rows_avx512(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
-    body::<32, true>(x, w, k, out);
+#[target_feature(enable = "avx512f")]
+unsafe fn rows_avx512(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+    use std::arch::x86_64::*;
+    groups(x, w, k, out, |rows, x| {
+        let mut lanes = [[_mm512_setzero_ps(); 2]; UNROLL];
+        let whole = x.len() / 32 * 32;
+        for at in (0..whole).step_by(32) {
+            // SAFETY: `at + 32` is at most the length of x and of each row.
+            unsafe {
+                let (x0, x1) = (_mm512_loadu_ps(x.as_ptr().add(at)), _mm512_loadu_ps(x.as_ptr().add(at + 16)));
+                for (lane, row) in lanes.iter_mut().zip(rows) {
+                    lane[0] = _mm512_fmadd_ps(_mm512_loadu_ps(row.as_ptr().add(at)), x0, lane[0]);
+                    lane[1] = _mm512_fmadd_ps(_mm512_loadu_ps(row.as_ptr().add(at + 16)), x1, lane[1]);
+                }
+            }
+        }
+        let sums = lanes.map(|[a, b]| _mm512_reduce_add_ps(_mm512_add_ps(a, b)));
+        with_rest(sums, rows, x, whole)
+    });
 }
 
+/// Walks W in groups of rows: `dots` gives the products of each group with one row of x.
 #[inline(always)]
-fn body<const LANES: usize, const FMA: bool>(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+fn groups(x: &[f32], w: &[f32], k: usize, out: &mut [f32], dots: impl Fn([&[f32]; UNROLL], &[f32]) -> [f32; UNROLL]) {
     let m = x.len() / k;
     for (w, out) in w.chunks(UNROLL * k).zip(out.chunks_mut(UNROLL * m)) {
         let count = w.len() / k;
         // A short group at the end walks its last row more than once; only its own sums are kept.
         let rows: [&[f32]; UNROLL] = std::array::from_fn(|j| &w[j.min(count - 1) * k..][..k]);
         for (i, x) in x.chunks_exact(k).enumerate() {
-            let sums = dots::<LANES, FMA>(rows, x);
+            let sums = dots(rows, x);
             out[i..].iter_mut().step_by(m).zip(sums).for_each(|(to, sum)| *to = sum);
         }
     }
 }
 
+/// Adds the products from `whole` on, which fill no register.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn dots<const LANES: usize, const FMA: bool>(rows: [&[f32]; UNROLL], x: &[f32]) -> [f32; UNROLL] {
-    let mut lanes = [[0f32; LANES]; UNROLL];
-    let whole = x.len() / LANES * LANES;
-    let mut at = 0;
-    while at < whole {
-        let x_part = &x[at..at + LANES];
-        for (lane, row) in lanes.iter_mut().zip(rows) {
-            let w_part = &row[at..at + LANES];
-            for ((sum, &w), &x) in lane.iter_mut().zip(w_part).zip(x_part) {
-                *sum = if FMA { w.mul_add(x, *sum) } else { w * x + *sum };
-            }
-        }
-        at += LANES;
-    }
-    let mut sums = lanes.map(|lane| lane.iter().sum::<f32>());
+fn with_rest(mut sums: [f32; UNROLL], rows: [&[f32]; UNROLL], x: &[f32], whole: usize) -> [f32; UNROLL] {
     for (sum, row) in sums.iter_mut().zip(rows) {
         *sum += row[whole..].iter().zip(&x[whole..]).map(|(&w, &x)| w * x).sum::<f32>();
     }
@@ -215,7 +286,12 @@ mod tests {
         let x = Tensor::randn(0f32, 1.0, (5, 48), &device).unwrap().narrow(0, 2, 3).unwrap();
         let w = Tensor::randn(0f32, 1.0, (101, 48), &device).unwrap();
         assert!(serves(&x, &w));
-        let gap = (apply(&x, &w).unwrap() - x.matmul(&w.t().unwrap()).unwrap()).unwrap().abs().unwrap();
+        let gap = (apply(&x, &w, None).unwrap() - x.matmul(&w.t().unwrap()).unwrap()).unwrap().abs().unwrap();
         assert!(gap.max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-4);
+        let bias = Tensor::randn(0f32, 1.0, 101, &device).unwrap();
+        let added = apply(&x, &w, None).unwrap().broadcast_add(&bias).unwrap();
+        let gap = (apply(&x, &w, Some(&bias)).unwrap() - added).unwrap().abs().unwrap();
+        assert_eq!(gap.max_all().unwrap().to_scalar::<f32>().unwrap(), 0.0);
+        assert!(apply(&x, &w, Some(&bias.narrow(0, 0, 7).unwrap())).is_err());
     }
 }

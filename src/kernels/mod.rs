@@ -3,6 +3,9 @@
 //! A kernel knows no model: it takes slices (or candle tensors of the shapes it names) and is held equal to a scalar
 //! twin by its tests. What has no kernel here runs through candle's own operations.
 
+pub mod attention;
 pub mod gemv;
+pub mod pages;
 pub mod rowwise;
+mod share;
 pub mod softmax;

@@ -14,6 +14,7 @@ use super::layers::{LayerNorm, Linear, Path, softmax};
 use super::trace::{HookPoint, Trace};
 use super::weights::Checkpoint;
 use super::{ModelError, Result};
+use crate::kernels::{attention, pages};
 
 /// A GPT in memory. It is never changed by running it: what a sequence adds is in its [`KvCache`].
 pub struct Decoder {
@@ -266,6 +267,9 @@ impl Decoder {
         pass.record(HookPoint::K(layer), &key)?;
         pass.record(HookPoint::V(layer), &value)?;
         let (keys, values) = sequence.cache.extend(layer, &key, &value)?;
+        if pass.path == Path::Fused && attention::serves(&query, &keys, &values) {
+            return Ok(attention::apply(&query, &keys, &values, self.config.score_scale[layer])?);
+        }
         let (query, keys) = match self.config.upcast_attention {
             true => (query.to_dtype(DType::F32)?, keys.to_dtype(DType::F32)?),
             false => (query, keys),
@@ -380,7 +384,7 @@ impl Reader<'_> {
 /// `[rows, columns]` to `[columns, rows]`, by tiles so that both sides stay in cache lines.
 fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const TILE: usize = 32;
-    let mut out = vec![0f32; values.len()];
+    let mut out = pages::zeroed(values.len());
     for row_tile in (0..rows).step_by(TILE) {
         for column_tile in (0..columns).step_by(TILE) {
             for column in column_tile..columns.min(column_tile + TILE) {

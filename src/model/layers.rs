@@ -18,10 +18,10 @@ impl Linear {
 
     /// `[T, in]` to `[T, out]`.
     pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
-        let product = match path {
-            Path::Fused if gemv::serves(x, &self.weight) => gemv::apply(x, &self.weight)?,
-            _ => x.matmul(&self.weight.t()?)?,
-        };
+        if path == Path::Fused && gemv::serves(x, &self.weight) {
+            return Ok(gemv::apply(x, &self.weight, self.bias.as_ref())?);
+        }
+        let product = x.matmul(&self.weight.t()?)?;
         Ok(match &self.bias {
             Some(bias) => product.broadcast_add(bias)?,
             None => product,

@@ -13,6 +13,7 @@ use safetensors::tensor::Metadata;
 use serde_json::{Map, Value};
 
 use super::{ModelError, Result};
+use crate::kernels::pages;
 
 /// Bytes read between two looks at the cancel flag.
 const CHUNK: usize = 4 << 20;
@@ -114,7 +115,7 @@ impl Checkpoint {
         let io = |source| ModelError::Io { path: path.clone(), source };
         file.seek(SeekFrom::Start(located.offset)).map_err(io)?;
 
-        let mut values = vec![0f32; count];
+        let mut values = pages::zeroed(count);
         match located.dtype {
             Dtype::F32 => {
                 for part in values.chunks_mut(CHUNK / 4) {

@@ -1,0 +1,27 @@
+//! Large pages for memory that is read from end to end again and again.
+
+/// Values from which on large pages are asked for: a table of 4 MiB.
+const LARGE: usize = 1 << 20;
+
+/// A zeroed vector whose memory is backed by large pages where the system has them to give. Weights are walked once a
+/// token, and address translation is a good part of that walk with small pages.
+pub fn zeroed(count: usize) -> Vec<f32> {
+    let values = vec![0f32; count];
+    #[cfg(target_os = "linux")]
+    if count >= LARGE {
+        advise(&values);
+    }
+    values
+}
+
+#[cfg(target_os = "linux")]
+fn advise(values: &[f32]) {
+    const PAGE: usize = 4096;
+    let start = (values.as_ptr() as usize).next_multiple_of(PAGE);
+    let end = (values.as_ptr() as usize + size_of_val(values)) / PAGE * PAGE;
+    if start < end {
+        // SAFETY: the range lies in memory that `values` owns, and this kind of advice changes no content. Whether it is
+        // taken does not matter.
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
+    }
+}
