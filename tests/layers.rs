@@ -10,7 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("prompt", &[]),
     ("session", &[]),
-    ("hub", &[]),
+    ("hub", &["text"]),
     ("sampling", &["kernels"]),
     ("model", &["kernels"]),
     ("engine", &["model", "sampling", "text"]),

@@ -302,7 +302,7 @@ fn the_few_shot_prompt_is_live_until_it_is_edited() {
     driver.run("0").unwrap();
     let zero = text(&driver);
     assert!(zero.len() < before.len(), "{zero}");
-    driver.run("1<F4>!").unwrap();
+    driver.run("1<Esc>!").unwrap();
     let edited = text(&driver);
     assert!(edited.ends_with('!'));
     driver.run("<F4>2").unwrap();

@@ -1,11 +1,14 @@
 //! Editing the document: what keys, pastes and the few-shot pane do to the text.
 
+use std::path::PathBuf;
+
 use super::App;
 use super::command::Cx;
 use super::effect::{Effect, IoRequest, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::page::Motion;
+use crate::session::Existing;
 
 impl Cx<'_> {
     /// Inserts what a key typed.
@@ -23,12 +26,13 @@ impl Cx<'_> {
         if self.app.refuse_while_running("pasting") {
             return;
         }
-        let text: String = text
-            .replace("\r\n", "\n")
-            .replace('\r', "\n")
-            .chars()
-            .filter(|c| !c.is_control() || "\n\t".contains(*c))
-            .collect();
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let before = text.chars().count();
+        let text: String = text.chars().filter(|c| !c.is_control() || "\n\t".contains(*c)).collect();
+        let dropped = before - text.chars().count();
+        if dropped > 0 {
+            self.app.log.say(Level::Warning, format!("{dropped} control characters of the paste were left out"));
+        }
         let at = self.page.caret();
         self.app.document.insert(at, &text);
         self.caret_to(at + text.len());
@@ -147,12 +151,34 @@ impl App {
     }
 
     pub(super) fn ask_save(&mut self) {
-        self.ask(Input::new(Purpose::SaveAs, "save the document as", "kshot.txt"));
+        let own = self.file.as_ref().map_or_else(|| "kshot.txt".to_owned(), |path| path.display().to_string());
+        self.ask(Input::new(Purpose::SaveAs, "save the document as", own));
     }
 
     pub(super) fn save(&mut self, path: &str) {
         let (revision, bytes) = (self.document.revision(), self.document.bytes().to_vec());
-        self.outbox.push(Effect::Io(IoRequest::Save { revision, path: path.into(), bytes }));
+        let path = PathBuf::from(path);
+        // Its own file may be written again, and another one after a second Enter.
+        let again = self.refused.take().as_ref() == Some(&path) || self.file.as_ref() == Some(&path);
+        let existing = if again { Existing::Replace } else { Existing::Keep };
+        self.outbox.push(Effect::Io(IoRequest::Save { revision, path, bytes, existing }));
+    }
+
+    /// The document was written, or not. A name that is taken stays in the line, and Enter takes it after all.
+    pub(super) fn saved(&mut self, revision: u64, path: PathBuf, result: Result<(), String>) {
+        match result {
+            Ok(()) => {
+                self.saved_revision = Some(revision);
+                self.log.say(Level::Notice, format!("saved as {}", path.display()));
+                self.file = Some(path);
+            }
+            Err(error) if error.ends_with("exists already") => {
+                let input = Input::new(Purpose::SaveAs, "save the document as", path.display().to_string());
+                self.input = Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
+                self.refused = Some(path);
+            }
+            Err(error) => self.log.say(Level::Error, error),
+        }
     }
 
     /// Encodes what is pending, once for each revision.
@@ -196,7 +222,7 @@ impl App {
     pub(super) fn refuse_while_running(&mut self, what: &str) -> bool {
         let running = self.is_running();
         if running {
-            self.log.say(Level::Warning, format!("{what} waits until the generation is over (Esc stops it)"));
+            self.log.say(Level::Warning, format!("no {what} while the model writes; Esc stops it"));
         }
         running
     }

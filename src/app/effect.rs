@@ -7,6 +7,7 @@ use crossterm::event::KeyEvent;
 
 use super::models::{Found, ModelRow, Progress};
 use crate::engine::{Command, Event, JobId};
+use crate::session::Existing;
 use crate::text::Tokenizer;
 
 /// Something happened.
@@ -74,7 +75,7 @@ pub enum IoRequest {
         /// The vocabulary.
         tokenizer: Arc<Tokenizer>,
     },
-    /// Write the document to a new file, never over an existing one.
+    /// Write the document to a file.
     Save {
         /// The document's revision.
         revision: u64,
@@ -82,6 +83,8 @@ pub enum IoRequest {
         path: PathBuf,
         /// What.
         bytes: Vec<u8>,
+        /// Whether a file that is there may be replaced.
+        existing: Existing,
     },
     /// Write a picture of the screen to a new file.
     Picture(String),
@@ -123,8 +126,10 @@ pub enum IoEvent {
     Saved {
         /// The revision that was written.
         revision: u64,
-        /// Where to, or why not.
-        result: Result<PathBuf, String>,
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        result: Result<(), String>,
     },
     /// The picture was written: where to, or why not.
     Pictured(Result<PathBuf, String>),

@@ -105,7 +105,7 @@ impl App {
         }
         let (began_at, left_at) = (run.began_at, run.left_at);
         if self.document.revision() != left_at {
-            self.log.say(Level::Warning, "the text was edited after the generation: undo first, or go on from here");
+            self.log.say(Level::Warning, "the text was changed after the generation: Ctrl+G goes on from its end");
             return;
         }
         self.stop();

@@ -1,7 +1,7 @@
 //! What the program has to say: the newest message stays on the message line until it has been read.
 
 /// How serious a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Something was done; gone with the next key.
     Notice,
@@ -25,21 +25,26 @@ pub struct Entry {
 pub struct Log {
     entries: Vec<Entry>,
     current: Option<usize>,
+    /// A key was pressed since the current message came.
+    read: bool,
 }
 
 impl Log {
     /// How many messages are kept.
     const KEPT: usize = 500;
 
-    /// Adds a message and puts it on the message line; an unread error gives way only to another error.
+    /// Adds a message and puts it on the message line; one that nobody has seen gives way only to
+    /// one that matters as much.
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
         if self.entries.len() == Self::KEPT {
             self.entries.remove(0);
             self.current = self.current.and_then(|at| at.checked_sub(1));
         }
         self.entries.push(Entry { level, text: text.into() });
-        if level == Level::Error || self.current().is_none_or(|entry| entry.level != Level::Error) {
+        let hides = self.current().is_some_and(|entry| entry.level > level) && !self.read;
+        if !hides {
             self.current = Some(self.entries.len() - 1);
+            self.read = false;
         }
     }
 
@@ -55,6 +60,7 @@ impl Log {
 
     /// A key was pressed: notices and warnings have been read.
     pub fn key_pressed(&mut self) {
+        self.read = true;
         if self.current().is_some_and(|entry| entry.level != Level::Error) {
             self.current = None;
         }
@@ -77,12 +83,15 @@ mod tests {
         log.key_pressed();
         assert_eq!(log.current(), None);
         log.say(Level::Error, "disk full");
-        log.key_pressed();
         log.say(Level::Notice, "loaded");
+        assert_eq!(log.current().map(|e| e.text.as_str()), Some("disk full"), "nobody has seen it yet");
+        log.key_pressed();
         assert_eq!(log.current().map(|e| e.text.as_str()), Some("disk full"));
+        log.say(Level::Notice, "saved after all");
+        assert_eq!(log.current().map(|e| e.text.as_str()), Some("saved after all"));
         assert!(log.dismiss());
         assert!(!log.dismiss());
-        assert_eq!(log.entries().len(), 3);
+        assert_eq!(log.entries().len(), 4);
     }
 
     #[test]

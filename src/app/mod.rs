@@ -20,6 +20,7 @@ pub mod screen;
 pub mod shots;
 mod view;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use command::{COMMANDS, CommandSpec, Cx, Scope};
@@ -70,6 +71,8 @@ pub struct App {
     pub size: (u16, u16),
     /// Time since the start.
     pub now: Duration,
+    file: Option<PathBuf>,
+    refused: Option<PathBuf>,
     saved_revision: Option<u64>,
     tokenising: Option<u64>,
     queued: Option<Seeding>,
@@ -101,6 +104,8 @@ impl App {
             picked: 0,
             size: (0, 0),
             now: Duration::ZERO,
+            file: None,
+            refused: None,
             saved_revision: None,
             tokenising: None,
             queued: None,
@@ -113,9 +118,11 @@ impl App {
         Ok(app)
     }
 
-    /// Starts with a text that lies somewhere already: it is not lost where nothing is saved.
-    pub fn open_text(&mut self, text: &str) {
+    /// Starts with a text that lies somewhere already, in `file` where it has one: it is not lost where nothing is saved.
+    pub fn open_text(&mut self, text: &str, file: Option<PathBuf>) {
         self.document = Document::with_text(text);
+        self.file = file;
+        self.show_end = true;
         self.saved_revision = Some(self.document.revision());
     }
 
@@ -223,14 +230,9 @@ impl App {
                 self.generate_queued();
             }
             IoEvent::Counted { version, tokens } => self.shots.counted(version, tokens),
-            IoEvent::Saved { revision, result: Ok(path) } => {
-                self.saved_revision = Some(revision);
-                self.log.say(Level::Notice, format!("saved as {}", path.display()));
-            }
+            IoEvent::Saved { revision, path, result } => self.saved(revision, path, result),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
-            IoEvent::Pictured(Err(error)) | IoEvent::Saved { result: Err(error), .. } => {
-                self.log.say(Level::Error, error)
-            }
+            IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
         }
     }
 

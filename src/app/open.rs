@@ -92,12 +92,31 @@ impl App {
         match rows {
             Ok(rows) => {
                 let name = self.models.row().map(|row| row.name.clone());
+                let rows = self.with_loaded(rows);
                 let same = rows.iter().position(|row| Some(&row.name) == name.as_ref());
                 self.models.selected = same.unwrap_or(0);
                 self.models.rows = Some(rows);
             }
             Err(error) => self.log.say(Level::Error, error),
         }
+    }
+
+    /// The list, and on top of it the model in use where it came from somewhere else: a folder, a repository of one's own.
+    fn with_loaded(&self, mut rows: Vec<ModelRow>) -> Vec<ModelRow> {
+        if let Some(Loaded { info, .. }) = &self.models.loaded
+            && rows.iter().all(|row| row.name != info.name)
+        {
+            let row = ModelRow {
+                name: info.name.clone(),
+                about: info.folder.display().to_string(),
+                parameters: Some(info.parameters),
+                download: None,
+                memory: Some(info.weight_bytes),
+                cached: Cached::Yes(info.folder.clone()),
+            };
+            rows.insert(0, row);
+        }
+        rows
     }
 
     pub(super) fn found(&mut self, job: JobId, found: Result<Found, String>) {
@@ -183,6 +202,9 @@ impl App {
         self.tokenising = None;
         self.shots.recount();
         self.models.loaded = Some(Loaded { info, tokenizer });
+        if let Some(rows) = self.models.rows.take() {
+            self.models.rows = Some(self.with_loaded(rows));
+        }
         if self.layers.last() == Some(&Layer::Models) {
             self.close_layer();
         }

@@ -6,6 +6,7 @@ use super::App;
 use super::input::{Input, Purpose};
 use super::log::Level;
 use crate::sampling::{ParamId, ParamSpec, Settings, Step, Value, presets, random_seed, specs};
+use crate::text::{escape, unescape};
 
 /// The form.
 #[derive(Debug, Clone)]
@@ -107,7 +108,7 @@ impl App {
     pub(super) fn sampler_step(&mut self, step: Step) {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.settings.step(spec.id, step),
-            Row::Stop => self.sampler_edit(""),
+            Row::Stop => self.log.say(Level::Notice, "stop strings are typed: Enter"),
         }
     }
 
@@ -174,20 +175,6 @@ impl App {
     }
 }
 
-fn escape(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' => "\\n".to_owned(),
-            '\t' => "\\t".to_owned(),
-            '\r' => "\\r".to_owned(),
-            '"' => "\\\"".to_owned(),
-            '\\' => "\\\\".to_owned(),
-            c if c.is_control() => c.escape_unicode().to_string(),
-            c => c.to_string(),
-        })
-        .collect()
-}
-
 /// Reads `"\n" "Q:"`; text without quotes is one stop string.
 fn parse_stop(text: &str) -> Result<Vec<String>, String> {
     let text = text.trim();
@@ -206,9 +193,13 @@ fn parse_stop(text: &str) -> Result<Vec<String>, String> {
             return Err("a stop string is empty: it would stop everything".to_owned());
         }
         stops.push(unescape(quoted)?);
-        rest = after.trim_start_matches('"').trim_start();
+        rest = after.strip_prefix('"').unwrap_or(after).trim_start_matches([' ', ',']);
     }
-    if rest.is_empty() { Ok(stops) } else { Err(format!("{rest:?} stands outside the quotes")) }
+    if rest.is_empty() {
+        Ok(stops)
+    } else {
+        Err("something stands outside the quotes: write \"\\n\" \"Q:\"".to_owned())
+    }
 }
 
 fn closing_quote(text: &str) -> Option<usize> {
@@ -218,34 +209,6 @@ fn closing_quote(text: &str) -> Option<usize> {
         escaped = c == '\\' && !escaped;
         closes.then_some(at)
     })
-}
-
-fn unescape(text: &str) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('n') => out.push('\n'),
-            Some('t') => out.push('\t'),
-            Some('r') => out.push('\r'),
-            Some('\\') => out.push('\\'),
-            Some('"') => out.push('"'),
-            Some('u') => {
-                let hex: String = chars.by_ref().skip_while(|c| *c == '{').take_while(|c| *c != '}').collect();
-                let scalar = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
-                out.push(scalar.ok_or_else(|| format!("\\u{{{hex}}} is no character"))?);
-            }
-            other => {
-                let shown = other.map(String::from).unwrap_or_default();
-                return Err(format!("\\{shown} is no escape: use \\n \\t \\r \\\\ \\\" \\u{{..}}"));
-            }
-        }
-    }
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -260,12 +223,13 @@ mod tests {
             let sampler = Sampler::new(Settings::default(), stop.clone());
             assert_eq!(parse_stop(&sampler.stop_text()), Ok(stop), "{}", sampler.stop_text());
         }
+        assert_eq!(parse_stop("\"a\", \"b\""), Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(parse_stop("\\nUser:"), Ok(vec!["\nUser:".to_owned()]));
     }
 
     #[test]
     fn stop_strings_that_mean_nothing_are_refused() {
-        for text in ["\"", "\"a", "\"\"", "\"a\" b", "\\x", "\\u{110000}", "a\\"] {
+        for text in ["\"", "\"a", "\"\"", "\"a\" b", "\\q", "\\u{110000}", "a\\"] {
             assert!(parse_stop(text).is_err(), "{text}");
         }
     }

@@ -195,7 +195,7 @@ impl App {
     pub(super) fn shots_put(&mut self) {
         if self.shots.chosen.is_none() {
             self.open_tasks();
-        } else if !self.refuse_while_running("putting the prompt in") {
+        } else if !self.refuse_while_running("new prompt") {
             self.put_prompt();
         }
     }
@@ -225,7 +225,10 @@ impl App {
     }
 
     pub(super) fn shots_step(&mut self, more: isize) {
-        self.change_shots(|chosen| chosen.selection.set_shots(chosen.selection.shots().saturating_add_signed(more)));
+        self.change_shots(|chosen| match more {
+            1.. => chosen.selection.more(),
+            _ => chosen.selection.fewer(),
+        });
     }
 
     /// A new order, the same for the same number of shuffles since the start.

@@ -33,7 +33,7 @@ impl App {
         self.input = None;
         if self.class().holds(pane) {
             self.layers.clear();
-            self.focus = if self.focus == pane { PaneId::Document } else { pane };
+            self.focus = pane;
             self.scroll = 0;
         } else {
             self.toggle_layer(Layer::Shots);
@@ -42,7 +42,7 @@ impl App {
 
     pub(super) fn toggle_layer(&mut self, layer: Layer) {
         self.input = None;
-        self.scroll = if layer == Layer::Log { self.log.entries().len().saturating_sub(1) } else { 0 };
+        self.scroll = 0;
         if self.layers.contains(&layer) {
             self.layers.retain(|open| *open != layer);
         } else {
@@ -110,7 +110,9 @@ impl App {
     }
 
     pub(super) fn next_scroll(&mut self, rows: isize) {
-        self.scroll = self.scroll.saturating_add_signed(rows);
+        let step = self.run.as_ref().and_then(|run| run.steps.get(self.next_at.unwrap_or(run.steps.len().max(1) - 1)));
+        let candidates = step.map_or(0, |step| step.sampled.top.len());
+        self.scroll = self.scroll.saturating_add_signed(rows).min(candidates.saturating_sub(1));
     }
 
     /// Chooses an older or newer step of the last run for the next-token pane; past the newest it follows again.
@@ -149,7 +151,8 @@ impl App {
                 Err("type a name first".to_owned())
             }
             Purpose::SaveAs => {
-                self.save(text);
+                let text = text.to_owned();
+                self.save(&text);
                 Ok(())
             }
             Purpose::HubId => self.find(text),
@@ -183,7 +186,8 @@ impl App {
     }
 
     pub(super) fn open_presets(&mut self) {
-        self.picked = 0;
+        let now = self.sampler.preset_name();
+        self.picked = crate::sampling::presets().iter().position(|preset| Some(preset.name) == now).unwrap_or(0);
         self.toggle_layer(Layer::Presets);
     }
 }

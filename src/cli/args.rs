@@ -89,7 +89,7 @@ pub(crate) struct PromptArgs {
   kshot generate -m openai-community/gpt2 -p 'The meaning of life is' -n 40
   kshot generate -m openai-community/gpt2 -f prompt.txt --temp 0 --stop '\\n\\n'
   cat article.txt | kshot generate -m ./checkpoint -p 'Summary of the article below.'
-  kshot generate -m openai-community/gpt2 --task translate-en-zh --shots 3 --query 'I love books'
+  kshot generate -m openai-community/gpt2 --task translation-zh --shots 3 --query 'I love books'
   kshot generate -m openai-community/gpt2 -p Hello --seed 7 --logprobs 5 --json
 
 The prompt is -p TEXT, a file, or stdin. With -p and a piped stdin the prompt is TEXT, a newline, and what stdin holds.
@@ -104,7 +104,7 @@ pub(crate) struct GenerateArgs {
     pub(crate) prompt: PromptArgs,
 
     /// Stop before this string; may be given several times. \n \t \r \\ and \xHH are escapes
-    #[arg(long, value_name = "STR", allow_hyphen_values = true, value_parser = unescape)]
+    #[arg(long, value_name = "STR", allow_hyphen_values = true, value_parser = stop_string)]
     pub(crate) stop: Vec<String>,
 
     /// Go on after <|endoftext|>
@@ -242,7 +242,7 @@ pub(crate) enum PromptsCommand {
         json: bool,
     },
     /// The prompt that a task builds
-    #[command(after_help = "Example:\n  kshot prompts show translate-en-zh --shots 3 --query 'I love books'")]
+    #[command(after_help = "Example:\n  kshot prompts show translation-zh --shots 3 --query 'I love books'")]
     Show {
         /// The task
         #[arg(value_name = "NAME")]
@@ -311,7 +311,7 @@ pub(crate) struct PlaygroundArgs {
     pub(crate) file: Option<PathBuf>,
 
     /// Stop before this string; may be given several times. \n \t \r \\ and \xHH are escapes
-    #[arg(long, value_name = "STR", allow_hyphen_values = true, value_parser = unescape)]
+    #[arg(long, value_name = "STR", allow_hyphen_values = true, value_parser = stop_string)]
     pub(crate) stop: Vec<String>,
 
     /// Read special tokens such as <|endoftext|> in typed text as plain text
@@ -390,59 +390,10 @@ fn size(raw: &str) -> Result<(u16, u16), String> {
     }
 }
 
-/// Resolves `\n`, `\t`, `\r`, `\\` and `\xHH` (bytes, which together must be UTF-8).
-fn unescape(raw: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        bytes.push(match rest.next() {
-            Some(b'n') => b'\n',
-            Some(b't') => b'\t',
-            Some(b'r') => b'\r',
-            Some(b'\\') => b'\\',
-            Some(b'x') => {
-                let digits: Option<u8> = rest.next().zip(rest.next()).and_then(|(h, l)| {
-                    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-                    Some(digit(h)? * 16 + digit(l)?)
-                });
-                digits.ok_or("\\x needs two hexadecimal digits")?
-            }
-            Some(other) => return Err(format!("\\{} is no escape; write \\\\ for a backslash", char::from(other))),
-            None => return Err("a backslash stands at the end; write \\\\ for a backslash".to_owned()),
-        });
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) if text.is_empty() => Err("an empty string would stop at once".to_owned()),
-        Ok(text) => Ok(text),
-        Err(_) => Err("the escaped bytes are not UTF-8".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unescape;
-
-    #[test]
-    fn escapes() {
-        let cases: &[(&str, Option<&str>)] = &[
-            ("plain", Some("plain")),
-            (r"a\n\tb\r", Some("a\n\tb\r")),
-            (r"\\n", Some("\\n")),
-            (r"\xe4\xB8\xad", Some("中")),
-            ("中文", Some("中文")),
-            (r"\x4", None),
-            (r"\xzz", None),
-            (r"\xff", None),
-            (r"\q", None),
-            ("end\\", None),
-            ("", None),
-        ];
-        for (raw, expected) in cases {
-            assert_eq!(unescape(raw).ok().as_deref(), *expected, "{raw:?}");
-        }
+/// A stop string: with escapes, and not empty.
+fn stop_string(raw: &str) -> Result<String, String> {
+    match kshot::text::unescape(raw)? {
+        text if text.is_empty() => Err("an empty string would stop at once".to_owned()),
+        text => Ok(text),
     }
 }

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::checks::{self, Check};
 use super::interrupt::Interrupt;
 use super::model::{self, Source};
-use super::progress::bytes;
 use super::{Context, Status, models, system};
 use crate::cli::{Device, DoctorArgs, long_version};
+use kshot::text::figures::bytes;
 
 /// The model whose continuations are published.
 const PUBLISHED_FOR: [&str; 2] = ["openai-community/gpt2", "gpt2"];

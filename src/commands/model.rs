@@ -8,9 +8,10 @@ use kshot::hub::{Hub, HubConfig, ModelRef, Progress};
 use kshot::text::SpecialTokens;
 
 use super::interrupt::Interrupt;
-use super::progress::{ProgressLine, Standing, bytes};
+use super::progress::{ProgressLine, Standing};
 use super::{Context, Usage};
 use crate::cli::Device;
+use kshot::text::figures::bytes;
 
 /// What a command needs of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

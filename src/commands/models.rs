@@ -4,9 +4,10 @@ use kshot::hub::{CachedModel, CatalogEntry, FileState, Hub, ModelRef, catalog};
 use serde_json::{Value, json};
 
 use super::interrupt::Interrupt;
-use super::progress::{ProgressLine, bytes};
+use super::progress::ProgressLine;
 use super::{Context, Status, model};
 use crate::cli::{ModelsCommand, RefArg};
+use kshot::text::figures::{self, bytes};
 
 pub(super) fn run(command: &ModelsCommand, cx: &mut Context) -> anyhow::Result<Status> {
     match command {
@@ -75,7 +76,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
         let line = format!(
             "{:<40} {:>8} {:>10} {:>10}  {} {}",
             cx.out.label(row.id),
-            figure(|entry| format!("{}M", entry.parameters() / 1_000_000)),
+            figure(|entry| figures::parameters(entry.parameters())),
             figure(|entry| bytes(entry.download_bytes)),
             figure(|entry| bytes(entry.memory_bytes_f32())),
             style.green(format!("{:<10}", row.state())),

@@ -45,6 +45,7 @@ pub(super) fn options(
     Ok(Options {
         model,
         text,
+        file: args.file.filter(|file| file != Path::new("-")),
         settings: args.sampling.settings,
         stop: args.stop,
         warnings: library.problems.iter().map(|p| sanitise::line(&format!("left out: {p}")).into_owned()).collect(),

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use kshot::text::figures::{bytes, duration};
 use kshot::text::sanitise;
 
 /// Least time between two redraws of the line on a terminal.
@@ -52,7 +53,7 @@ impl ProgressLine {
         let mut stderr = std::io::stderr().lock();
         // A progress line that cannot be written is no reason to end the job.
         let _ = match self.terminal {
-            true => write!(stderr, "{ERASE}{}", line(what, at)).and_then(|()| stderr.flush()),
+            true => write!(stderr, "{ERASE}{}", fitting(what, at, columns())).and_then(|()| stderr.flush()),
             false => writeln!(stderr, "{}", line(what, at)),
         };
         self.drawn = self.terminal;
@@ -73,15 +74,39 @@ impl Drop for ProgressLine {
     }
 }
 
+/// Columns of the terminal; what is not known is taken to be the usual 80.
+fn columns() -> usize {
+    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
+}
+
+/// The line within `columns`, one less than the terminal has: a line that wraps could not be redrawn in place. What does not
+/// fit loses its bar, then its name, then its end.
+fn fitting(what: &str, at: Standing, columns: usize) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let whole = line(what, at);
+    let bare = whole.replacen(&bar(at), "", 1).replacen("  ", " ", 1);
+    let room = columns.saturating_sub(1);
+    match [whole, bare].into_iter().find(|line| line.width() <= room) {
+        Some(line) => line,
+        None => line("", at).replacen(&bar(at), "", 1).trim_start().chars().take(room).collect(),
+    }
+}
+
+fn share(at: Standing) -> f64 {
+    if at.total == 0 { 1.0 } else { (at.done as f64 / at.total as f64).clamp(0.0, 1.0) }
+}
+
+fn bar(at: Standing) -> String {
+    let full = (share(at) * BAR as f64) as usize;
+    format!("[{}{}]", "#".repeat(full), "-".repeat(BAR - full))
+}
+
 fn line(what: &str, at: Standing) -> String {
-    let share = if at.total == 0 { 1.0 } else { (at.done as f64 / at.total as f64).clamp(0.0, 1.0) };
-    let full = (share * BAR as f64) as usize;
     let mut line = format!(
-        "{} [{}{}] {:3.0}%  {} of {}",
+        "{} {} {:3.0}%  {} of {}",
         sanitise::line(what),
-        "#".repeat(full),
-        "-".repeat(BAR - full),
-        share * 100.0,
+        bar(at),
+        share(at) * 100.0,
         bytes(at.done),
         bytes(at.total)
     );
@@ -92,24 +117,6 @@ fn line(what: &str, at: Standing) -> String {
         line += &format!("  {} left", duration(left));
     }
     line
-}
-
-/// A size as people read it, in powers of ten as the hub and the disks count.
-pub(crate) fn bytes(count: u64) -> String {
-    match count as f64 {
-        c if c >= 1e9 => format!("{:.2} GB", c / 1e9),
-        c if c >= 1e6 => format!("{:.1} MB", c / 1e6),
-        c if c >= 1e3 => format!("{:.1} kB", c / 1e3),
-        c => format!("{c} B"),
-    }
-}
-
-fn duration(time: Duration) -> String {
-    match time.as_secs() {
-        s if s >= 3600 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
-        s if s >= 60 => format!("{}m{:02}s", s / 60, s % 60),
-        s => format!("{s}s"),
-    }
 }
 
 #[cfg(test)]
@@ -124,16 +131,21 @@ mod tests {
             (at(0, 0, None, None), "x [########################] 100%  0 B of 0 B"),
             (
                 at(274_000_000, 548_000_000, Some(2.5e6), Some(110)),
-                "x [############------------]  50%  274.0 MB of 548.0 MB  2.5 MB/s  1m50s left",
+                "x [############------------]  50%  274 MB of 548 MB  2 MB/s  1 min 50 s left",
             ),
             (
                 at(1, 6_430_000_000, Some(0.0), Some(7260)),
-                "x [------------------------]   0%  1 B of 6.43 GB  0 B/s  2h01m left",
+                "x [------------------------]   0%  1 B of 6.4 GB  0 B/s  2 h 1 min left",
             ),
             (at(9, 8, None, None), "x [########################] 100%  9 B of 8 B"),
         ];
         for (at, expected) in cases {
             assert_eq!(line("x", at), expected);
         }
+        let at = at(274_000_000, 548_000_000, Some(2.5e6), Some(110));
+        assert_eq!(fitting("model", at, 200), line("model", at));
+        assert_eq!(fitting("model", at, 60), "model  50%  274 MB of 548 MB  2 MB/s  1 min 50 s left");
+        assert_eq!(fitting("a-long-name-of-a-file", at, 55), "50%  274 MB of 548 MB  2 MB/s  1 min 50 s left");
+        assert_eq!(fitting("model", at, 8), "50%  27");
     }
 }

@@ -1,6 +1,6 @@
 //! `kshot prompts`: the few-shot library.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use kshot::prompt::{Assembly, Instruction, Library, Origin, Prompt, Query, Selection, Task};
 use serde_json::json;
 
@@ -52,6 +52,9 @@ pub(super) fn task<'a>(library: &'a Library, name: &str) -> anyhow::Result<&'a T
 pub(super) fn assemble(task: &Task, shots: Option<usize>, query: Option<&str>) -> anyhow::Result<Prompt> {
     let mut selection = Selection::listed(task);
     if let Some(shots) = shots {
+        if shots > task.examples.len() {
+            bail!("--shots {shots}: task {} has {} examples", task.name, task.examples.len());
+        }
         selection.set_shots(shots);
     }
     let query = query.map_or(Query::Listed(0), Query::Typed);

@@ -1,10 +1,10 @@
 //! `kshot screenshot`: any screen of the playground as a picture.
 
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kshot::session::{Existing, write_file};
 use kshot::ui::script::{self, Clock, Driver};
 use kshot::ui::svg::{SvgTheme, to_svg};
 use kshot::ui::theme::{Palette, Theme};
@@ -33,21 +33,7 @@ pub(super) fn run(args: ScreenshotArgs, cx: &mut Context) -> anyhow::Result<Stat
         cx.out.text(&svg)?;
         return Ok(Status::Done);
     }
-    write(&args.output, svg.as_bytes()).with_context(|| format!("cannot write {}", args.output.display()))?;
+    write_file(&args.output, svg.as_bytes(), Existing::Replace).map_err(anyhow::Error::msg)?;
     cx.remark(format!("wrote {}", args.output.display()));
     Ok(Status::Done)
-}
-
-/// Writes under a temporary name beside the file, then renames: an old picture is replaced whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".kshot-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.persist(path)?;
-    Ok(())
 }

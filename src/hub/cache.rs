@@ -12,6 +12,7 @@ use super::plan::missing_files;
 use super::progress::{Meter, Progress};
 use super::remote::is_hash;
 use super::{Cancel, Hub, HubError, ModelRef};
+use crate::text::figures::bytes;
 
 /// A model's files at one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,12 +94,16 @@ impl Hub {
             _ => Err(HubError::NotCached {
                 model: model.to_string(),
                 cache: self.config.cache.clone(),
-                missing: if missing.is_empty() { String::new() } else { format!(" (no {})", missing.join(", ")) },
+                missing: match (missing.is_empty(), held_in_parts(&layout)) {
+                    (false, _) => format!(" (no {})", missing.join(", ")),
+                    (true, 0) => String::new(),
+                    (true, held) => format!(" ({} of an unfinished download are)", bytes(held)),
+                },
                 why: match self.config.offline {
                     true => format!(
                         "offline mode is on: pull it once without --offline or HF_HUB_OFFLINE (kshot models pull {model})"
                     ),
-                    false => format!("nothing was fetched: run kshot models pull {model}"),
+                    false => format!("kshot models pull {model} fetches it"),
                 },
             }),
         }
@@ -135,12 +140,11 @@ impl Hub {
                 commit,
             }
         });
-        let blobs = blobs(&layout);
         CachedModel {
             id: model.id().to_owned(),
             revisions: revisions.collect(),
             bytes: bytes_below(&layout.folder()),
-            partial_bytes: blobs.iter().filter(|(name, _)| name.ends_with(PARTIAL)).map(|(_, bytes)| bytes).sum(),
+            partial_bytes: held_in_parts(&layout),
         }
     }
 
@@ -284,6 +288,11 @@ fn blobs(layout: &Layout) -> Vec<(String, u64)> {
 }
 
 /// Bytes of the files below a folder; a link counts as itself.
+/// Bytes of downloads that are not finished.
+fn held_in_parts(layout: &Layout) -> u64 {
+    blobs(layout).iter().filter(|(name, _)| name.ends_with(PARTIAL)).map(|(_, bytes)| bytes).sum()
+}
+
 fn bytes_below(folder: &Path) -> u64 {
     let files = files_below(folder);
     files

@@ -1,5 +1,6 @@
 //! What can go wrong with the hub, each with what to do about it.
 
+use crate::text::figures::bytes;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -113,7 +114,7 @@ pub enum HubError {
         missing: String,
     },
     /// The model is not in the cache and must not or cannot be fetched.
-    #[error("'{model}' is not in the cache {cache}{missing}, and {why}")]
+    #[error("'{model}' is not in the cache {cache}{missing}: {why}")]
     NotCached {
         /// The model.
         model: String,
@@ -239,7 +240,7 @@ pub enum HubError {
         file: String,
     },
     /// There is not enough room.
-    #[error("disk full: {} needed at {path}, {} free. Free some space (kshot models rm), or set HF_HOME to a folder on another disk", bytes(.needed), bytes(.available))]
+    #[error("disk full: {} needed at {path}, {} free. Free some space (kshot models rm), or set HF_HOME to a folder on another disk", bytes(*.needed), bytes(*.available))]
     DiskFull {
         /// Bytes still to be written.
         needed: u64,
@@ -295,17 +296,6 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
     match joined.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &joined[..end]),
         None => joined,
-    }
-}
-
-/// A size as people read it (powers of ten, as the hub and the disks do).
-pub(super) fn bytes(count: &u64) -> String {
-    let count = *count as f64;
-    match count {
-        c if c >= 1e9 => format!("{:.2} GB", c / 1e9),
-        c if c >= 1e6 => format!("{:.1} MB", c / 1e6),
-        c if c >= 1e3 => format!("{:.1} kB", c / 1e3),
-        c => format!("{c} B"),
     }
 }
 

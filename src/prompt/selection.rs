@@ -4,11 +4,10 @@ use rand08::seq::SliceRandom;
 
 use super::Task;
 
-/// Which examples of a task are on, in what order, and how many of those are shown.
+/// The examples of a task in an order of the user's, each on or off; the prompt shows those that are on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     entries: Vec<Entry>,
-    shots: usize,
 }
 
 /// One line of the list of examples.
@@ -16,15 +15,15 @@ pub struct Selection {
 pub struct Entry {
     /// Index into [`Task::examples`].
     pub example: usize,
-    /// Whether it may be shown.
+    /// Whether the prompt shows it.
     pub on: bool,
 }
 
 impl Selection {
-    /// Every example on, in the order of the file, and the task's own number of shots.
+    /// The order of the file, as many on as the task asks for.
     pub fn listed(task: &Task) -> Self {
-        let entries = (0..task.examples.len()).map(|example| Entry { example, on: true }).collect();
-        Self { entries, shots: task.num_fewshot }
+        let entries = (0..task.examples.len()).map(|example| Entry { example, on: example < task.num_fewshot });
+        Self { entries: entries.collect() }
     }
 
     /// The examples in their present order.
@@ -32,14 +31,30 @@ impl Selection {
         &self.entries
     }
 
-    /// How many examples are asked for: k. The number shown is smaller where fewer are on.
+    /// How many examples are on: k.
     pub fn shots(&self) -> usize {
-        self.shots
+        self.entries.iter().filter(|entry| entry.on).count()
     }
 
-    /// Asks for k examples; at most as many as there are.
+    /// Exactly the first k examples on; all where there are fewer.
     pub fn set_shots(&mut self, shots: usize) {
-        self.shots = shots.min(self.entries.len());
+        for (position, entry) in self.entries.iter_mut().enumerate() {
+            entry.on = position < shots;
+        }
+    }
+
+    /// One more example on: the first that is off.
+    pub fn more(&mut self) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| !entry.on) {
+            entry.on = true;
+        }
+    }
+
+    /// One example fewer on: not the last of those that are.
+    pub fn fewer(&mut self) {
+        if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.on) {
+            entry.on = false;
+        }
     }
 
     /// Switches the example at a position of the order on or off. A position that is not there changes nothing.
@@ -60,8 +75,10 @@ impl Selection {
     /// Puts all examples into an order that depends on the seed alone (Fisher-Yates over ChaCha8), whatever the order
     /// was before; with fewer shots than examples this is also the seeded choice of examples.
     pub fn shuffle(&mut self, seed: u64) {
+        let shots = self.shots();
         self.restore_order();
         self.entries.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        self.set_shots(shots);
     }
 
     /// Back to the order of the file.
@@ -71,6 +88,6 @@ impl Selection {
 
     /// Indices into [`Task::examples`] of the examples that the prompt shows, in order.
     pub fn shown(&self) -> impl Iterator<Item = usize> {
-        self.entries.iter().filter(|entry| entry.on).map(|entry| entry.example).take(self.shots)
+        self.entries.iter().filter(|entry| entry.on).map(|entry| entry.example)
     }
 }

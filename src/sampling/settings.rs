@@ -289,6 +289,7 @@ mod tests {
         assert!(settings.is_on(StageId::Temperature));
         settings.neutralise(ParamId::Temperature);
         assert!(!settings.is_on(StageId::Temperature));
-        assert_eq!(settings.display(ParamId::Temperature), "off");
+        assert_eq!(settings.display(ParamId::Temperature), "1.00");
+        assert_eq!(settings.display(ParamId::TypicalP), "off");
     }
 }

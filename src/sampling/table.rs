@@ -11,7 +11,7 @@ pub(super) const SPECS: [ParamSpec; COUNT] = [
         flag: "temp",
         short: None,
         value_name: "X",
-        doc: "Divides the logits: below 1 sharper, above 1 flatter; 0 always takes the most likely token",
+        doc: "Divides the logits: below 1 sharper, above 1 flatter, 1 as the model has it; 0 always takes the most likely token",
         kind: ParamKind::Float,
         range: (0.0, 100.0),
         slider: (0.0, 2.0),
@@ -19,7 +19,7 @@ pub(super) const SPECS: [ParamSpec; COUNT] = [
         big_step: 0.25,
         neutral: Value::Float(1.0),
         default: Value::Float(0.8),
-        words: &[(0.0, "greedy"), (1.0, "off")],
+        words: &[(0.0, "greedy")],
         stage: Some(StageId::Temperature),
     },
     ParamSpec {

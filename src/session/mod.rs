@@ -5,9 +5,11 @@
 
 mod change;
 mod document;
+mod file;
 mod history;
 mod runs;
 
 pub use change::Change;
 pub use document::{DocToken, Document, Origin, SettleError};
+pub use file::{Existing, write_file};
 pub use runs::{Author, Run};

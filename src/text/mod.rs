@@ -9,6 +9,8 @@
 mod alphabet;
 mod cells;
 mod error;
+mod escape;
+pub mod figures;
 mod files;
 pub mod sanitise;
 mod tokenizer;
@@ -18,6 +20,7 @@ mod utf8;
 pub use alphabet::byte_symbol;
 pub use cells::{Cell, CellKind, TAB_WIDTH, cells};
 pub use error::TextError;
+pub use escape::{escape, unescape};
 pub use tokenizer::{SpecialTokens, Tokenizer};
 pub use utf8::Utf8Assembler;
 

@@ -1,9 +1,8 @@
 //! The real [`Executor`]: the engine thread, one thread for each I/O job, and one that encodes text.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -12,6 +11,7 @@ use super::hubjob;
 use crate::app::{IoEvent, IoRequest};
 use crate::engine::{Command, Engine, Event, JobId};
 use crate::hub::{Cancel, Hub};
+use crate::session::{Existing, write_file};
 use crate::text::{SpecialTokens, Tokenizer};
 
 /// The real executor.
@@ -84,9 +84,9 @@ impl Executor for Workers {
             IoRequest::Tokenise { .. } | IoRequest::Count { .. } => {
                 let _ = self.encoder.send(request);
             }
-            IoRequest::Save { revision, path, bytes } => self.start(move |_, out| {
-                let result = save_new(&path, &bytes).map(|()| path);
-                let _ = out.send(IoEvent::Saved { revision, result });
+            IoRequest::Save { revision, path, bytes, existing } => self.start(move |_, out| {
+                let result = write_file(&path, &bytes, existing);
+                let _ = out.send(IoEvent::Saved { revision, path, result });
             }),
             IoRequest::Picture(svg) => self.start(move |_, out| {
                 let _ = out.send(IoEvent::Pictured(save_numbered(&svg)));
@@ -168,17 +168,6 @@ fn encode_bytes(tokenizer: &Tokenizer, bytes: &[u8], special: SpecialTokens) -> 
     Ok(tokens)
 }
 
-/// Writes a new file; what is there already stays as it is.
-fn save_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => format!("{} exists already; choose another name", path.display()),
-        _ => format!("cannot write {}: {error}", path.display()),
-    })?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
 /// Writes a picture under the first free name in the current folder.
 fn save_numbered(svg: &str) -> Result<PathBuf, String> {
     for number in 1..10_000 {
@@ -186,7 +175,7 @@ fn save_numbered(svg: &str) -> Result<PathBuf, String> {
         if path.exists() {
             continue;
         }
-        return save_new(&path, svg.as_bytes()).map(|()| path);
+        return write_file(&path, svg.as_bytes(), Existing::Keep).map(|()| path);
     }
     Err("kshot-1.svg to kshot-9999.svg are all there already; remove some".to_owned())
 }

@@ -47,6 +47,8 @@ pub struct Options {
     pub model: Option<String>,
     /// Text to start with.
     pub text: Option<String>,
+    /// The file that the text is from.
+    pub file: Option<PathBuf>,
     /// Sampling parameters.
     pub settings: Settings,
     /// Stop strings.
@@ -91,7 +93,7 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
 pub fn start(options: Options) -> anyhow::Result<App> {
     let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
     if let Some(text) = options.text {
-        app.open_text(&text);
+        app.open_text(&text, options.file);
     }
     for warning in options.warnings {
         app.log.say(crate::app::log::Level::Warning, warning);

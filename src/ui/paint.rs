@@ -1,11 +1,14 @@
 //! Writing lines of styled text into a buffer, and small pieces of wording that panes share.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+use super::theme::Theme;
 use crate::text::sanitise;
 
 /// Writes a line into the first row of `area`, cut at its end. Everything passes the sanitiser, so no pane has to know
@@ -49,6 +52,16 @@ pub(super) fn split_bottom(area: Rect, n: u16) -> (Rect, Rect) {
     let n = n.min(area.height);
     let rest = Rect { height: area.height - n, ..area };
     (rest, Rect { y: area.y + rest.height, height: n, ..area })
+}
+
+/// Marks in the column to the right of a list that there are rows above or below those on the screen.
+pub(super) fn more(buf: &mut Buffer, theme: &Theme, list: Rect, visible: &Range<usize>, len: usize) {
+    let mark = |y: u16, symbol: &'static str| Some((Rect { x: list.right(), y, width: 1, height: 1 }, symbol));
+    let above = mark(list.y, theme.glyphs.above).filter(|_| visible.start > 0);
+    let below = mark(list.bottom().saturating_sub(1), theme.glyphs.below).filter(|_| visible.end < len);
+    for (cell, symbol) in [above, below].into_iter().flatten().filter(|_| list.height > 0) {
+        line(buf, cell, &Line::styled(symbol, theme.strong));
+    }
 }
 
 /// A style over a whole row, text included.
@@ -111,41 +124,6 @@ pub(super) fn cut(text: &str, width: usize, ellipsis: &str) -> String {
     out + ellipsis
 }
 
-/// Bytes as people say them: `548 MB`, `1.5 GB`. Decimal units, as on the hub.
-pub(super) fn bytes(n: u64) -> String {
-    let n = n as f64;
-    match n {
-        n if n < 1e3 => format!("{n} B"),
-        n if n < 1e6 => format!("{:.0} kB", n / 1e3),
-        n if n < 1e9 => format!("{:.0} MB", n / 1e6),
-        n => format!("{:.1} GB", n / 1e9),
-    }
-}
-
-/// A number of weights: `124M`, `1.5B`.
-pub(super) fn parameters(n: u64) -> String {
-    let n = n as f64;
-    match n {
-        n if n < 1e3 => format!("{n}"),
-        n if n < 1e6 => format!("{:.0}K", n / 1e3),
-        n if n < 1e9 => format!("{:.0}M", n / 1e6),
-        n => format!("{:.1}B", n / 1e9),
-    }
-}
-
-/// A number with separators: `50,257`.
-pub(super) fn grouped(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// `key what` pairs as hints, e.g. for the bottom of a pane.
 pub(super) fn hints<'a>(pairs: impl IntoIterator<Item = (String, &'a str)>, key: Style, text: Style) -> Line<'a> {
     let mut spans = Vec::new();
@@ -176,13 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_read_well() {
-        assert_eq!(bytes(548_105_171), "548 MB");
-        assert_eq!(bytes(6_431_829_964), "6.4 GB");
-        assert_eq!(parameters(124_439_808), "124M");
-        assert_eq!(parameters(1_557_611_200), "1.6B");
-        assert_eq!(grouped(50_257), "50,257");
-        assert_eq!(grouped(7), "7");
+    fn a_cut_text_says_so() {
         assert_eq!(cut("loutre de mer", 8, "…"), "loutre …");
         assert_eq!(cut("我爱计算机", 4, "…"), "我…");
     }

@@ -14,6 +14,7 @@ use crate::app::input::Input;
 use crate::app::log::Level;
 use crate::app::run::Phase;
 use crate::app::screen::{Layer, PaneId};
+use crate::text::figures;
 
 /// Share of the context from which the figure warns.
 const WARN: f64 = 0.8;
@@ -54,7 +55,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
             let info = &loaded.info;
             pieces.push(Piece { text: info.name.clone(), style: theme.text, keep: 8 });
             pieces.push(Piece {
-                text: format!("{} {} {}", paint::parameters(info.parameters), info.dtype, info.device),
+                text: format!("{} {} {}", figures::parameters(info.parameters), info.dtype, info.device),
                 style: theme.dim,
                 keep: 3,
             });
@@ -72,7 +73,9 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
             pieces.push(Piece { text: format!("first {seconds:.2} s"), style: theme.dim, keep: 2 });
         }
     }
-    pieces.push(state(view));
+    if app.run.is_some() || app.models.job.is_none() {
+        pieces.push(state(view));
+    }
     pieces
 }
 
@@ -131,9 +134,7 @@ pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Opt
     let stop = view.app.keymap.hint("stop");
     let all = view.app.keymap.hint("messages");
     let tail = match entry.level {
-        Level::Error if entry.text.width() + 12 > usize::from(area.width) => {
-            format!("  {all} shows all, {stop} closes")
-        }
+        Level::Error if entry.text.width() + 12 > usize::from(area.width) => format!("  {all} shows all"),
         Level::Error => format!("  {stop} closes"),
         _ => String::new(),
     };

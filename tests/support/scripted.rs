@@ -93,9 +93,9 @@ impl Executor for Scripted {
             }
             IoRequest::Pull(job, _) => return asked.pull = Some(job),
             IoRequest::Cancel(job) => return asked.cancelled.push(job),
-            IoRequest::Save { revision, path, bytes } => {
+            IoRequest::Save { revision, path, bytes, .. } => {
                 asked.saved.push((path.clone(), bytes));
-                IoEvent::Saved { revision, result: Ok(path) }
+                IoEvent::Saved { revision, path, result: Ok(()) }
             }
             IoRequest::Picture(svg) => {
                 asked.pictures.push(svg);

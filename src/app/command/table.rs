@@ -20,18 +20,18 @@ macro_rules! commands {
 commands! {
     Global {
         "generate" ["ctrl-g", "f5"] "generate" "generate: go on from the end of the document" |cx| cx.generate();
-        "stop" ["esc"] "stop" "stop; else dismiss the message; else close the overlay" |cx| cx.app.escape();
-        "interrupt" ["ctrl-c"] "" "stop; when idle, twice to quit" |cx| cx.app.interrupt();
-        "regenerate" ["ctrl-r"] "regenerate" "remove the last generation and run again with a new seed" |cx| cx.app.regenerate(Seeding::New);
-        "regenerate-same" ["alt-r"] "" "remove the last generation and run again with the same seed" |cx| cx.app.regenerate(Seeding::Same);
-        "undo" ["ctrl-_"] "" "undo an edit or a generation (Ctrl+/ too)" |cx| cx.undo();
-        "redo" ["alt-_"] "" "redo" |cx| cx.redo();
+        "stop" ["esc"] "stop" "stop; else dismiss the message; else close the overlay; else back to the document" |cx| cx.app.escape();
+        "help" ["f1", "?"] "help" "all keys" |cx| cx.app.toggle_layer(Layer::Help);
         "next-pane" ["tab"] "pane" "next pane" |cx| cx.app.step_focus(1);
         "previous-pane" ["shift-tab"] "" "previous pane" |cx| cx.app.step_focus(-1);
-        "help" ["f1", "?"] "help" "all keys" |cx| cx.app.toggle_layer(Layer::Help);
         "models" ["f2"] "models" "models: load, download, folder" |cx| cx.app.open_models();
-        "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
         "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
+        "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
+        "regenerate" ["ctrl-r"] "regenerate" "remove the last generation and run again with a new seed" |cx| cx.app.regenerate(Seeding::New);
+        "regenerate-same" ["alt-r"] "" "remove the last generation and run again with the same seed" |cx| cx.app.regenerate(Seeding::Same);
+        "interrupt" ["ctrl-c"] "" "stop; when idle, twice to quit" |cx| cx.app.interrupt();
+        "undo" ["ctrl-_"] "" "undo an edit or a generation (Ctrl+/ too)" |cx| cx.undo();
+        "redo" ["alt-_"] "" "redo" |cx| cx.redo();
         "messages" ["f9"] "" "all messages of this run" |cx| cx.app.toggle_layer(Layer::Log);
         "editor" ["ctrl-o"] "" "edit the document in $VISUAL or $EDITOR" |cx| cx.app.open_editor();
         "copy" ["ctrl-y"] "" "copy the document to the terminal's clipboard (OSC 52)" |cx| cx.app.copy();

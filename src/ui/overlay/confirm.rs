@@ -7,6 +7,7 @@ use ratatui::text::Line;
 use super::window;
 use crate::app::Scope;
 use crate::app::models::Stage;
+use crate::text::figures;
 use crate::ui::paint;
 use crate::ui::pane::View;
 
@@ -15,14 +16,14 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 64, 10);
     let inner = window(view, area, buf, "Download?".to_owned(), Scope::Confirm);
     let Some(Stage::Asking(offer)) = view.app.models.job.as_ref().map(|job| &job.stage) else { return };
-    let todo = paint::bytes(offer.total.saturating_sub(offer.have));
+    let todo = figures::bytes(offer.total.saturating_sub(offer.have));
     let mut lines = vec![Line::styled(offer.name.clone(), view.theme.strong), Line::default()];
     lines.push(Line::from(match offer.have {
         0 => format!("to download   {todo}"),
-        have => format!("to download   {todo} (of {}; {} are here)", paint::bytes(offer.total), paint::bytes(have)),
+        have => format!("to download   {todo} (of {}; {} are here)", figures::bytes(offer.total), figures::bytes(have)),
     }));
     if let Some(memory) = offer.memory {
-        lines.push(Line::from(format!("to run        about {} of memory", paint::bytes(memory))));
+        lines.push(Line::from(format!("to run        about {} of memory", figures::bytes(memory))));
     }
     lines.push(Line::default());
     let to = paint::wrap(&format!("into {}", offer.to), inner.width);

@@ -10,12 +10,12 @@ use crate::app::log::Level;
 use crate::ui::paint;
 use crate::ui::pane::View;
 
-/// Draws the messages, oldest first.
+/// Draws the messages, newest first.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 90, body.height);
-    let inner = window(view, area, buf, "Messages".to_owned(), Scope::Reader);
+    let inner = window(view, area, buf, "Messages, newest first".to_owned(), Scope::Reader);
     let mut lines = Vec::new();
-    for entry in view.app.log.entries() {
+    for entry in view.app.log.entries().iter().rev() {
         let style = match entry.level {
             Level::Notice => view.theme.text,
             Level::Warning => view.theme.warning,

@@ -10,12 +10,17 @@ use unicode_width::UnicodeWidthStr;
 use super::window;
 use crate::app::Scope;
 use crate::app::models::{Cached, ModelJob, ModelRow, Stage};
+use crate::text::figures;
 use crate::ui::paint;
 use crate::ui::pane::View;
 use crate::ui::widget::{Bar, visible_rows};
 
 /// Columns of parameters, download, memory, state.
 const COLUMNS: [usize; 4] = [8, 10, 10, 14];
+/// The same where the names would not fit beside all of them: what matters before a download.
+const FEW: [usize; 4] = [0, 10, 0, 14];
+/// Columns below which [`FEW`] are shown.
+const NARROW: u16 = 72;
 
 /// Draws the list, and below it what is under way.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
@@ -24,16 +29,23 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(8).max(12);
     let inner = window(view, super::centred(body, 96, height), buf, "Models".to_owned(), Scope::Models);
     let (list, foot) = paint::split_bottom(inner, if inner.height > 9 { 4 } else { 3 });
-    let name_width = usize::from(inner.width).saturating_sub(COLUMNS.iter().sum::<usize>());
-    let head = cells(view, name_width, ["model", "weights", "download", "memory", "on this disk"].map(str::to_owned));
+    let columns = if inner.width < NARROW { FEW } else { COLUMNS };
+    let head = cells(
+        view,
+        inner.width,
+        columns,
+        ["model", "weights", "download", "memory", "on this disk"].map(str::to_owned),
+    );
     paint::line(buf, list, &head.style(view.theme.dim));
     let list = paint::below(list, 1);
     if models.rows.is_none() {
         paint::line(buf, list, &Line::styled("reading the list ...", view.theme.dim));
     }
-    for (row, index) in paint::rows(list).zip(visible_rows(models.selected, rows.len(), list.height)) {
+    let visible = visible_rows(models.selected, rows.len(), list.height);
+    paint::more(buf, view.theme, list, &visible, rows.len());
+    for (row, index) in paint::rows(list).zip(visible) {
         let Some(model) = rows.get(index) else { continue };
-        paint::line(buf, row, &model_line(view, model, name_width));
+        paint::line(buf, row, &model_line(view, model, inner.width, columns));
         if index == models.selected {
             paint::highlight(buf, row, view.theme.selected);
         }
@@ -48,36 +60,37 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     }
 }
 
-fn model_line(view: &View<'_>, model: &ModelRow, name_width: usize) -> Line<'static> {
+fn model_line(view: &View<'_>, model: &ModelRow, width: u16, columns: [usize; 4]) -> Line<'static> {
     let loaded = view.app.models.loaded.as_ref().is_some_and(|loaded| loaded.info.name == model.name);
     let state = match &model.cached {
         _ if loaded => "loaded".to_owned(),
         Cached::No => String::new(),
         Cached::Partial(have) => match model.download.filter(|total| *total > 0) {
             Some(total) => format!("{:.0}% there", *have as f64 / total as f64 * 100.0),
-            None => format!("{} there", paint::bytes(*have)),
+            None => format!("{} there", figures::bytes(*have)),
         },
         Cached::Yes(_) => "here".to_owned(),
     };
-    let name = paint::cut(&model.name, name_width.saturating_sub(1), view.theme.glyphs.ellipsis);
-    let bytes = |n: Option<u64>| n.map(paint::bytes).unwrap_or_default();
-    let parameters = model.parameters.map(paint::parameters).unwrap_or_default();
-    cells(view, name_width, [name, parameters, bytes(model.download), bytes(model.memory), state])
+    let bytes = |n: Option<u64>| n.map(figures::bytes).unwrap_or_default();
+    let parameters = model.parameters.map(figures::parameters).unwrap_or_default();
+    cells(view, width, columns, [model.name.clone(), parameters, bytes(model.download), bytes(model.memory), state])
 }
 
-/// One row: the name, figures to the right of their columns, the state.
+/// One row: the name, figures to the right of their columns, the state. A column of no width is left out.
 fn cells(
     view: &View<'_>,
-    name_width: usize,
+    width: u16,
+    columns: [usize; 4],
     [name, parameters, download, memory, state]: [String; 5],
 ) -> Line<'static> {
-    let [a, b, c, _] = COLUMNS;
-    let pad = name_width.saturating_sub(name.width());
+    let room = usize::from(width).saturating_sub(columns.iter().sum());
+    let name = paint::cut(&name, room.saturating_sub(1), view.theme.glyphs.ellipsis);
+    let mut text = format!("{name}{:1$}", "", room.saturating_sub(name.width()));
+    for (figure, width) in [parameters, download, memory].into_iter().zip(columns).filter(|(_, width)| *width > 0) {
+        text += &format!("{figure:>width$}");
+    }
     let style = if state == "here" || state == "loaded" { view.theme.good } else { Style::new() };
-    Line::from(vec![
-        Span::raw(format!("{name}{:pad$}{parameters:>a$}{download:>b$}{memory:>c$}  ", "")),
-        Span::styled(state, style),
-    ])
+    Line::from(vec![Span::raw(text + "  "), Span::styled(state, style)])
 }
 
 /// What is under way: a line, a bar where there is a share, and figures.
@@ -101,15 +114,15 @@ pub(in crate::ui) fn job_text(job: &ModelJob) -> (String, Option<f64>) {
                 "downloading {}: {:.0}%, {} of {}",
                 job.name,
                 progress.share() * 100.0,
-                paint::bytes(progress.done),
-                paint::bytes(progress.total)
+                figures::bytes(progress.done),
+                figures::bytes(progress.total)
             );
             if let Some(note) = &progress.note {
                 text += &format!(", {note}");
             } else if let Some(rate) = progress.rate {
-                text += &format!(", {}/s", paint::bytes(rate as u64));
+                text += &format!(", {}/s", figures::bytes(rate as u64));
                 if let Some(eta) = progress.eta() {
-                    text += &format!(", {} left", duration(eta.as_secs()));
+                    text += &format!(", {} left", figures::duration(eta));
                 }
             }
             (text, Some(progress.share()))
@@ -117,15 +130,7 @@ pub(in crate::ui) fn job_text(job: &ModelJob) -> (String, Option<f64>) {
         Stage::Loading(_, 0) => (format!("loading {} ...", job.name), None),
         Stage::Loading(done, total) => {
             let share = *done as f64 / *total as f64;
-            (format!("loading {}: {:.0}% of {}", job.name, share * 100.0, paint::bytes(*total)), Some(share))
+            (format!("loading {}: {:.0}% of {}", job.name, share * 100.0, figures::bytes(*total)), Some(share))
         }
-    }
-}
-
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
 }

@@ -33,7 +33,9 @@ fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer, title: &str, entries: &[(
         paint::line(buf, inner, &Line::styled("There is nothing to choose.", view.theme.dim));
     }
     let name_width = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(24) + 2;
-    for (row, index) in paint::rows(inner).zip(visible_rows(view.app.picked, entries.len(), inner.height)) {
+    let visible = visible_rows(view.app.picked, entries.len(), inner.height);
+    paint::more(buf, view.theme, inner, &visible, entries.len());
+    for (row, index) in paint::rows(inner).zip(visible) {
         let Some((name, about)) = entries.get(index) else { continue };
         let name = paint::cut(name, name_width - 2, view.theme.glyphs.ellipsis);
         let room = usize::from(inner.width).saturating_sub(name_width);

@@ -93,7 +93,7 @@ fn what_next(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
             "{generate} lets the model go on from the end of the text; on an empty page it starts from <|endoftext|>."
         ));
     } else if let Some(job) = &view.app.models.job {
-        text.push(format!("{} is on its way; {generate} generates when it is ready.", job.name));
+        text.push(format!("{} is on its way. Once it is here, {generate} generates.", job.name));
     } else {
         text.push(format!("No model is loaded. {models} lists the models to load or download; there {folder} takes a local folder with config.json and model.safetensors."));
         text.push("Without a network, models in the cache and local folders work; so do writing, few-shot prompts and sampling settings.".to_owned());

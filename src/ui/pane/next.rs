@@ -11,7 +11,7 @@ use crate::app::Scope;
 use crate::app::run::Run;
 use crate::engine::Step;
 use crate::sampling::Candidate;
-use crate::text::sanitise;
+use crate::text::{figures, sanitise};
 use crate::ui::paint;
 use crate::ui::widget::Bar;
 
@@ -137,7 +137,8 @@ impl<'a> Table<'a> {
         let [label, raw, raw_bar, after, after_bar] = self.cells(row);
         let raw_shown: f64 = shown.iter().map(|c| f64::from(c.logprob).exp()).sum();
         let after_shown: f64 = shown.iter().filter_map(|c| c.logprob_sampled).map(|p| f64::from(p).exp()).sum();
-        paint::line(buf, label, &Line::styled(" the rest", self.view.theme.dim));
+        let what = if self.view.app.scroll > 0 { " not shown" } else { " the rest" };
+        paint::line(buf, label, &Line::styled(what, self.view.theme.dim));
         self.share((1.0 - raw_shown).max(0.0), raw, raw_bar, buf);
         self.share((1.0 - after_shown).max(0.0), after, after_bar, buf);
     }
@@ -157,13 +158,13 @@ fn facts(view: &View<'_>, run: &Run, step: &Step, width: u16) -> Vec<Line<'stati
     let took = format!(
         "took {}  rank {}  {:.1}% raw, {:.1}% after",
         sanitise::token_label(bytes),
-        paint::grouped(sampled.rank),
+        figures::grouped(sampled.rank),
         f64::from(sampled.logprob).exp() * 100.0,
         f64::from(sampled.logprob_sampled).exp() * 100.0,
     );
-    let mut chain = paint::grouped(sampled.candidates);
+    let mut chain = figures::grouped(sampled.candidates);
     for count in sampled.survivors.iter().filter(|count| count.is_on) {
-        chain += &format!(" > {} {}", count.stage, paint::grouped(count.kept));
+        chain += &format!(" > {} {}", count.stage, figures::grouped(count.kept));
     }
     let entropy = format!("entropy {:.1} > {:.1} bits", sampled.entropy_bits, sampled.entropy_sampled_bits);
     let mut lines = Vec::new();

@@ -31,10 +31,11 @@ impl Pane for SamplingPane {
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let sampler = &view.app.sampler;
         let rows: Vec<Row> = Sampler::rows().collect();
-        let (list, foot) = paint::split_bottom(area, foot_rows(area.height, rows.len()));
+        let spare = area.height.saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
+        let (list, foot) = paint::split_bottom(area, spare);
         let visible = visible_rows(sampler.selected, rows.len(), list.height);
-        let hidden = (visible.start, rows.len() - visible.end);
-        paint::lines(buf, foot, foot_lines(view, foot, hidden));
+        paint::more(buf, view.theme, list, &visible, rows.len());
+        paint::lines(buf, foot, foot_lines(view, foot));
         for (area, index) in paint::rows(list).zip(visible) {
             if let Some(row) = rows.get(index) {
                 draw_row(view, *row, area, buf);
@@ -47,20 +48,9 @@ impl Pane for SamplingPane {
     }
 }
 
-/// The lines below the rows: what is left over, or one where the rows do not all fit.
-fn foot_rows(height: u16, rows: usize) -> u16 {
-    height.saturating_sub(u16::try_from(rows).unwrap_or(u16::MAX)).max(u16::from(usize::from(height) < rows))
-}
-
-/// The order of the chain and what the selected row does; where rows are hidden, how many above and below.
-fn foot_lines(view: &View<'_>, area: Rect, hidden: (usize, usize)) -> Vec<Line<'static>> {
+/// The order of the chain and what the selected row does, as far as there is room.
+fn foot_lines(view: &View<'_>, area: Rect) -> Vec<Line<'static>> {
     let (theme, sampler) = (view.theme, &view.app.sampler);
-    if hidden != (0, 0) {
-        let sides = [(theme.glyphs.above, hidden.0), (theme.glyphs.below, hidden.1)];
-        let said: Vec<String> =
-            sides.iter().filter(|(_, n)| *n > 0).map(|(mark, n)| format!("{mark} {n} more")).collect();
-        return vec![Line::styled(said.join("   "), theme.dim)];
-    }
     let doc = match sampler.row() {
         Row::Param(spec) => spec.doc,
         Row::Stop => "Strings that end the text; they are not shown. Written with escapes: \"\\n\" \"Q:\"",

@@ -26,7 +26,7 @@ const LABEL: usize = 8;
 impl Pane for ShotsPane {
     fn title(&self, view: &View<'_>) -> Line<'static> {
         let Some(chosen) = view.app.shots.chosen() else { return Line::from("Few-shot") };
-        let (shown, all) = (chosen.selection.shown().count(), chosen.selection.entries().len());
+        let (shown, all) = (chosen.selection.shots(), chosen.selection.entries().len());
         Line::from(format!("Few-shot   {shown} of {all}"))
     }
 
@@ -61,10 +61,8 @@ fn draw_head(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mu
     let description = parts.iter().find(|part| part.kind == crate::prompt::PartKind::Description);
     let instruction = match (chosen.instruction, description) {
         (Instruction::Hidden, _) => "off".to_owned(),
-        (Instruction::Shown, None) => "none".to_owned(),
-        (Instruction::Shown, Some(part)) => {
-            chosen.prompt().text.get(part.range.clone()).unwrap_or_default().trim().to_owned()
-        }
+        (_, None) => "none".to_owned(),
+        (_, Some(part)) => chosen.prompt().text.get(part.range.clone()).unwrap_or_default().trim().to_owned(),
     };
     let key = view.app.keymap.hint("shots-instruction");
     let line = value(view, &format!("instr {key}"), &instruction, area.width);
@@ -73,15 +71,15 @@ fn draw_head(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mu
 
 fn draw_examples(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
     let entries = chosen.selection.entries();
-    let shown: Vec<usize> = chosen.selection.shown().collect();
     // Two rows for each example where they fit: the question, and the answer below it.
     let per = if usize::from(area.height) >= 2 * entries.len().min(4) { 2 } else { 1 };
     let visible = visible_rows(chosen.selected, entries.len(), area.height / per);
+    paint::more(buf, view.theme, area, &visible, entries.len());
     for (line, index) in visible.enumerate() {
         let (Some(entry), Ok(line)) = (entries.get(index), u16::try_from(line)) else { continue };
         let place = paint::below(area, line * per);
         let rows = Rect { height: per.min(place.height), ..place };
-        let lines = example(view, task, *entry, shown.contains(&entry.example), rows);
+        let lines = example(view, task, *entry, rows);
         paint::lines(buf, rows, lines);
         if index == chosen.selected && view.has_keys(PaneId::Shots) {
             paint::highlight(buf, Rect { height: rows.height.min(1), ..rows }, view.theme.selected);
@@ -89,16 +87,12 @@ fn draw_examples(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf:
     }
 }
 
-/// `[x] sea otter` and below it `=> loutre de mer`; an example that is on but beyond k has a dot in its box.
-fn example(view: &View<'_>, task: &Task, entry: Entry, used: bool, area: Rect) -> Vec<Line<'static>> {
+/// `[x] sea otter` and below it `=> loutre de mer`.
+fn example(view: &View<'_>, task: &Task, entry: Entry, area: Rect) -> Vec<Line<'static>> {
     let theme = view.theme;
     let Some(example) = task.examples.get(entry.example) else { return Vec::new() };
-    let mark = match (used, entry.on) {
-        (true, _) => "[x]",
-        (false, true) => "[.]",
-        (false, false) => "[ ]",
-    };
-    let style = if used { theme.text } else { theme.dim };
+    let mark = if entry.on { "[x]" } else { "[ ]" };
+    let style = if entry.on { theme.text } else { theme.dim };
     let room = usize::from(area.width).saturating_sub(4);
     let question = sanitise::line(example.text.trim()).into_owned();
     let answer = sanitise::line(example.target.trim()).into_owned();
@@ -113,11 +107,7 @@ fn example(view: &View<'_>, task: &Task, entry: Entry, used: bool, area: Rect) -
 fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
     let app = view.app;
     let shots = &app.shots;
-    let shown = chosen.selection.shown().count();
-    let count = match (shown, chosen.selection.shots()) {
-        (shown, asked) if shown < asked => format!("< {asked} > ({shown} are on)"),
-        (_, asked) => format!("< {asked} > of {}", chosen.selection.entries().len()),
-    };
+    let count = format!("< {} > of {}", chosen.selection.shots(), chosen.selection.entries().len());
     let context = app.models.loaded.as_ref().map(|loaded| loaded.info.context);
     let tokens = match (shots.tokens(), context) {
         (Some(tokens), Some(context)) => format!("{tokens} of {context} tokens"),
