@@ -14,7 +14,7 @@ use kshot::app::run::Phase;
 use kshot::app::screen::PaneId;
 use kshot::app::{COMMANDS, IoEvent, KeyMap, Message, Scope, keymap};
 use kshot::engine::{Event, FinishReason};
-use kshot::session::Author;
+use kshot::session::{Author, Existing};
 use kshot::ui::script::Driver;
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
@@ -291,6 +291,25 @@ fn a_prompt_longer_than_the_context_is_refused_with_the_numbers() {
     assert!(said.contains("1100") && said.contains("1024"), "{said}");
     driver.run("<Left><Right>").unwrap();
     assert!(screen(&driver).contains("1100"), "an error stays until it was dismissed");
+}
+
+#[test]
+fn a_file_is_replaced_only_where_it_is_the_documents_own_or_after_a_second_enter() {
+    let mut driver = driver((80, 24));
+    driver.shell.app.open_text("text", Some("own.txt".into()));
+    driver.run("<Ctrl+End>!<Ctrl+S><Enter>").unwrap();
+    assert!(screen(&driver).contains("saved as own.txt"));
+    driver.run("<Ctrl+S><Ctrl+U>other.txt<Enter>").unwrap();
+    // What the disk says where the name is taken.
+    let revision = driver.shell.app.document.revision();
+    let taken = Err("other.txt exists already".to_owned());
+    driver.send(Message::Io(IoEvent::Saved { revision, path: "other.txt".into(), result: taken })).unwrap();
+    driver.draw();
+    assert!(screen(&driver).contains("other.txt   exists already; Enter again replaces it"), "{}", screen(&driver));
+    driver.run("<Enter>").unwrap();
+    let asked = driver.executor.asked.borrow();
+    assert_eq!(asked.existing, [Existing::Replace, Existing::Keep, Existing::Replace]);
+    assert_eq!(asked.saved.last(), Some(&("other.txt".into(), b"text!".to_vec())));
 }
 
 #[test]

@@ -36,8 +36,12 @@ pub(super) fn score(
     let unscored = |&id: &TokenId| TokenScore { id, logprob: None, rank: None, entropy: None, top: Vec::new() };
     let mut scores =
         Scores { tokens: request.ids.iter().map(unscored).collect(), next: Vec::new(), windows: 0, seconds: 0.0 };
-    for window in windows(read.len(), config.n_positions) {
-        scores.windows += 1;
+    let (len, context) = (read.len(), config.n_positions);
+    // The windows of a long text end one token before its end: what follows it takes one more look, as far back as it goes.
+    let outlook = (len > context && request.top > 0).then(|| Window { read: len - context..len, scored: len..len });
+    let windows = windows(len, context);
+    scores.windows = windows.len();
+    for window in windows.into_iter().chain(outlook) {
         cache.truncate(0);
         let mut at = window.read.start;
         while at < window.read.end {

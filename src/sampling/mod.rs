@@ -1,7 +1,7 @@
 //! Sampling parameters as one table, and the chain of stages that turns logits into a token.
 //!
 //! Owns what every parameter is called, may be and does ([`specs`]), the settings of a run with their presets
-//! ([`Settings`], [`presets`]), the stages on [llm-samplers](llm_samplers)' traits ([`StageSpec`]), the random numbers
+//! ([`Settings`], [`presets()`]), the stages on [llm-samplers](llm_samplers)' traits ([`StageSpec`]), the random numbers
 //! ([`Rng`]) and what is known about a step once its logits are there ([`Row`], [`Chain`]).
 //! Knows no model, no tokenizer and no screen: a token is its id, a step is a slice of logits.
 //!

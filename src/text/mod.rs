@@ -2,7 +2,7 @@
 //!
 //! Owns: reading `tokenizer.json` or `vocab.json` with `merges.txt`, the exact id-to-bytes table, the assembly of
 //! streamed bytes into whole characters ([`Utf8Assembler`]), and the one sanitiser between untrusted text and a
-//! terminal ([`sanitise`], [`cells`]). Token ids are the truth; text is a view of them.
+//! terminal ([`sanitise`], [`cells()`]). Token ids are the truth; text is a view of them.
 //!
 //! Does not know: models, sampling, prompts, terminals or widgets. It imports nothing of the crate.
 

@@ -14,6 +14,7 @@ use kshot::app::{App, IoEvent, IoRequest};
 use kshot::engine::{Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, Step, Timings};
 use kshot::prompt::Library;
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
+use kshot::session::Existing;
 use kshot::text::{SpecialTokens, Tokenizer, byte_symbol};
 use kshot::ui::script::{Clock, Driver};
 use kshot::ui::theme::{Palette, Theme};
@@ -45,6 +46,8 @@ pub struct Asked {
     pub cancelled: Vec<JobId>,
     /// Files that were to be written.
     pub saved: Vec<(PathBuf, Vec<u8>)>,
+    /// And whether one that was there could be replaced.
+    pub existing: Vec<Existing>,
     /// Pictures that were to be written.
     pub pictures: Vec<String>,
 }
@@ -93,7 +96,8 @@ impl Executor for Scripted {
             }
             IoRequest::Pull(job, _) => return asked.pull = Some(job),
             IoRequest::Cancel(job) => return asked.cancelled.push(job),
-            IoRequest::Save { revision, path, bytes, .. } => {
+            IoRequest::Save { revision, path, bytes, existing } => {
+                asked.existing.push(existing);
                 asked.saved.push((path.clone(), bytes));
                 IoEvent::Saved { revision, path, result: Ok(()) }
             }
