@@ -14,30 +14,53 @@ use crate::app::input::Input;
 use crate::app::log::Level;
 use crate::app::run::Phase;
 use crate::app::screen::{Layer, PaneId};
+use crate::engine::FinishReason;
 use crate::text::figures;
 
 /// Share of the context from which the figure warns.
 const WARN: f64 = 0.8;
 
-/// A piece of the status line; what matters less goes first where the line is short.
+/// Columns of a model's name where the line is short.
+const SHORT_NAME: usize = 14;
+
+/// A piece of the status line; where the line is short, the short forms come first, then what matters less goes.
 struct Piece {
     text: String,
+    short: Option<String>,
     style: Style,
     keep: u8,
+}
+
+impl Piece {
+    fn new(keep: u8, style: Style, text: impl Into<String>) -> Self {
+        Self { text: text.into(), short: None, style, keep }
+    }
+
+    fn or_short(self, short: impl Into<String>) -> Self {
+        Self { short: Some(short.into()), ..self }
+    }
 }
 
 /// Draws the status line: model, context, seed, speed, state.
 pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let mut pieces = pieces(view);
-    let width = |pieces: &[Piece]| pieces.iter().map(|piece| piece.text.width() + 3).sum::<usize>();
-    while width(&pieces) > usize::from(area.width) && pieces.len() > 1 {
+    let mut gap = "   ";
+    let width = |pieces: &[Piece], gap: &str| pieces.iter().map(|piece| piece.text.width() + gap.len()).sum::<usize>();
+    let room = usize::from(area.width);
+    if width(&pieces, gap) > room {
+        gap = "  ";
+        for piece in &mut pieces {
+            piece.text = piece.short.take().unwrap_or_else(|| std::mem::take(&mut piece.text));
+        }
+    }
+    while width(&pieces, gap) > room && pieces.len() > 1 {
         let least = pieces.iter().enumerate().min_by_key(|(_, piece)| piece.keep).map_or(0, |(at, _)| at);
         pieces.remove(least);
     }
     let mut line = Line::from(Span::raw(" "));
     for (at, piece) in pieces.into_iter().enumerate() {
         if at > 0 {
-            line.spans.push(Span::raw("   "));
+            line.spans.push(Span::raw(gap));
         }
         line.spans.push(Span::styled(piece.text, piece.style));
     }
@@ -47,30 +70,29 @@ pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
 fn pieces(view: &View<'_>) -> Vec<Piece> {
     let app = view.app;
     let theme = view.theme;
-    let mut pieces = vec![Piece { text: "kshot".to_owned(), style: theme.strong, keep: 0 }];
+    let mut pieces = vec![Piece::new(0, theme.strong, "kshot")];
     match (&app.models.job, &app.models.loaded) {
-        (Some(job), _) => pieces.push(Piece { text: job_text(job).0, style: theme.text, keep: 9 }),
-        (None, None) => pieces.push(Piece { text: "no model".to_owned(), style: theme.warning, keep: 9 }),
+        (Some(job), _) => pieces.push(Piece::new(9, theme.text, job_text(job).0)),
+        (None, None) => pieces.push(Piece::new(9, theme.warning, "no model")),
         (None, Some(loaded)) => {
             let info = &loaded.info;
-            pieces.push(Piece { text: info.name.clone(), style: theme.text, keep: 8 });
-            pieces.push(Piece {
-                text: format!("{} {} {}", figures::parameters(info.parameters), info.dtype, info.device),
-                style: theme.dim,
-                keep: 3,
-            });
+            let name = info.name.rsplit('/').next().unwrap_or(&info.name);
+            let name = paint::cut(name, SHORT_NAME, theme.glyphs.ellipsis);
+            pieces.push(Piece::new(8, theme.text, info.name.clone()).or_short(name));
+            let form = format!("{} {} {}", figures::parameters(info.parameters), info.dtype, info.device);
+            pieces.push(Piece::new(3, theme.dim, form));
             pieces.push(context(view, info.context));
         }
     }
     if let Some(run) = &app.run {
         if let Some(finish) = run.finish() {
-            pieces.push(Piece { text: format!("seed {}", finish.seed), style: theme.dim, keep: 5 });
+            pieces.push(Piece::new(5, theme.dim, format!("seed {}", finish.seed)));
         }
         if let Some(rate) = run.tokens_per_second() {
-            pieces.push(Piece { text: format!("{rate:.1} tok/s"), style: theme.dim, keep: 6 });
+            pieces.push(Piece::new(6, theme.dim, format!("{rate:.1} tok/s")));
         }
         if let Some(seconds) = run.first_token_s() {
-            pieces.push(Piece { text: format!("first {seconds:.2} s"), style: theme.dim, keep: 2 });
+            pieces.push(Piece::new(2, theme.dim, format!("first {seconds:.2} s")));
         }
     }
     if app.run.is_some() || app.models.job.is_none() {
@@ -90,22 +112,34 @@ fn context(view: &View<'_>, context: usize) -> Piece {
     };
     // Until the answer of the tokenizer is in, the count lags behind the text.
     let more = if document.pending().is_empty() { "" } else { "+" };
-    Piece { text: format!("ctx {used}{more}/{context}"), style, keep: 7 }
+    Piece::new(7, style, format!("ctx {used}{more}/{context}"))
 }
 
 fn state(view: &View<'_>) -> Piece {
     let theme = view.theme;
     let Some(run) = &view.app.run else {
-        return Piece { text: "idle".to_owned(), style: theme.dim, keep: 4 };
+        return Piece::new(4, theme.dim, "idle");
     };
-    let (text, style) = match &run.phase {
-        Phase::Reading => ("reading the prompt".to_owned(), theme.good),
-        Phase::Streaming => (format!("generating {}/{}", run.steps.len(), run.max_tokens), theme.good),
-        Phase::Stopping => ("stopping".to_owned(), theme.warning),
-        Phase::Failed => ("failed".to_owned(), theme.error),
-        Phase::Ended(_) => (format!("idle: {}", run.ending().unwrap_or_default()), theme.dim),
-    };
-    Piece { text, style, keep: 10 }
+    match &run.phase {
+        Phase::Reading => Piece::new(10, theme.good, "reading the prompt").or_short("reading"),
+        Phase::Streaming => {
+            let of = format!("{}/{}", run.steps.len(), run.max_tokens);
+            Piece::new(10, theme.good, format!("generating {of}")).or_short(of)
+        }
+        Phase::Stopping => Piece::new(10, theme.warning, "stopping"),
+        Phase::Failed => Piece::new(10, theme.error, "failed"),
+        Phase::Ended(finish) => {
+            let short = match finish.reasons.first() {
+                Some(FinishReason::Length) | None => format!("max {}", run.max_tokens),
+                Some(FinishReason::Stop) => "stop string".to_owned(),
+                Some(FinishReason::Eos) => "end of text".to_owned(),
+                Some(FinishReason::Context) => "context full".to_owned(),
+                Some(FinishReason::Cancelled) => "stopped".to_owned(),
+            };
+            let ending = run.ending().unwrap_or_default();
+            Piece::new(10, theme.dim, format!("idle: {ending}")).or_short(short)
+        }
+    }
 }
 
 /// Draws the names of the panes, the shown one marked.

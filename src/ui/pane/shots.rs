@@ -16,10 +16,12 @@ use crate::ui::widget::visible_rows;
 /// The few-shot pane.
 pub(super) struct ShotsPane;
 
-/// Rows of the task and the instruction.
+/// Rows of the task, the instruction and a blank one.
 const HEAD: u16 = 3;
-/// Rows of the shots, the query, the answer, the prompt.
+/// Rows of a blank one, the shots, the query, the answer, the prompt and its state.
 const FOOT: u16 = 6;
+/// Rows below which the pane gives up its blank rows, and the shots, whose count is in the title too.
+const LOW: u16 = 14;
 /// Columns of the words in front of values.
 const LABEL: usize = 8;
 
@@ -47,9 +49,10 @@ impl Pane for ShotsPane {
             paint::lines(buf, area, rows);
             return None;
         };
-        let (rest, foot) = paint::split_bottom(area, FOOT.min(area.height.saturating_sub(HEAD + 2)));
+        let (head, foot) = if area.height < LOW { (HEAD - 1, FOOT - 2) } else { (HEAD, FOOT) };
+        let (rest, foot) = paint::split_bottom(area, foot.min(area.height.saturating_sub(head + 2)));
         draw_head(view, task, chosen, rest, buf);
-        draw_examples(view, task, chosen, paint::below(rest, HEAD), buf);
+        draw_examples(view, task, chosen, paint::below(rest, head), buf);
         draw_foot(view, chosen, foot, buf);
         None
     }
@@ -120,14 +123,15 @@ fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
     } else {
         format!("{} puts it in", app.keymap.hint("shots-put"))
     };
+    let count = value(view, "shots", &count, area.width);
     let rows = [
-        value(view, "shots", &count, area.width),
         value(view, "query", &shots.query(), area.width),
         value(view, "expect", expected, area.width),
         value(view, "prompt", &tokens, area.width),
         value(view, "", &state, area.width),
     ];
-    paint::lines(buf, paint::below(area, u16::from(area.height > 5)), rows);
+    let count = (area.height >= FOOT).then(|| [Line::default(), count]);
+    paint::lines(buf, area, count.into_iter().flatten().chain(rows));
 }
 
 fn value(view: &View<'_>, label: &str, text: &str, width: u16) -> Line<'static> {
