@@ -49,9 +49,11 @@ pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.width);
     if width(&pieces, gap) > room {
         gap = "  ";
-        for piece in &mut pieces {
-            piece.text = piece.short.take().unwrap_or_else(|| std::mem::take(&mut piece.text));
-        }
+    }
+    while width(&pieces, gap) > room
+        && let Some(piece) = pieces.iter_mut().filter(|piece| piece.short.is_some()).min_by_key(|piece| piece.keep)
+    {
+        piece.text = piece.short.take().unwrap_or_default();
     }
     while width(&pieces, gap) > room && pieces.len() > 1 {
         let least = pieces.iter().enumerate().min_by_key(|(_, piece)| piece.keep).map_or(0, |(at, _)| at);

@@ -11,6 +11,9 @@ use crate::text::{Cell, CellKind, cells};
 
 /// Rows before the changed one that are wrapped again: a word that got shorter may move up.
 const ROWS_BEFORE: usize = 2;
+/// Bytes before a change whose cells may be other ones after it: up to three of a character that it completes, and one
+/// of the cell that this character may join.
+const BYTES_BEFORE: usize = 4;
 
 /// Where each row starts. There is always a row; after a final newline there is an empty one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +64,7 @@ impl Rows {
 
     /// Brings the rows up to date with a text in which `change` happened.
     pub(super) fn update(&mut self, bytes: &[u8], change: TextChange) {
-        let first = self.row_of(change.start).saturating_sub(ROWS_BEFORE);
+        let first = self.row_of(change.start.saturating_sub(BYTES_BEFORE)).saturating_sub(ROWS_BEFORE);
         let from = self.starts.get(first).copied().unwrap_or(0);
         let after = self.starts.partition_point(|&start| start <= change.old_end);
         let old_rest = self.starts.split_off(after);
@@ -208,6 +211,26 @@ mod tests {
             for row in 0..rows.count() {
                 let columns: u16 = rows.cells(&text, row).map(|cell| columns(&cell)).sum();
                 assert!(columns <= width, "row {row} of {width}: {columns} columns");
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_may_alter_the_cell_before_it() {
+        // What follows the joiner becomes one cell with the emoji before it, which starts a row or ends one.
+        let (before, after) =
+            ("     a    aaaaaaa a  a a  aaa \u{1F1E6}\t-a a a aaaa\0\0\u{301}-👧\u{200d}", "\u{1F1E6}aaaa   a a ");
+        let text = format!("{before}{after}");
+        let at = before.len();
+        for inserted in ["👧", "a", " "] {
+            let longer = format!("{before}{inserted}{after}");
+            let end = at + inserted.len();
+            for width in 1..24 {
+                let mut rows = Rows::new(text.as_bytes(), width);
+                rows.update(longer.as_bytes(), TextChange { start: at, old_end: at, new_end: end });
+                assert_eq!(rows, Rows::new(longer.as_bytes(), width), "{inserted:?} inserted, {width} columns");
+                rows.update(text.as_bytes(), TextChange { start: at, old_end: end, new_end: at });
+                assert_eq!(rows, Rows::new(text.as_bytes(), width), "{inserted:?} deleted, {width} columns");
             }
         }
     }
