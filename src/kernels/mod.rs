@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod gemv;
+pub mod grad;
 pub mod pages;
 pub mod rowwise;
 mod share;

@@ -110,7 +110,7 @@ impl CustomOp1 for GeluTanh {
     }
 }
 
-fn gelu_row(row: &mut [f32]) {
+pub(super) fn gelu_row(row: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2,fma")]
@@ -139,8 +139,26 @@ fn gelu_body(row: &mut [f32]) {
 }
 
 /// Sums over 16 lanes, so that the order of additions is the same on every processor and vectorises.
-fn sum(row: &[f32]) -> f32 {
+pub(super) fn sum(row: &[f32]) -> f32 {
     lanes(row, |value| value)
+}
+
+/// The same of a function of each value.
+#[inline(always)]
+pub(super) fn sum_of(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    lanes(row, term)
+}
+
+/// The same of a function of two rows.
+#[inline(always)]
+pub(super) fn sum_of_pairs(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0f32; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += term(a, b);
+        }
+    }
+    sums.iter().sum()
 }
 
 fn sum_of_squares(row: &[f32]) -> f32 {

@@ -20,21 +20,36 @@ pub(super) fn chunks(out: &mut [f32], length: usize, work: impl Fn(usize, &mut [
     });
 }
 
+/// Calls `work` with every number below `count`, shared among the threads.
+pub(super) fn tasks(count: usize, work: impl Fn(usize) + Sync) {
+    barrier_pool().execute_chunked(count, |range| range.for_each(&work));
+}
+
 /// Threads the work is shared among.
 pub(super) fn threads() -> usize {
     barrier_pool().n_workers() + 1
 }
 
-/// The start of a slice that several threads write to.
-struct Start(*mut f32);
+/// The start of a slice that several threads write to, each to places of its own.
+pub(super) struct Start(*mut f32);
 
 impl Start {
+    /// The start of `out`, which must outlive the tasks that write there.
+    pub(super) fn of(out: &mut [f32]) -> Self {
+        Self(out.as_mut_ptr())
+    }
+
+    /// The place of the value with that index.
+    pub(super) fn at(&self, index: usize) -> *mut f32 {
+        self.0.wrapping_add(index)
+    }
+
     fn get(&self) -> *mut f32 {
         self.0
     }
 }
 
-// SAFETY: `chunks` lets each thread write to stretches of its own.
+// SAFETY: only an address is shared; whoever writes there says why nobody else does.
 unsafe impl Sync for Start {}
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+//! GELU in its tanh form and its gradient.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+
+use super::{storage, tensor_like, values, with_values};
+use crate::kernels::softmax::{LOWEST, exp};
+use crate::kernels::{rowwise, share};
+
+/// Values a thread takes at a time.
+const STRETCH: usize = 1 << 14;
+
+/// 0.5x(1 + tanh u) with u = √(2/π)(x + 0.044715x³).
+///
+/// # Errors
+/// Fails where the tensor is not contiguous f32 on the CPU.
+pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1(GeluTanh)
+}
+
+struct GeluTanh;
+
+impl CustomOp1 for GeluTanh {
+    fn name(&self) -> &'static str {
+        "kshot-train-gelu-tanh"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = values(x, layout)?;
+        let mut out = vec![0f32; x.len()];
+        share::chunks(&mut out, STRETCH, |index, stretch| {
+            stretch.copy_from_slice(&x[index * STRETCH..][..stretch.len()]);
+            rowwise::gelu_row(stretch);
+        });
+        Ok(storage(out, layout.shape()))
+    }
+
+    fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let dx = with_values(x, |x| {
+            with_values(grad, |grad| {
+                let mut dx = vec![0f32; x.len()];
+                share::chunks(&mut dx, STRETCH, |index, stretch| {
+                    let at = index * STRETCH;
+                    slope(&x[at..][..stretch.len()], &grad[at..][..stretch.len()], stretch);
+                });
+                Ok(dx)
+            })
+        })?;
+        Ok(Some(tensor_like(dx, x)?))
+    }
+}
+
+fn slope(x: &[f32], grad: &[f32], dx: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(x: &[f32], grad: &[f32], dx: &mut [f32]) {
+            slope_body(x, grad, dx);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features that `avx2` was compiled for have just been detected.
+            return unsafe { avx2(x, grad, dx) };
+        }
+    }
+    slope_body(x, grad, dx);
+}
+
+/// d/dx xσ(2u) = σ + x·σ(1 − σ)·2u', where 0.5(1 + tanh u) = σ(2u); the exponential of −2|u| cannot overflow.
+#[inline(always)]
+fn slope_body(x: &[f32], grad: &[f32], dx: &mut [f32]) {
+    const TWO_ROOT_2_OVER_PI: f32 = 1.595_769;
+    for ((dx, &x), &grad) in dx.iter_mut().zip(x).zip(grad) {
+        let square = x * x;
+        let doubled = TWO_ROOT_2_OVER_PI * x * (1.0 + 0.044_715 * square);
+        let falling = exp((-doubled.abs()).max(LOWEST));
+        let numerator = if doubled < 0.0 { falling } else { 1.0 };
+        let sigmoid = numerator / (1.0 + falling);
+        let rise = TWO_ROOT_2_OVER_PI * (1.0 + 3.0 * 0.044_715 * square);
+        *dx = grad * (sigmoid + x * sigmoid * (1.0 - sigmoid) * rise);
+    }
+}

@@ -1,0 +1,157 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use super::*;
+use candle_core::{D, Device, Var};
+
+fn gap(a: &Tensor, b: &Tensor) -> f32 {
+    (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
+
+fn var(shape: &[usize]) -> Var {
+    Var::from_tensor(&Tensor::randn(0.1f32, 1.0, shape, &Device::Cpu).unwrap()).unwrap()
+}
+
+/// Both versions of an operation and all their gradients, under a random gradient of the result.
+fn same(name: &str, args: &[Var], ours: impl Fn(&[Var]) -> Tensor, stock: impl Fn(&[Var]) -> Tensor, within: f32) {
+    let (a, b) = (ours(args), stock(args));
+    assert!(gap(&a, &b) < within, "{name}: the results differ by {}", gap(&a, &b));
+    let pull = Tensor::randn(0f32, 1.0, a.shape(), &Device::Cpu).unwrap();
+    let [a, b] = [a, b].map(|out| (out * &pull).unwrap().sum_all().unwrap().backward().unwrap());
+    for (index, arg) in args.iter().enumerate() {
+        let difference = gap(a.get(arg).unwrap(), b.get(arg).unwrap());
+        let size =
+            b.get(arg).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        assert!(difference < within * size.max(1.0), "{name}: gradient {index} differs by {difference} of {size}");
+    }
+}
+
+#[test]
+fn linear_equals_the_stock_operations() {
+    for (n, inputs, outputs) in [(1, 1, 1), (3, 5, 7), (64, 128, 384), (257, 100, 33), (1000, 32, 8)] {
+        let args = [var(&[n, inputs]), var(&[outputs, inputs]), var(&[outputs])];
+        same(
+            &format!("linear {n} {inputs} {outputs}"),
+            &args,
+            |v| linear(&v[0], &v[1], &v[2]).unwrap(),
+            |v| v[0].matmul(&v[1].t().unwrap()).unwrap().broadcast_add(&v[2]).unwrap(),
+            1e-4,
+        );
+    }
+}
+
+#[test]
+fn layer_norm_equals_the_stock_operations() {
+    for (n, width) in [(1, 2), (3, 20), (65, 128), (1000, 33)] {
+        let args = [var(&[n, width]), var(&[width]), var(&[width])];
+        same(
+            &format!("layer norm {n} {width}"),
+            &args,
+            |v| layer_norm(&v[0], &v[1], &v[2], 1e-5).unwrap(),
+            |v| candle_nn::ops::layer_norm_slow(&v[0], &v[1], &v[2], 1e-5).unwrap(),
+            2e-4,
+        );
+    }
+}
+
+#[test]
+fn gelu_equals_the_stock_operations() {
+    for n in [1, 17, 70_000] {
+        let args = [var(&[n])];
+        same("gelu", &args, |v| gelu_tanh(&v[0]).unwrap(), |v| v[0].gelu().unwrap(), 1e-5);
+    }
+}
+
+#[test]
+fn embedding_equals_the_stock_operations() {
+    let ids = [3u32, 1, 3, 0, 0, 6];
+    let args = [var(&[7, 20]), var(&[5, 20])];
+    same(
+        "embedding",
+        &args,
+        |v| embedding(&ids, 3, &v[0], &v[1]).unwrap(),
+        |v| {
+            let places = Tensor::new(&[0u32, 1, 2, 0, 1, 2], &Device::Cpu).unwrap();
+            let ids = Tensor::new(&ids, &Device::Cpu).unwrap();
+            (v[0].index_select(&ids, 0).unwrap() + v[1].index_select(&places, 0).unwrap()).unwrap()
+        },
+        1e-5,
+    );
+    assert!(embedding(&[7], 1, &args[0], &args[1]).is_err(), "an id outside the table");
+    assert!(embedding(&[1; 6], 6, &args[0], &args[1]).is_err(), "more positions than there are");
+}
+
+#[test]
+fn attention_equals_the_stock_operations() {
+    for (batch, t, heads, hs) in [(1, 1, 1, 4), (2, 5, 2, 3), (2, 64, 2, 16), (1, 150, 3, 8)] {
+        let args = [var(&[batch * t, 3 * heads * hs])];
+        let scale = 1.0 / (hs as f64).sqrt();
+        same(
+            &format!("attention {batch} {t} {heads} {hs}"),
+            &args,
+            |v| attention(&v[0], t, heads, scale).unwrap(),
+            |v| {
+                let qkv = v[0].reshape((batch, t, 3, heads, hs)).unwrap().permute((2, 0, 3, 1, 4)).unwrap();
+                let part = |i: usize| qkv.get(i).unwrap().contiguous().unwrap();
+                let mask: Vec<f32> =
+                    (0..t).flat_map(|i| (0..t).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY })).collect();
+                let mask = Tensor::from_vec(mask, (t, t), &Device::Cpu).unwrap();
+                let scores = (part(0).matmul(&part(1).t().unwrap()).unwrap() * scale).unwrap();
+                let pattern = candle_nn::ops::softmax(&scores.broadcast_add(&mask).unwrap(), D::Minus1).unwrap();
+                let mixed = pattern.matmul(&part(2)).unwrap();
+                mixed.transpose(1, 2).unwrap().reshape((batch * t, heads * hs)).unwrap()
+            },
+            1e-4,
+        );
+    }
+}
+
+#[test]
+fn head_loss_equals_the_stock_operations() {
+    for (n, width, vocab) in [(1, 3, 2), (7, 5, 11), (300, 16, 50)] {
+        let targets: Vec<u32> = (0..n).map(|row| (row * 7 % vocab) as u32).collect();
+        let weights: Vec<f32> = (0..n).map(|row| [0.5, 0.0, 0.25][row % 3]).collect();
+        let args = [var(&[n, width]), var(&[vocab, width])];
+        same(
+            &format!("head loss {n} {width} {vocab}"),
+            &args,
+            |v| {
+                let wanted = HeadTargets { targets: targets.clone(), weights: weights.clone() };
+                head_loss(&v[0], &v[1], wanted).unwrap().0
+            },
+            |v| {
+                let logits = v[0].matmul(&v[1].t().unwrap()).unwrap();
+                let logprobs = candle_nn::ops::log_softmax(&logits, D::Minus1).unwrap();
+                let ids = Tensor::from_vec(targets.clone(), (n, 1), &Device::Cpu).unwrap();
+                let own = logprobs.gather(&ids, 1).unwrap().squeeze(1).unwrap();
+                let weights = Tensor::from_vec(weights.clone(), n, &Device::Cpu).unwrap();
+                (own * weights).unwrap().sum_all().unwrap().neg().unwrap()
+            },
+            1e-4,
+        );
+    }
+}
+
+/// The sums do not depend on which thread took what: two runs give the same bits.
+#[test]
+fn gradients_are_the_same_bits_each_time() {
+    let args = [var(&[1000, 64]), var(&[96, 64]), var(&[96])];
+    let run = || {
+        let out = linear(
+            &layer_norm(
+                &args[0],
+                &args[2].narrow(0, 0, 64).unwrap().contiguous().unwrap(),
+                &args[2].narrow(0, 32, 64).unwrap().contiguous().unwrap(),
+                1e-5,
+            )
+            .unwrap(),
+            &args[1],
+            &args[2],
+        )
+        .unwrap();
+        let mixed = attention(&out, 100, 2, 0.3).unwrap();
+        let grads = mixed.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        args.iter()
+            .map(|arg| grads.get(arg).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert!(run() == run());
+}
