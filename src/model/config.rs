@@ -13,7 +13,7 @@ pub struct DecoderConfig {
     pub n_layer: usize,
     /// NH: heads a block; `n_embd` is divisible by it.
     pub n_head: usize,
-    /// Width of the MLP's hidden layer.
+    /// Width of the MLP's hidden layer; 0 for blocks of attention only.
     pub n_inner: usize,
     /// The MLP's non-linearity.
     pub activation: Activation,
@@ -36,7 +36,8 @@ impl DecoderConfig {
     /// Number of weights, a tied head counted once.
     pub fn parameters(&self) -> u64 {
         let (c, f) = (self.n_embd as u64, self.n_inner as u64);
-        let block = 2 * 2 * c + (c * 3 * c + 3 * c) + (c * c + c) + (c * f + f) + (f * c + c);
+        let mlp = if f == 0 { 0 } else { 2 * c + (c * f + f) + (f * c + c) };
+        let block = 2 * c + (c * 3 * c + 3 * c) + (c * c + c) + mlp;
         let table = self.vocab as u64 * c;
         let head = if self.tie_word_embeddings { 0 } else { table };
         table + self.n_positions as u64 * c + self.n_layer as u64 * block + 2 * c + head
@@ -87,5 +88,10 @@ impl Activation {
     /// The activation of that name, where it is known.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, activation)| activation)
+    }
+
+    /// Its first name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, activation)| *activation == self).map_or("gelu_new", |(name, _)| name)
     }
 }

@@ -14,7 +14,7 @@ use super::layers::{LayerNorm, Linear, Path, softmax};
 use super::trace::{HookPoint, Trace};
 use super::weights::Checkpoint;
 use super::{ModelError, Result};
-use crate::kernels::{attention, pages};
+use crate::kernels::{attention, grad, pages};
 
 /// A GPT in memory. It is never changed by running it: what a sequence adds is in its [`KvCache`].
 pub struct Decoder {
@@ -33,9 +33,14 @@ struct Block {
     ln_1: LayerNorm,
     c_attn: Linear,
     attn_c_proj: Linear,
+    /// None where the configuration has no `n_inner`: attention only.
+    mlp: Option<Mlp>,
+}
+
+struct Mlp {
     ln_2: LayerNorm,
     c_fc: Linear,
-    mlp_c_proj: Linear,
+    c_proj: Linear,
 }
 
 /// The next tokens of one sequence, and the cache of those before them.
@@ -53,27 +58,60 @@ struct Sequence<'a> {
     mask: Option<Tensor>,
 }
 
+/// What the rows of a pass belong to.
+enum Rows<'a> {
+    /// The next tokens of sequences with caches.
+    Spans(Vec<Sequence<'a>>),
+    /// Whole sequences of this length, from their first token, without a cache.
+    Whole { length: usize },
+}
+
+/// Whole sequences of one length, run side by side without a cache: what training reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// `[B · T]` tokens, sequence after sequence.
+    pub tokens: &'a [u32],
+    /// T.
+    pub length: usize,
+}
+
+/// Values set to 0 at random while training (GPT-1 paper, section 4.1): embeddings, attention patterns, and what each
+/// sub-layer adds to the residual stream.
+pub struct Dropout<'a> {
+    /// The probability of each value to be dropped.
+    pub rate: f64,
+    /// Numbers in [0, 1), from a seed.
+    pub uniform: &'a mut (dyn FnMut() -> f32 + Send),
+}
+
 /// How a pass is run.
 pub struct Pass<'a> {
     cancel: Option<&'a AtomicBool>,
     trace: Option<&'a mut (dyn Trace + Send)>,
+    dropout: Option<Dropout<'a>>,
     path: Path,
 }
 
 impl<'a> Pass<'a> {
     /// The fast path, ended by `cancel`, which every layer looks at.
     pub fn fused(cancel: &'a AtomicBool) -> Self {
-        Self { cancel: Some(cancel), trace: None, path: Path::Fused }
+        Self { cancel: Some(cancel), trace: None, dropout: None, path: Path::Fused }
     }
 
     /// Ordinary tensor operations only.
     pub fn stock() -> Self {
-        Self { cancel: None, trace: None, path: Path::Stock }
+        Self { cancel: None, trace: None, dropout: None, path: Path::Stock }
+    }
+
+    /// Kernels that have a gradient where there is one, with dropout where it is given.
+    pub fn training(dropout: Option<Dropout<'a>>) -> Self {
+        let dropout = dropout.filter(|dropout| dropout.rate > 0.0);
+        Self { cancel: None, trace: None, dropout, path: Path::Training }
     }
 
     /// The stock path, looked at by `trace`.
     pub fn traced(trace: &'a mut (dyn Trace + Send)) -> Self {
-        Self { cancel: None, trace: Some(trace), path: Path::Stock }
+        Self { cancel: None, trace: Some(trace), dropout: None, path: Path::Stock }
     }
 
     fn check(&self) -> Result<()> {
@@ -87,6 +125,13 @@ impl<'a> Pass<'a> {
         match &mut self.trace {
             Some(trace) => trace.record(point, value),
             None => Ok(()),
+        }
+    }
+
+    fn drop_out(&mut self, x: Tensor) -> Result<Tensor> {
+        match &mut self.dropout {
+            Some(dropout) => Ok(grad::dropout(&x, dropout.rate, &mut *dropout.uniform)?),
+            None => Ok(x),
         }
     }
 }
@@ -117,39 +162,56 @@ impl Decoder {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Self> {
-        let (mut config, family) = Self::config_of(&checkpoint)?;
-        let prefix = prefix_of(&checkpoint, family);
-        let mut reader =
-            Reader { family, prefix, dtype, device, done: 0, total: 0, checkpoint: &mut checkpoint, progress };
+        let (config, family) = Self::config_of(&checkpoint)?;
+        let mut reader = Reader::new(&mut checkpoint, family, dtype, device, progress);
         reader.total = reader.stored_bytes(&config);
+        let mut decoder = Self::build(&config, family.name, dtype, device, &mut |part, layer, shape| {
+            reader.tensor(part, layer, shape)
+        })?;
+        // Fine-tunes often carry the tied table a second time; it is kept once.
+        if !config.tie_word_embeddings && same_values(&decoder.wte, decoder.lm_head.weight())? {
+            decoder.lm_head = Linear::new(decoder.wte.clone(), None);
+            decoder.config.tie_word_embeddings = true;
+        }
+        Ok(decoder)
+    }
 
+    /// A decoder out of the tensors that `tensor` gives for each part, block and shape.
+    pub(super) fn build(
+        config: &DecoderConfig,
+        family: &'static str,
+        dtype: DType,
+        device: &Device,
+        tensor: &mut dyn FnMut(Part, usize, &[usize]) -> Result<Tensor>,
+    ) -> Result<Self> {
+        let mut parts = Parts { tensor, epsilon: config.layer_norm_epsilon };
         let (c, f, v) = (config.n_embd, config.n_inner, config.vocab);
-        let epsilon = config.layer_norm_epsilon;
-        let wte = reader.tensor(Part::Wte, 0, &[v, c])?;
-        let wpe = reader.tensor(Part::Wpe, 0, &[config.n_positions, c])?;
+        let wte = (parts.tensor)(Part::Wte, 0, &[v, c])?;
+        let wpe = (parts.tensor)(Part::Wpe, 0, &[config.n_positions, c])?;
         let h = (0..config.n_layer)
             .map(|layer| {
-                Ok(Block {
-                    ln_1: reader.layer_norm(Part::Ln1, layer, c, epsilon)?,
-                    c_attn: reader.linear(Part::CAttn, layer, [3 * c, c])?,
-                    attn_c_proj: reader.linear(Part::AttnCProj, layer, [c, c])?,
-                    ln_2: reader.layer_norm(Part::Ln2, layer, c, epsilon)?,
-                    c_fc: reader.linear(Part::CFc, layer, [f, c])?,
-                    mlp_c_proj: reader.linear(Part::MlpCProj, layer, [c, f])?,
-                })
+                let ln_1 = parts.layer_norm(Part::Ln1, layer, c)?;
+                let c_attn = parts.linear(Part::CAttn, layer, [3 * c, c])?;
+                let attn_c_proj = parts.linear(Part::AttnCProj, layer, [c, c])?;
+                let mlp = match f {
+                    0 => None,
+                    _ => Some(Mlp {
+                        ln_2: parts.layer_norm(Part::Ln2, layer, c)?,
+                        c_fc: parts.linear(Part::CFc, layer, [f, c])?,
+                        c_proj: parts.linear(Part::MlpCProj, layer, [c, f])?,
+                    }),
+                };
+                Ok(Block { ln_1, c_attn, attn_c_proj, mlp })
             })
             .collect::<Result<Vec<_>>>()?;
-        let ln_f = reader.layer_norm(Part::LnF, 0, c, epsilon)?;
-        let head = if config.tie_word_embeddings { wte.clone() } else { reader.tensor(Part::LmHead, 0, &[v, c])? };
-        // Fine-tunes often carry the tied table a second time; it is kept once.
-        config.tie_word_embeddings = config.tie_word_embeddings || same_values(&wte, &head)?;
-        let head = if config.tie_word_embeddings { wte.clone() } else { head };
+        let ln_f = parts.layer_norm(Part::LnF, 0, c)?;
+        let head = if config.tie_word_embeddings { wte.clone() } else { (parts.tensor)(Part::LmHead, 0, &[v, c])? };
         Ok(Self {
             lm_head: Linear::new(head, None),
-            family: family.name,
+            family,
             device: device.clone(),
             dtype,
-            config,
+            config: config.clone(),
             wte,
             wpe,
             h,
@@ -200,7 +262,10 @@ impl Decoder {
         }
         let sequences = spans
             .iter()
-            .map(|span| Ok(Sequence { t: span.tokens.len(), cache: &*span.cache, mask: self.causal_mask(span)? }))
+            .map(|span| {
+                let (t, start) = (span.tokens.len(), span.cache.len());
+                Ok(Sequence { t, cache: &*span.cache, mask: self.causal_mask(t, start)? })
+            })
             .collect::<Result<Vec<_>>>()?;
 
         let t = ids.len();
@@ -208,17 +273,55 @@ impl Decoder {
         let places = self.wpe.index_select(&Tensor::from_vec(positions, t, &self.device)?, 0)?;
         pass.record(HookPoint::Embed, &tokens)?;
         pass.record(HookPoint::PosEmbed, &places)?;
-        let mut x_tc = (tokens + places)?;
+        let normed = self.blocks((tokens + places)?, &Rows::Spans(sequences), &mut pass)?;
+        for span in spans {
+            span.cache.advance(span.tokens);
+        }
+        Ok(normed)
+    }
+
+    /// Runs whole sequences without a cache and gives the hidden states after the last LayerNorm, `[B · T, C]`; the
+    /// result is differentiable in the weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Context`] where the sequences are longer than the learned positions, or a failing operation.
+    pub fn forward_batch(&self, batch: Batch<'_>, mut pass: Pass<'_>) -> Result<Tensor> {
+        let (length, context) = (batch.length, self.config.n_positions);
+        if length > context {
+            return Err(ModelError::Context { tokens: length, context });
+        }
+        self.device.with_context(|| {
+            let x_tc = if pass.path == Path::Training && grad::serves(&self.wte) {
+                grad::embedding(batch.tokens, length, &self.wte, &self.wpe)?
+            } else {
+                let t = batch.tokens.len();
+                let places: Vec<u32> = (0..t).map(|at| (at % length) as u32).collect();
+                let ids = Tensor::from_vec(batch.tokens.to_vec(), t, &self.device)?;
+                let places = Tensor::from_vec(places, t, &self.device)?;
+                (self.wte.index_select(&ids, 0)? + self.wpe.index_select(&places, 0)?)?
+            };
+            let x_tc = pass.drop_out(x_tc)?;
+            self.blocks(x_tc, &Rows::Whole { length }, &mut pass)
+        })
+    }
+
+    /// Σ wᵢ·(−log P(yᵢ | …)) over the rows of [`Decoder::forward_batch`]'s result, differentiable, and each row's
+    /// negative log-probability by itself (0 where its weight is 0).
+    ///
+    /// # Errors
+    /// A target outside the vocabulary, or a failing operation.
+    pub fn loss(&self, hidden: &Tensor, targets: grad::HeadTargets) -> Result<(Tensor, Vec<f32>)> {
+        Ok(self.device.with_context(|| grad::head_loss(hidden, self.lm_head.weight(), targets))?)
+    }
+
+    fn blocks(&self, mut x_tc: Tensor, rows: &Rows<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
         for layer in 0..self.h.len() {
             pass.check()?;
-            x_tc = self.block(layer, &x_tc, &sequences, &mut pass)?;
+            x_tc = self.block(layer, &x_tc, rows, pass)?;
         }
         pass.check()?;
         let normed = self.ln_f.forward(&x_tc, pass.path)?;
         pass.record(HookPoint::LnFinal, &normed)?;
-        for span in spans {
-            span.cache.advance(span.tokens);
-        }
         Ok(normed)
     }
 
@@ -230,32 +333,68 @@ impl Decoder {
         self.device.with_context(|| Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?))
     }
 
-    /// One block over the rows of all spans: `[T, C]` to `[T, C]`.
-    fn block(&self, layer: usize, x_tc: &Tensor, sequences: &[Sequence<'_>], pass: &mut Pass<'_>) -> Result<Tensor> {
+    /// One block over all rows of a pass: `[T, C]` to `[T, C]`.
+    fn block(&self, layer: usize, x_tc: &Tensor, rows: &Rows<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
         let block = &self.h[layer];
         pass.record(HookPoint::ResidPre(layer), x_tc)?;
         let qkv = block.c_attn.forward(&block.ln_1.forward(x_tc, pass.path)?, pass.path)?;
+        let mixed = match rows {
+            Rows::Spans(sequences) => self.attention_of_spans(layer, &qkv, sequences, pass)?,
+            Rows::Whole { length } => self.attention_of_batch(layer, &qkv, *length, pass)?,
+        };
+        let attn_out = block.attn_c_proj.forward(&mixed, pass.path)?;
+        pass.record(HookPoint::AttnOut(layer), &attn_out)?;
+        let x_tc = (x_tc + pass.drop_out(attn_out)?)?;
+        pass.record(HookPoint::ResidMid(layer), &x_tc)?;
+        let Some(mlp) = &block.mlp else {
+            pass.record(HookPoint::ResidPost(layer), &x_tc)?;
+            return Ok(x_tc);
+        };
+
+        let pre_tf = mlp.c_fc.forward(&mlp.ln_2.forward(&x_tc, pass.path)?, pass.path)?;
+        pass.record(HookPoint::MlpPre(layer), &pre_tf)?;
+        let post_tf = self.config.activation.forward(&pre_tf, pass.path)?;
+        pass.record(HookPoint::MlpPost(layer), &post_tf)?;
+        let mlp_out = mlp.c_proj.forward(&post_tf, pass.path)?;
+        pass.record(HookPoint::MlpOut(layer), &mlp_out)?;
+        let x_tc = (x_tc + pass.drop_out(mlp_out)?)?;
+        pass.record(HookPoint::ResidPost(layer), &x_tc)?;
+        Ok(x_tc)
+    }
+
+    fn attention_of_spans(
+        &self,
+        layer: usize,
+        qkv: &Tensor,
+        sequences: &[Sequence<'_>],
+        pass: &mut Pass<'_>,
+    ) -> Result<Tensor> {
         let mut row = 0;
         let mut mixed = Vec::with_capacity(sequences.len());
         for sequence in sequences {
             mixed.push(self.attention(layer, &qkv.narrow(0, row, sequence.t)?, sequence, pass)?);
             row += sequence.t;
         }
-        let mixed = if let [only] = mixed.as_slice() { only.clone() } else { Tensor::cat(&mixed, 0)? };
-        let attn_out = block.attn_c_proj.forward(&mixed, pass.path)?;
-        pass.record(HookPoint::AttnOut(layer), &attn_out)?;
-        let x_tc = (x_tc + attn_out)?;
-        pass.record(HookPoint::ResidMid(layer), &x_tc)?;
+        Ok(if let [only] = mixed.as_slice() { only.clone() } else { Tensor::cat(&mixed, 0)? })
+    }
 
-        let pre_tf = block.c_fc.forward(&block.ln_2.forward(&x_tc, pass.path)?, pass.path)?;
-        pass.record(HookPoint::MlpPre(layer), &pre_tf)?;
-        let post_tf = self.config.activation.forward(&pre_tf, pass.path)?;
-        pass.record(HookPoint::MlpPost(layer), &post_tf)?;
-        let mlp_out = block.mlp_c_proj.forward(&post_tf, pass.path)?;
-        pass.record(HookPoint::MlpOut(layer), &mlp_out)?;
-        let x_tc = (x_tc + mlp_out)?;
-        pass.record(HookPoint::ResidPost(layer), &x_tc)?;
-        Ok(x_tc)
+    /// Attention of whole sequences side by side, differentiable: `[B · T, 3C]` to `[B · T, C]`.
+    fn attention_of_batch(&self, layer: usize, qkv: &Tensor, t: usize, pass: &mut Pass<'_>) -> Result<Tensor> {
+        let (nh, hs, scale) = (self.config.n_head, self.config.head_dim(), self.config.score_scale[layer]);
+        if pass.path == Path::Training && pass.dropout.is_none() && grad::serves(qkv) {
+            return Ok(grad::attention(qkv, t, nh, scale)?);
+        }
+        let b = qkv.dim(0)? / t;
+        let qkv = qkv.reshape((b, t, 3, nh, hs))?.permute((2, 0, 3, 1, 4))?;
+        let [query, key, value] = [qkv.get(0)?, qkv.get(1)?, qkv.get(2)?];
+        let scores = (query.contiguous()? * scale)?.matmul(&key.t()?.contiguous()?)?;
+        let scores = match self.causal_mask(t, 0)? {
+            Some(mask) => scores.broadcast_add(&mask.to_dtype(scores.dtype())?)?,
+            None => scores,
+        };
+        let pattern = pass.drop_out(softmax(&scores, pass.path)?)?;
+        let mixed = pattern.matmul(&value.contiguous()?)?;
+        Ok(mixed.transpose(1, 2)?.reshape((b * t, nh * hs))?)
     }
 
     /// softmax(scale · QKᵀ + mask) · V of one sequence, heads put side by side again: `[T, 3C]` to `[T, C]`.
@@ -288,8 +427,7 @@ impl Decoder {
     }
 
     /// `[T, S]` with 0 where query i may look and minus infinity after it; none for a single token, which sees all.
-    fn causal_mask(&self, span: &Span<'_>) -> Result<Option<Tensor>> {
-        let (t, start) = (span.tokens.len(), span.cache.len());
+    fn causal_mask(&self, t: usize, start: usize) -> Result<Option<Tensor>> {
         if t == 1 {
             return Ok(None);
         }
@@ -297,6 +435,26 @@ impl Decoder {
         let mask: Vec<f32> =
             (0..t).flat_map(|i| (0..s).map(move |j| if j <= start + i { 0.0 } else { f32::NEG_INFINITY })).collect();
         Ok(Some(Tensor::from_vec(mask, (t, s), &self.device)?))
+    }
+}
+
+/// Assembles layers from the tensors of their halves.
+struct Parts<'a> {
+    tensor: &'a mut dyn FnMut(Part, usize, &[usize]) -> Result<Tensor>,
+    epsilon: f64,
+}
+
+impl Parts<'_> {
+    fn linear(&mut self, part: fn(Affine) -> Part, layer: usize, shape: [usize; 2]) -> Result<Linear> {
+        let weight = (self.tensor)(part(Affine::Weight), layer, &shape)?;
+        let bias = (self.tensor)(part(Affine::Bias), layer, &shape[..1])?;
+        Ok(Linear::new(weight, Some(bias)))
+    }
+
+    fn layer_norm(&mut self, part: fn(Affine) -> Part, layer: usize, width: usize) -> Result<LayerNorm> {
+        let weight = (self.tensor)(part(Affine::Weight), layer, &[width])?;
+        let bias = (self.tensor)(part(Affine::Bias), layer, &[width])?;
+        Ok(LayerNorm::new(weight, bias, self.epsilon))
     }
 }
 
@@ -319,7 +477,7 @@ fn same_values(a: &Tensor, b: &Tensor) -> Result<bool> {
 }
 
 /// Reads parts of a decoder out of a checkpoint.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     checkpoint: &'a mut Checkpoint,
     family: &'static Family,
     prefix: &'static str,
@@ -330,14 +488,25 @@ struct Reader<'a> {
     progress: &'a mut dyn FnMut(u64, u64) -> bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        checkpoint: &'a mut Checkpoint,
+        family: &'static Family,
+        dtype: DType,
+        device: &'a Device,
+        progress: &'a mut dyn FnMut(u64, u64) -> bool,
+    ) -> Self {
+        let prefix = prefix_of(checkpoint, family);
+        Self { checkpoint, family, prefix, dtype, device, done: 0, total: 0, progress }
+    }
+
     /// The output head stands beside the prefixed body, as transformers writes it.
     fn name(&self, part: Part, layer: usize) -> String {
         let prefix = if part == Part::LmHead { "" } else { self.prefix };
         format!("{prefix}{}", (self.family.tensor)(part, layer))
     }
 
-    fn tensor(&mut self, part: Part, layer: usize, shape: &[usize]) -> Result<Tensor> {
+    pub(super) fn tensor(&mut self, part: Part, layer: usize, shape: &[usize]) -> Result<Tensor> {
         let name = self.name(part, layer);
         let conv1d = (self.family.conv1d)(part);
         let stored: Vec<usize> = if conv1d { shape.iter().rev().copied().collect() } else { shape.to_vec() };
@@ -350,18 +519,6 @@ impl Reader<'_> {
             values = transpose(&values, stored[0], stored[1]);
         }
         Ok(Tensor::from_vec(values, shape, self.device)?.to_dtype(self.dtype)?)
-    }
-
-    fn linear(&mut self, part: fn(Affine) -> Part, layer: usize, shape: [usize; 2]) -> Result<Linear> {
-        let weight = self.tensor(part(Affine::Weight), layer, &shape)?;
-        let bias = self.tensor(part(Affine::Bias), layer, &shape[..1])?;
-        Ok(Linear::new(weight, Some(bias)))
-    }
-
-    fn layer_norm(&mut self, part: fn(Affine) -> Part, layer: usize, width: usize, epsilon: f64) -> Result<LayerNorm> {
-        let weight = self.tensor(part(Affine::Weight), layer, &[width])?;
-        let bias = self.tensor(part(Affine::Bias), layer, &[width])?;
-        Ok(LayerNorm::new(weight, bias, epsilon))
     }
 
     /// Bytes of all parts in their files, for the progress bar.
@@ -382,7 +539,7 @@ impl Reader<'_> {
 }
 
 /// `[rows, columns]` to `[columns, rows]`, by tiles so that both sides stay in cache lines.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const TILE: usize = 32;
     let mut out = pages::zeroed(values.len());
     for row_tile in (0..rows).step_by(TILE) {

@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 
 use super::{Activation, Result};
-use crate::kernels::{gemv, rowwise};
+use crate::kernels::{gemv, grad, rowwise};
 
 /// x·Wᵀ + b with W kept as `[out, in]`.
 pub(super) struct Linear {
@@ -16,10 +16,20 @@ impl Linear {
         Self { weight, bias }
     }
 
+    /// `[out, in]`.
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// `[T, in]` to `[T, out]`.
     pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
         if path == Path::Fused && gemv::serves(x, &self.weight) {
             return Ok(gemv::apply(x, &self.weight, self.bias.as_ref())?);
+        }
+        if let (Path::Training, Some(bias)) = (path, &self.bias)
+            && grad::serves(x)
+        {
+            return Ok(grad::linear(x, &self.weight, bias)?);
         }
         let product = x.matmul(&self.weight.t()?)?;
         Ok(match &self.bias {
@@ -36,6 +46,9 @@ pub enum Path {
     Stock,
     /// Fused kernels where there is one for the shape, dtype and device; the stock operation elsewhere.
     Fused,
+    /// Fused kernels that have a gradient, where there is one for the shape, dtype and device; the stock operation
+    /// elsewhere.
+    Training,
 }
 
 /// (x - mean) / √(variance + ε) · weight + bias, over the last dimension, two passes as in PyTorch.
@@ -54,6 +67,7 @@ impl LayerNorm {
     pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
         Ok(match path {
             Path::Fused if rowwise::serves(x) => rowwise::layer_norm(x, &self.weight, &self.bias, self.epsilon)?,
+            Path::Training if grad::serves(x) => grad::layer_norm(x, &self.weight, &self.bias, self.epsilon)?,
             _ => candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, self.epsilon as f32)?,
         })
     }
@@ -67,6 +81,7 @@ impl Activation {
     pub fn forward(self, x: &Tensor, path: Path) -> Result<Tensor> {
         Ok(match self {
             Self::GeluTanh if path == Path::Fused && rowwise::serves(x) => rowwise::gelu_tanh(x)?,
+            Self::GeluTanh if path == Path::Training && grad::serves(x) => grad::gelu_tanh(x)?,
             Self::Gelu => x.gelu_erf()?,
             Self::GeluTanh => x.gelu()?,
             Self::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,

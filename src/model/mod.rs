@@ -12,16 +12,20 @@ mod family;
 mod gpt2;
 mod layers;
 mod memory;
+mod parameters;
 mod trace;
 mod weights;
 
+/// What each row of a pass is to predict; see [`Decoder::loss`].
+pub use crate::kernels::grad::HeadTargets;
 pub use cache::KvCache;
 pub use config::{Activation, DecoderConfig};
-pub use decoder::{Decoder, Pass, Span};
+pub use decoder::{Batch, Decoder, Dropout, Pass, Span};
 pub use error::ModelError;
-pub use family::{FAMILIES, Family, Part};
+pub use family::{Affine, FAMILIES, Family, Part};
 pub use layers::Path;
 pub use memory::{MemoryEstimate, free_memory};
+pub use parameters::{Parameter, Parameters};
 pub use trace::{FiniteCheck, HookPoint, Recorder, Trace};
 pub use weights::Checkpoint;
 
