@@ -12,6 +12,7 @@ mod error;
 mod escape;
 pub mod figures;
 mod files;
+mod learn;
 pub mod sanitise;
 mod tokenizer;
 mod tokenizer_json;
@@ -21,6 +22,7 @@ pub use alphabet::byte_symbol;
 pub use cells::{Cell, CellKind, TAB_WIDTH, cells};
 pub use error::TextError;
 pub use escape::{escape, unescape};
+pub use learn::Vocabulary;
 pub use tokenizer::{SpecialTokens, Tokenizer};
 pub use utf8::Utf8Assembler;
 

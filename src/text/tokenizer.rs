@@ -8,6 +8,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{Model, OffsetType, PreTokenizedString, PreTokenizer};
 
 use super::files::{END_OF_TEXT, Parts};
+use super::tokenizer_json::from_json;
 use super::{TextError, TokenId, alphabet};
 
 /// Byte-level BPE with an exact table of the bytes of each id. Cloning is cheap; it can be shared between threads.
@@ -41,6 +42,16 @@ impl Tokenizer {
     /// byte-level BPE or that would change the text.
     pub fn from_folder(folder: &Path) -> Result<Self, TextError> {
         Self::build(Parts::from_folder(folder)?)
+    }
+
+    /// Reads the content of a `tokenizer.json`; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// As for [`from_folder`](Self::from_folder).
+    pub fn from_json(name: &str, json: &serde_json::Value) -> Result<Self, TextError> {
+        let mut parts = from_json(PathBuf::from(name), json)?;
+        parts.check()?;
+        Self::build(parts)
     }
 
     /// Builds GPT-2's kind of tokenizer from entries in the byte-level alphabet (see [`super::byte_symbol`]) and merges

@@ -1,0 +1,65 @@
+//! What can go wrong in a run.
+
+use crate::model::ModelError;
+use crate::text::TextError;
+
+/// A failure of training. Each message says what, where and what to do; the last checkpoint stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A recipe that cannot be run.
+    #[error("{key}: {reason}")]
+    Recipe {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing to learn from.
+    #[error("there is no text to train on: {0}")]
+    EmptyCorpus(String),
+    /// A text that does not fill one window.
+    #[error("the text has {tokens} tokens, fewer than a window of {context} and the token after it; give more text or a smaller --context")]
+    TooShort {
+        /// Tokens there are, for training or for validation.
+        tokens: usize,
+        /// The window.
+        context: usize,
+    },
+    /// The loss or a gradient is not a number any more.
+    #[error("step {step}: the {what} is not finite (learning rate {lr:.2e}); the run is stopped and its last checkpoint stays. A smaller --lr or more --warmup helps")]
+    NotFinite {
+        /// The step it happened in.
+        step: u64,
+        /// `loss` or `gradient`.
+        what: &'static str,
+        /// The learning rate of that step.
+        lr: f64,
+    },
+    /// A run's folder holds another run.
+    #[error("{folder} holds a run with another {key} ({there}, not {here}); give the same settings to go on, or another folder")]
+    OtherRun {
+        /// The folder.
+        folder: String,
+        /// The setting that differs.
+        key: String,
+        /// What the run there has.
+        there: String,
+        /// What was asked for.
+        here: String,
+    },
+    /// A file of a run that is not what it should be.
+    #[error("{0}")]
+    File(String),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The vocabulary.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A tensor operation.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// Somebody stopped it.
+    #[error("stopped")]
+    Cancelled,
+}

@@ -1,0 +1,182 @@
+//! A run with a folder: it saves its state as it goes, and goes on from there.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::state::{State, Stored, write_checkpoint};
+use super::{FOLDER_FILES, Recipe, Result, Source, StepReport, TrainError, Trainer};
+use crate::model::Parameters;
+
+/// A trainer, its folder, and the curve so far. As an iterator it gives the trainer's steps; where a checkpoint is due
+/// it is written before the step is given.
+pub struct Run {
+    trainer: Trainer,
+    tokenizer: Option<Value>,
+    folder: Option<PathBuf>,
+    curve: Vec<StepReport>,
+    /// How many of the curve's points are in the file.
+    written: usize,
+    failed: bool,
+}
+
+impl Run {
+    /// A run in `folder` (made if it is not there), going on from the state in it; without a folder nothing is kept.
+    ///
+    /// # Errors
+    /// A folder that holds another run, a file that cannot be read or written, a recipe that cannot be run.
+    pub fn open(
+        folder: Option<&Path>,
+        recipe: Recipe,
+        tokenizer: Option<Value>,
+        source: Box<dyn Source>,
+        from: Option<Parameters>,
+    ) -> Result<Self> {
+        let state = match folder {
+            Some(folder) => {
+                fs::create_dir_all(folder).map_err(|error| file(folder, &error))?;
+                State::read(folder)?
+            }
+            None => None,
+        };
+        if let (Some(state), Some(folder)) = (&state, folder) {
+            same_recipe(folder, &state.recipe, &recipe)?;
+        }
+        let mut trainer = match from {
+            Some(parameters) => Trainer::from_parameters(recipe, source, parameters)?,
+            None => Trainer::new(recipe, source)?,
+        };
+        let mut curve = Vec::new();
+        if let (Some(state), Some(folder)) = (&state, folder) {
+            state.restore(&mut trainer)?;
+            curve = read_curve(folder, state.step)?;
+        }
+        let mut run =
+            Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written: 0, curve, failed: false };
+        // What came after the state is not true any more.
+        run.rewrite_curve()?;
+        Ok(run)
+    }
+
+    /// The trainer, with its recipe, weights and decoder.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    /// Every step so far, those before this start too.
+    pub fn curve(&self) -> &[StepReport] {
+        &self.curve
+    }
+
+    /// Writes the state, the curve and, where there is a vocabulary, the checkpoint. Without a folder it does nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be written; what was there before stays.
+    pub fn save(&mut self) -> Result<()> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        // The curve first: a state never knows more than the curve.
+        self.append_curve(&folder)?;
+        State::write(&folder, &self.trainer, self.tokenizer.as_ref())?;
+        match &self.tokenizer {
+            Some(tokenizer) if self.trainer.recipe().shape.n_inner > 0 => {
+                write_checkpoint(&folder, self.trainer.parameters(), tokenizer, Stored::F32)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes only the checkpoint that other programs load, elsewhere and rounded to 16 bits.
+    ///
+    /// # Errors
+    /// A run without a vocabulary, a file that cannot be written.
+    pub fn export(&self, folder: &Path) -> Result<()> {
+        let Some(tokenizer) = &self.tokenizer else {
+            return Err(TrainError::File("a run on symbols has no vocabulary, so no checkpoint that others load".into()));
+        };
+        fs::create_dir_all(folder).map_err(|error| file(folder, &error))?;
+        write_checkpoint(folder, self.trainer.parameters(), tokenizer, Stored::F16)
+    }
+
+    fn append_curve(&mut self, folder: &Path) -> Result<()> {
+        let path = folder.join(FOLDER_FILES[1]);
+        let failed = |error: std::io::Error| file(&path, &error);
+        let mut text = Vec::new();
+        for point in &self.curve[self.written..] {
+            serde_json::to_writer(&mut text, point).map_err(|error| TrainError::File(error.to_string()))?;
+            text.push(b'\n');
+        }
+        let mut out = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+        out.write_all(&text).and_then(|()| out.sync_all()).map_err(failed)?;
+        self.written = self.curve.len();
+        Ok(())
+    }
+
+    fn rewrite_curve(&mut self) -> Result<()> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let path = folder.join(FOLDER_FILES[1]);
+        if path.exists() {
+            fs::write(&path, b"").map_err(|error| file(&path, &error))?;
+        }
+        self.written = 0;
+        if self.curve.is_empty() { Ok(()) } else { self.append_curve(&folder) }
+    }
+}
+
+impl Iterator for Run {
+    type Item = Result<StepReport>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let report = match self.trainer.next()? {
+            Ok(report) => report,
+            Err(error) => {
+                self.failed = true;
+                return Some(Err(error));
+            }
+        };
+        self.curve.push(report);
+        let Recipe { save_every, steps, .. } = *self.trainer.recipe();
+        let due = save_every > 0 && report.step.is_multiple_of(save_every);
+        if (due || report.step == steps)
+            && let Err(error) = self.save()
+        {
+            self.failed = true;
+            return Some(Err(error));
+        }
+        Some(Ok(report))
+    }
+}
+
+/// The points up to a step; a line that a kill cut short ends it.
+fn read_curve(folder: &Path, step: u64) -> Result<Vec<StepReport>> {
+    let path = folder.join(FOLDER_FILES[1]);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(file(&path, &error)),
+    };
+    let points = text.lines().map_while(|line| serde_json::from_str::<StepReport>(line).ok());
+    Ok(points.filter(|point| point.step <= step).collect())
+}
+
+fn same_recipe(folder: &Path, there: &Recipe, here: &Recipe) -> Result<()> {
+    let [a, b] = [there, here].map(|recipe| serde_json::to_value(recipe).unwrap_or_default());
+    let differs = a.as_object().into_iter().flatten().find(|(key, value)| b.get(key.as_str()) != Some(*value));
+    match differs {
+        None => Ok(()),
+        Some((key, value)) => Err(TrainError::OtherRun {
+            folder: folder.display().to_string(),
+            key: key.clone(),
+            there: value.to_string(),
+            here: b.get(key).cloned().unwrap_or_default().to_string(),
+        }),
+    }
+}
+
+fn file(path: &Path, error: &std::io::Error) -> TrainError {
+    TrainError::File(format!("{}: {error}", path.display()))
+}
