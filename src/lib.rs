@@ -5,6 +5,7 @@
 //! - [`kernels`]: CPU kernels over slices.
 //! - [`text`]: tokenizers, bytes and characters, and the one sanitiser between a model's text and a terminal.
 //! - [`prompt`]: few-shot tasks and the prompts they assemble into.
+//! - [`corpus`]: endless training text for a small GPT, and items that measure what it learned.
 //! - [`session`]: the document: bytes, who wrote them, their tokens, undo.
 //! - [`hub`]: the Hugging Face hub: catalog, verified and resumable downloads, the cache that Python shares.
 //! - [`sampling`]: from logits to a token: the table of parameters, the chain, the draw.
@@ -17,6 +18,7 @@
 //! The command line is the program's own (`src/cli`, `src/commands`). How it fits together and why: ARCHITECTURE.md.
 
 pub mod app;
+pub mod corpus;
 pub mod engine;
 pub mod hub;
 pub mod kernels;
