@@ -31,7 +31,10 @@ pub(super) fn document(rng: &mut Rng) -> String {
     let mut seen = HashSet::new();
     let mut source = (task.start)(rng, Plan { inputs, labels: Side::Training });
     for _ in 0..shape.examples {
-        let pair = match (0..20).map(|_| (source.draw)(rng, Side::Training)).find(|pair| task.repeats || seen.insert(pair.input.clone())) {
+        let pair = match (0..20)
+            .map(|_| (source.draw)(rng, Side::Training))
+            .find(|pair| task.repeats || seen.insert(pair.input.clone()))
+        {
             Some(pair) => pair,
             None => break,
         };

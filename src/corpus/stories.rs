@@ -10,8 +10,10 @@ use super::words::WORDS;
 pub(super) const PLOTS: &str = include_str!("../../assets/corpus/stories.txt");
 
 /// Things that a story gives to people.
-pub(super) const THINGS: &[&str] =
-    &["ball", "ring", "hat", "boat", "book", "cup", "key", "bell", "toy", "car", "coat", "shoe", "pen", "plane", "glove", "clock"];
+pub(super) const THINGS: &[&str] = &[
+    "ball", "ring", "hat", "boat", "book", "cup", "key", "bell", "toy", "car", "coat", "shoe", "pen", "plane", "glove",
+    "clock",
+];
 /// Things that other things are in or under.
 pub(super) const BOXES: &[&str] = &["box", "bag", "bed", "chair"];
 const OUTSIDE: &[&str] = &["forest", "lake", "sea", "mountain", "field", "bridge", "castle", "farm", "island"];
@@ -223,7 +225,9 @@ impl Cast {
             _ => "",
         };
         match slot {
-            "a_food" if WORDS.noun(self.food).is_some_and(|noun| noun.plural.is_none()) => format!("some {}", self.food),
+            "a_food" if WORDS.noun(self.food).is_some_and(|noun| noun.plural.is_none()) => {
+                format!("some {}", self.food)
+            }
             "a_food" if self.food.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {}", self.food),
             "a_food" => format!("a {}", self.food),
             "c^" => word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect(),

@@ -116,7 +116,8 @@ impl InplaceOp2 for Update<'_> {
         gradient: &CpuStorage,
         gradient_layout: &Layout,
     ) -> candle_core::Result<()> {
-        let (Some((start, end)), Some((from, to))) = (layout.contiguous_offsets(), gradient_layout.contiguous_offsets())
+        let (Some((start, end)), Some((from, to))) =
+            (layout.contiguous_offsets(), gradient_layout.contiguous_offsets())
         else {
             candle_core::bail!("kshot-adamw wants contiguous tensors");
         };
@@ -125,8 +126,7 @@ impl InplaceOp2 for Update<'_> {
         let mut moments = self.moments.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Moments { first, second } = &mut *moments;
         let (beta_1, beta_2) = self.betas;
-        for (((weight, gradient), first), second) in
-            weights[start..end].iter_mut().zip(gradient).zip(first).zip(second)
+        for (((weight, gradient), first), second) in weights[start..end].iter_mut().zip(gradient).zip(first).zip(second)
         {
             let gradient = gradient * self.scale;
             *first = beta_1 * *first + (1.0 - beta_1) * gradient;

@@ -18,7 +18,9 @@ pub enum TrainError {
     #[error("there is no text to train on: {0}")]
     EmptyCorpus(String),
     /// A text that does not fill one window.
-    #[error("the text has {tokens} tokens, fewer than a window of {context} and the token after it; give more text or a smaller --context")]
+    #[error(
+        "the text has {tokens} tokens, fewer than a window of {context} and the token after it; give more text or a smaller --context"
+    )]
     TooShort {
         /// Tokens there are, for training or for validation.
         tokens: usize,
@@ -26,7 +28,9 @@ pub enum TrainError {
         context: usize,
     },
     /// The loss or a gradient is not a number any more.
-    #[error("step {step}: the {what} is not finite (learning rate {lr:.2e}); the run is stopped and its last checkpoint stays. A smaller --lr or more --warmup helps")]
+    #[error(
+        "step {step}: the {what} is not finite (learning rate {lr:.2e}); the run is stopped and its last checkpoint stays. A smaller --lr or more --warmup helps"
+    )]
     NotFinite {
         /// The step it happened in.
         step: u64,
@@ -36,7 +40,9 @@ pub enum TrainError {
         lr: f64,
     },
     /// A run's folder holds another run.
-    #[error("{folder} holds a run with another {key} ({there}, not {here}); give the same settings to go on, or another folder")]
+    #[error(
+        "{folder} holds a run with another {key} ({there}, not {here}); give the same settings to go on, or another folder"
+    )]
     OtherRun {
         /// The folder.
         folder: String,

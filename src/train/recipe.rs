@@ -292,7 +292,8 @@ mod tests {
 
     #[test]
     fn the_learning_rate_rises_and_falls_as_it_says() {
-        let recipe = Recipe { steps: 110, warmup: 10, lr: 1.0, schedule: Schedule::Cosine { floor: 0.1 }, ..characters() };
+        let recipe =
+            Recipe { steps: 110, warmup: 10, lr: 1.0, schedule: Schedule::Cosine { floor: 0.1 }, ..characters() };
         let close = |step, expected: f64| assert!((recipe.lr_at(step) - expected).abs() < 1e-12, "step {step}");
         close(0, 0.1);
         close(9, 1.0);

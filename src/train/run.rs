@@ -53,8 +53,7 @@ impl Run {
             state.restore(&mut trainer)?;
             curve = read_curve(folder, state.step)?;
         }
-        let mut run =
-            Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written: 0, curve, failed: false };
+        let mut run = Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written: 0, curve, failed: false };
         // What came after the state is not true any more.
         run.rewrite_curve()?;
         Ok(run)
@@ -93,7 +92,9 @@ impl Run {
     /// A run without a vocabulary, a file that cannot be written.
     pub fn export(&self, folder: &Path) -> Result<()> {
         let Some(tokenizer) = &self.tokenizer else {
-            return Err(TrainError::File("a run on symbols has no vocabulary, so no checkpoint that others load".into()));
+            return Err(TrainError::File(
+                "a run on symbols has no vocabulary, so no checkpoint that others load".into(),
+            ));
         };
         fs::create_dir_all(folder).map_err(|error| file(folder, &error))?;
         write_checkpoint(folder, self.trainer.parameters(), tokenizer, Stored::F16)

@@ -126,9 +126,8 @@ impl State {
 pub fn write_checkpoint(folder: &Path, parameters: &Parameters, tokenizer: &Value, stored: Stored) -> Result<()> {
     let json = |value: &Value| serde_json::to_vec_pretty(value).map_err(|error| TrainError::File(error.to_string()));
     let end_of_text = tokenizer.pointer("/added_tokens/0/id").and_then(Value::as_u64).map(|id| id as u32);
-    let put = |name: &str, bytes: &[u8]| {
-        write_file(&folder.join(name), bytes, Existing::Replace).map_err(TrainError::File)
-    };
+    let put =
+        |name: &str, bytes: &[u8]| write_file(&folder.join(name), bytes, Existing::Replace).map_err(TrainError::File);
     put("tokenizer.json", &json(tokenizer)?)?;
     put("config.json", &json(&parameters.config_json(end_of_text))?)?;
     let said = HashMap::from([("format".to_owned(), "pt".to_owned())]);
