@@ -16,7 +16,8 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, Valu
 
 pub(crate) use args::{
     BenchArgs, CompletionsArgs, Device, DoctorArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs,
-    PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
+    PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs, TrainArgs,
+    VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
@@ -118,6 +119,7 @@ impl From<When> for clap::ColorChoice {
 pub(crate) enum Command {
     Generate(Box<GenerateArgs>),
     Score(ScoreArgs),
+    Train(Box<TrainArgs>),
     Tokens(TokensArgs),
     Models(ModelsArgs),
     Prompts(PromptsArgs),

@@ -1,0 +1,61 @@
+//! From a recipe to what a run needs: a vocabulary and a source.
+
+use serde_json::Value;
+
+use super::{Copying, Data, Generated, Noise, Recipe, Result, Source, State, Text, Tokens, TrainError};
+use crate::corpus;
+use crate::text::{SpecialTokens, TokenId, Tokenizer};
+
+/// Generated documents that a vocabulary is learned from.
+const DOCUMENTS: usize = 20_000;
+
+/// What a run is opened with.
+pub struct Prepared {
+    /// The content of `tokenizer.json`; `None` where the tokens are symbols without a text.
+    pub tokenizer: Option<Value>,
+    /// Where its tokens come from.
+    pub source: Box<dyn Source>,
+}
+
+/// Learns the vocabulary (or takes it from the state of an earlier start) and makes the source.
+///
+/// # Errors
+/// A recipe for a text without one, a text that is too short, a vocabulary that cannot be learned.
+pub fn prepare(recipe: &Recipe, text: Option<&Text>, state: Option<&State>) -> Result<Prepared> {
+    let known = state.and_then(|state| state.tokenizer.clone());
+    let learn = |documents: &mut dyn Iterator<Item = String>| match known {
+        Some(tokenizer) => Ok(tokenizer),
+        None => recipe.vocabulary.learn(documents),
+    };
+    match &recipe.data {
+        Data::Copying { symbols } => Ok(Prepared { tokenizer: None, source: Box::new(Copying { symbols: *symbols }) }),
+        Data::Generated => {
+            let seed = Noise::of(recipe.seed, "vocabulary", 0).seed();
+            let json = learn(&mut corpus::documents(seed).take(DOCUMENTS))?;
+            let source = Generated::new(Tokenizer::from_json("the learned vocabulary", &json)?)?;
+            Ok(Prepared { tokenizer: Some(json), source: Box::new(source) })
+        }
+        Data::Text { .. } => {
+            let Some(text) = text else {
+                return Err(TrainError::EmptyCorpus("name the files, or give a text".into()));
+            };
+            let json = learn(&mut text.documents.iter().cloned())?;
+            let tokenizer = Tokenizer::from_json("the learned vocabulary", &json)?;
+            let ids = encode(text, &tokenizer)?;
+            let source = Tokens::new(ids, tokenizer.vocab_size(), recipe.context)?;
+            Ok(Prepared { tokenizer: Some(json), source: Box::new(source) })
+        }
+    }
+}
+
+/// The documents' tokens one after the other, with `<|endoftext|>` between them.
+fn encode(text: &Text, tokenizer: &Tokenizer) -> Result<Vec<TokenId>> {
+    let mut ids = Vec::new();
+    for (index, document) in text.documents.iter().enumerate() {
+        if index > 0 {
+            ids.extend(tokenizer.end_of_text());
+        }
+        ids.extend(tokenizer.encode(document, SpecialTokens::Literal)?);
+    }
+    Ok(ids)
+}
