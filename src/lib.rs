@@ -10,13 +10,17 @@
 //! - [`sampling`]: from logits to a token: the table of parameters, the chain, the draw.
 //! - [`model`]: the one decoder: configurations, weights, key/value cache, trace points.
 //! - [`engine`]: generation and scoring, as messages to a thread of its own.
+//! - [`corpus`]: generators of documents and of questions.
+//! - [`eval`]: few-shot accuracy of a model, with its errors.
 //! - [`app`]: what the playground knows and does, without a terminal.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
 //!
 //! The command line is the program's own (`src/cli`, `src/commands`). How it fits together and why: ARCHITECTURE.md.
 
 pub mod app;
+pub mod corpus;
 pub mod engine;
+pub mod eval;
 pub mod hub;
 pub mod kernels;
 pub mod model;

@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sampling", &["kernels"]),
     ("model", &["kernels"]),
     ("engine", &["model", "sampling", "text"]),
+    ("eval", &["corpus", "engine", "model", "prompt", "sampling", "text"]),
     ("app", &["engine", "hub", "prompt", "sampling", "session", "text"]),
     ("ui", &["app", "engine", "hub", "prompt", "sampling", "session", "text"]),
 ];
@@ -22,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("ureq", &["hub"]),
     ("hf_hub", &["hub"]),
-    ("candle_core", &["model", "engine", "kernels", "commands"]),
+    ("candle_core", &["model", "engine", "eval", "kernels", "commands"]),
     ("candle_nn", &["model", "engine", "kernels"]),
     ("llm_samplers", &["sampling"]),
     ("tokenizers", &["text"]),
