@@ -5,12 +5,12 @@
 //! - [`kernels`]: CPU kernels over slices.
 //! - [`text`]: tokenizers, bytes and characters, and the one sanitiser between a model's text and a terminal.
 //! - [`prompt`]: few-shot tasks and the prompts they assemble into.
+//! - [`corpus`]: endless training text for a small GPT, and items that measure what it learned.
 //! - [`session`]: the document: bytes, who wrote them, their tokens, undo.
 //! - [`hub`]: the Hugging Face hub: catalog, verified and resumable downloads, the cache that Python shares.
 //! - [`sampling`]: from logits to a token: the table of parameters, the chain, the draw.
 //! - [`model`]: the one decoder: configurations, weights, key/value cache, trace points.
 //! - [`engine`]: generation and scoring, as messages to a thread of its own.
-//! - [`corpus`]: generators of documents and of questions.
 //! - [`eval`]: few-shot accuracy of a model, with its errors.
 //! - [`app`]: what the playground knows and does, without a terminal.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.

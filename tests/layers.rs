@@ -9,6 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kernels", &[]),
     ("text", &[]),
     ("prompt", &[]),
+    ("corpus", &[]),
     ("session", &[]),
     ("hub", &["text"]),
     ("sampling", &["kernels"]),

@@ -135,7 +135,7 @@ fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<Plan<'static>> {
         }
     }
     for (at, source) in sources.iter().enumerate() {
-        if sources[..at].iter().any(|before| before.name() == source.name()) {
+        if sources[..at].iter().any(|before| (before.kind(), before.name()) == (source.kind(), source.name())) {
             bail!(Usage(format!("{} is named twice", source.name())));
         }
     }
@@ -175,8 +175,15 @@ fn task(library: &Library, name: &str) -> anyhow::Result<kshot::prompt::Task> {
 fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
     for suite in SUITES {
         match as_json {
-            true => cx.out.json(&json!({ "name": suite.name, "doc": suite.doc }))?,
-            false => cx.out.line(format!("{:<24} {}", suite.name, suite.doc))?,
+            true => {
+                cx.out.json(&json!({ "name": suite.name, "group": Source::Suite(suite).group(), "doc": suite.doc }))?
+            }
+            false => cx.out.line(format!(
+                "{:<20} {:<11}  {}",
+                suite.name,
+                Source::Suite(suite).group().unwrap_or_default(),
+                suite.doc
+            ))?,
         }
     }
     Ok(Status::Done)
@@ -211,7 +218,8 @@ fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
     for cell in figures {
         let task = cx.out.label(&cell.task);
         let optional = |rate: Option<Rate>| rate.map_or("-".to_owned(), figure);
-        let ceiling = cell.ceiling.filter(|_| cell.mapping).map_or("-".to_owned(), |value| format!("{value:.1}"));
+        let ceiling =
+            cell.ceiling.filter(|&ceiling| ceiling < 100.0).map_or("-".to_owned(), |value| format!("{value:.1}"));
         cx.out.line(format!(
             "{task:<width$} {:>3} {:>6}  {:>13} {:>13} {:>13} {:>13} {ceiling:>7}{}",
             cell.shots,
@@ -235,6 +243,9 @@ fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
         ("examples", DEFINITIONS.examples),
     ] {
         cx.out.line(style.dim(format!("{name}: {meaning}")))?;
+    }
+    if figures.iter().any(|cell| cell.ceiling.is_some_and(|ceiling| ceiling < 100.0)) {
+        cx.out.line(style.dim("ceiling: the best that can be had, as the examples may not show what is asked for"))?;
     }
     if figures.iter().any(|cell| cell.too_long > 0) {
         cx.out.line(style.dim(format!("too long: {}", DEFINITIONS.too_long)))?;

@@ -1,109 +1,63 @@
-//! A stand-in for the generators until their branch lands: the same interface, three suites.
+//! What a small GPT learns from: endless, seeded documents, and items to measure what it learned.
+//!
+//! A model learns tasks from its context because its training text is full of runs of one task. So most documents here
+//! are such runs ([`documents`]); labels, keys and part of the words are fresh in each, so that what can be learned is to
+//! copy and to follow a rule. A share of the strings, words, sentences and forms never occurs in them and serves the
+//! measurements ([`SUITES`]). The word lists are files in `assets/corpus`.
 
-use rand08::Rng as _;
+mod consistency;
+mod formats;
+mod reserved;
+mod rng;
+mod runs;
+mod sentences;
+mod stories;
+mod suites;
+mod talk;
+mod tasks;
+mod words;
 
-/// The random numbers of a document.
-pub type Rng = rand_chacha::ChaCha8Rng;
+pub use consistency::{Consistency, consistency};
+pub use rng::Rng;
+pub use suites::{Group, Item, SUITES, Shape, Suite, suite};
 
-/// One question of a suite.
-pub struct Item {
-    /// What the model reads; ends right before the answer.
-    pub prompt: String,
-    /// The answer with the space in front of it.
-    pub target: String,
-    /// The answers to choose from, if any.
-    pub choices: Vec<String>,
-    /// What ends an answer.
-    pub terminator: &'static str,
-}
+use rand08::SeedableRng as _;
 
-/// What stands in front of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// Examples.
-    pub shots: usize,
-    /// Whether a line says what is asked.
-    pub instruction: bool,
-}
-
-/// A generator of questions.
-pub struct Suite {
-    /// The name on the command line.
-    pub name: &'static str,
-    /// One line for a list.
-    pub doc: &'static str,
-    /// What it measures.
-    pub group: Group,
-    /// The best share that can be had with so many examples.
-    pub ceiling: fn(usize) -> f64,
-    item: fn(&mut Rng, Shape) -> Item,
-}
-
-impl Suite {
-    /// The next question.
-    pub fn item(&self, rng: &mut Rng, shape: Shape) -> Item {
-        (self.item)(rng, shape)
-    }
-}
-
-/// What a suite measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// Inputs that are valid under several tasks.
-    Ambiguous,
-    /// Inputs of one task only.
-    Unambiguous,
-    /// Rules on letter strings.
-    Rule,
-    /// Labels that exist only in the document.
-    Mapping,
-    /// Keys and values.
-    Recall,
-    /// The post's own form.
-    Post,
-}
-
-/// All suites.
-pub const SUITES: &[Suite] = &[
-    Suite { name: "capitals", doc: "small letters to capitals", group: Group::Rule, ceiling: |_| 1.0, item: capitals },
-    Suite {
-        name: "mapping-2",
-        doc: "letters to one of two labels",
-        group: Group::Mapping,
-        ceiling: |k| 1.0 - 0.5f64.powi(k as i32),
-        item: mapping,
-    },
+/// The kinds of documents: how many in a hundred, and who writes them.
+const KINDS: &[(usize, fn(&mut Rng) -> String)] = &[
+    (62, runs::document),
+    (20, stories::document),
+    (5, talk::facts),
+    (5, talk::small_talk),
+    (5, talk::review),
+    (3, talk::copying),
 ];
 
-/// The suite of a name.
-pub fn suite(name: &str) -> Option<&'static Suite> {
-    SUITES.iter().find(|suite| suite.name == name)
+/// Endless training documents; the same seed gives the same stream.
+pub fn documents(seed: u64) -> Documents {
+    Documents { rng: Rng::seed_from_u64(seed) }
 }
 
-fn letters(rng: &mut Rng) -> String {
-    (0..3).map(|_| char::from(rng.gen_range(b'a'..=b'z'))).collect()
+/// Endless training documents; see [`documents`].
+#[derive(Debug, Clone)]
+pub struct Documents {
+    rng: Rng,
 }
 
-fn capitals(rng: &mut Rng, shape: Shape) -> Item {
-    let mut prompt = if shape.instruction { "capitals\n".to_owned() } else { String::new() };
-    let word = letters(rng);
-    for _ in 0..shape.shots {
-        let other = letters(rng);
-        prompt += &format!("{other} -> {}\n", other.to_uppercase());
+impl Iterator for Documents {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let (_, write) = rng::weighted(&mut self.rng, KINDS, |(weight, _)| *weight);
+        Some(write(&mut self.rng))
     }
-    prompt += &format!("{word} ->");
-    Item { prompt, target: format!(" {}", word.to_uppercase()), choices: Vec::new(), terminator: "\n" }
 }
 
-fn mapping(rng: &mut Rng, shape: Shape) -> Item {
-    let labels = [letters(rng), letters(rng)];
-    let word = letters(rng);
-    let of = |word: &str| labels[usize::from(word.as_bytes().first().is_some_and(|b| *b > b'm'))].clone();
-    let mut prompt = String::new();
-    for _ in 0..shape.shots {
-        let other = letters(rng);
-        prompt += &format!("{other}:{}\n", of(&other));
-    }
-    prompt += &format!("{word}:");
-    Item { target: of(&word), choices: labels.to_vec(), prompt, terminator: "\n" }
+/// Endless stories, as in [`documents`].
+pub fn stories(seed: u64) -> impl Iterator<Item = String> {
+    let mut rng = Rng::seed_from_u64(seed);
+    std::iter::repeat_with(move || stories::document(&mut rng))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{EvalError, Protocol, Question, Record};
+use super::{EvalError, Kind, Protocol, Question, Record};
 
 /// The key of the first line, and its value: the form of the file.
 const MARK: &str = "kshot_eval";
@@ -22,7 +22,7 @@ pub struct Journal {
 /// The results that were in it.
 pub struct Done {
     path: PathBuf,
-    records: HashMap<(String, usize, usize), Record>,
+    records: HashMap<(Kind, String, usize, usize), Record>,
 }
 
 impl Journal {
@@ -60,7 +60,7 @@ impl Journal {
                     line: index + 2,
                     reason: e.to_string(),
                 })?;
-                records.insert((record.task.clone(), record.shots, record.item), record);
+                records.insert((record.kind, record.task.clone(), record.shots, record.item), record);
             }
         }
         file.set_len(whole as u64).map_err(failed)?;
@@ -94,7 +94,8 @@ impl Done {
     /// # Errors
     /// The result under its number is that of another question.
     pub fn get(&self, question: &Question) -> Result<Option<&Record>, EvalError> {
-        let Some(record) = self.records.get(&(question.task.clone(), question.shots, question.item)) else {
+        let Some(record) = self.records.get(&(question.kind, question.task.clone(), question.shots, question.item))
+        else {
             return Ok(None);
         };
         if record.question != question.digest() {

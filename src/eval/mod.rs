@@ -23,7 +23,7 @@ use crate::text::Tokenizer;
 pub use error::EvalError;
 pub use journal::{Done, Journal};
 pub use protocol::{DEFINITIONS, Definitions, ModelIdentity, Protocol};
-pub use question::{Cell, Instructions, Plan, Question, Source, TaskSource};
+pub use question::{Cell, Instructions, Kind, Plan, Question, Source, TaskSource};
 pub use rate::Rate;
 pub use record::{Answer, Choice, Ended, Outcome, Record};
 pub use run::{Evaluation, Start};

@@ -1,6 +1,7 @@
 //! Where questions come from: the generators' suites and the task files. Each question is made from its number alone.
 
 use rand08::SeedableRng;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::corpus::{self, Group, SUITES, Shape, Suite};
@@ -11,6 +12,8 @@ use super::EvalError;
 /// One item at a number of shots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
+    /// Whether that is a suite or a task file.
+    pub kind: Kind,
     /// The suite or task it belongs to.
     pub task: String,
     /// Examples in the prompt.
@@ -39,6 +42,16 @@ impl Question {
         }
         super::hex(&hash.finalize()[..8])
     }
+}
+
+/// Where questions come from. A suite and a task may have the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A generator.
+    Suite,
+    /// A task file.
+    Task,
 }
 
 /// What can be asked.
@@ -100,6 +113,14 @@ impl Source<'_> {
         }
     }
 
+    /// Whether it is a suite or a task file.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Suite(_) => Kind::Suite,
+            Self::Task(_) => Kind::Task,
+        }
+    }
+
     /// The most examples that every item can have in front of it; `None` where there is no end to them.
     pub fn most_shots(&self) -> Option<usize> {
         match self {
@@ -119,8 +140,7 @@ impl Source<'_> {
         }
     }
 
-    /// The best percentage that can be had with so many examples, where the generator knows one; and whether it is less
-    /// than everything by the nature of the task.
+    /// The best percentage that can be had with so many examples, where the generator knows one.
     pub fn ceiling(&self, shots: usize) -> Option<f64> {
         match self {
             Self::Suite(suite) => Some((suite.ceiling)(shots) * 100.0),
@@ -128,9 +148,17 @@ impl Source<'_> {
         }
     }
 
-    /// Whether its labels exist only in the prompt, so that its figures mean something beside the ceiling only.
-    pub fn is_mapping(&self) -> bool {
-        matches!(self, Self::Suite(suite) if matches!(suite.group, Group::Mapping))
+    /// What a suite tells of a model.
+    pub fn group(&self) -> Option<&'static str> {
+        let Self::Suite(suite) = self else { return None };
+        Some(match suite.group {
+            Group::Ambiguous => "ambiguous",
+            Group::Unambiguous => "unambiguous",
+            Group::Rule => "rule",
+            Group::Mapping => "mapping",
+            Group::Recall => "recall",
+            Group::Post => "post",
+        })
     }
 
     /// The item of a number. It depends on the seed, the name and the number; at every number of shots it is drawn from
@@ -144,6 +172,7 @@ impl Source<'_> {
                 let mut rng = corpus::Rng::from_seed(item_seed(seed, suite.name, item));
                 let made = suite.item(&mut rng, Shape { shots, instruction });
                 Ok(Question {
+                    kind: Kind::Suite,
                     task: suite.name.to_owned(),
                     shots,
                     item,
@@ -188,6 +217,7 @@ impl TaskSource {
             return Err(EvalError::NothingToAsk { task: task.name.clone() });
         };
         Ok(Question {
+            kind: Kind::Task,
             task: task.name.clone(),
             shots,
             item,
@@ -214,7 +244,7 @@ pub struct Plan<'a> {
 }
 
 /// Whether prompts begin with what is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Instructions {
     /// Tasks show their description, suites only examples.

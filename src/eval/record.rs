@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
+
 /// One item and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The suite or task.
+    /// Whether a suite or a task was asked.
+    pub kind: Kind,
+    /// Its name.
     pub task: String,
     /// Examples in the prompt.
     pub shots: usize,

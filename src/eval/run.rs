@@ -326,8 +326,8 @@ impl Job {
 
 fn record(question: Question, prompt_tokens: usize, outcome: Outcome) -> Record {
     let digest = question.digest();
-    let Question { task, shots, item, target, .. } = question;
-    Record { task, shots, item, question: digest, prompt_tokens, target, outcome }
+    let Question { kind, task, shots, item, target, .. } = question;
+    Record { kind, task, shots, item, question: digest, prompt_tokens, target, outcome }
 }
 
 /// The tokens of an answer behind a prompt: what the two together have beyond the prompt's own, or the answer's alone where

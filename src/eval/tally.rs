@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Outcome, Plan, Rate, Record};
+use super::{Kind, Outcome, Plan, Rate, Record};
 
 /// The figures of a plan, cell after cell.
 #[derive(Debug, Clone, Serialize)]
@@ -15,8 +15,12 @@ pub struct Tally {
 /// The figures of one task at one number of shots.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
-    /// The suite or task.
+    /// Whether a suite or a task was asked.
+    pub kind: Kind,
+    /// Its name.
     pub task: String,
+    /// What a suite tells of a model.
+    pub group: Option<&'static str>,
     /// Examples in the prompt.
     pub shots: usize,
     /// How many items are asked.
@@ -35,8 +39,6 @@ pub struct Figures {
     pub valid: Option<Rate>,
     /// The best that can be had, in percent, where the generator knows.
     pub ceiling: Option<f64>,
-    /// Whether the labels exist only in the prompt.
-    pub mapping: bool,
 }
 
 impl Tally {
@@ -45,7 +47,9 @@ impl Tally {
         let figures = plan.cells().into_iter().map(|cell| {
             let source = &plan.sources[cell.source];
             Figures {
+                kind: source.kind(),
                 task: source.name().to_owned(),
+                group: source.group(),
                 shots: cell.shots,
                 items: cell.items,
                 done: 0,
@@ -55,7 +59,6 @@ impl Tally {
                 choice_mean: None,
                 valid: None,
                 ceiling: source.ceiling(cell.shots),
-                mapping: source.is_mapping(),
             }
         });
         Self { figures: figures.collect() }
@@ -63,8 +66,9 @@ impl Tally {
 
     /// Counts an item. One that is not of the plan changes nothing.
     pub fn add(&mut self, record: &Record) {
-        let cell = self.figures.iter_mut().find(|cell| cell.shots == record.shots && cell.task == record.task);
-        let Some(cell) = cell else { return };
+        let is_of =
+            |cell: &&mut Figures| cell.shots == record.shots && cell.kind == record.kind && cell.task == record.task;
+        let Some(cell) = self.figures.iter_mut().find(is_of) else { return };
         cell.done += 1;
         match &record.outcome {
             Outcome::TooLong { .. } => cell.too_long += 1,

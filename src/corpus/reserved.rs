@@ -1,0 +1,113 @@
+//! What never occurs in training and serves the measurements, and the fresh strings that both are made of.
+//!
+//! A stable hash decides, so that a share of anything is reserved without a list: one in ten of the letter strings, of
+//! the numbers, of the sentences to translate, of the phrases to judge, and of the pairs of a word and a letter task.
+
+use super::rng::{Rng, below, percent, pick};
+use super::words::WORDS;
+
+/// Which side of the line something is drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// What training may show.
+    Training,
+    /// What only a measurement shows.
+    Reserved,
+}
+
+impl Side {
+    /// Whether a member of a family is on this side.
+    pub(super) fn has(self, family: &str, member: &str) -> bool {
+        is_reserved(family, member) == (self == Self::Reserved)
+    }
+}
+
+/// The family of fresh letter strings.
+pub(super) const STRING: &str = "string";
+/// The family of sentences to translate, by their English.
+pub(super) const SENTENCE: &str = "sentence";
+
+/// Whether a member of a family is kept out of training.
+pub(super) fn is_reserved(family: &str, member: &str) -> bool {
+    // The post's own example is asked for, so it is never shown.
+    if family == SENTENCE && member == "I love computer" {
+        return true;
+    }
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a
+    for byte in family.bytes().chain([0]).chain(member.bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash ^= hash >> 32;
+    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1_u64 << 32) / 10
+}
+
+const VOWELS: &[u8] = b"aeiou";
+const FIRST: &[u8] = b"bdfgjklmnprstvwz";
+const LAST: &[u8] = b"bdfgklmnprtv";
+/// Syllables that would spell what nobody wants to read.
+const NEVER: &[&str] = &[
+    "nig", "neg", "fag", "fuk", "kik", "tit", "cum", "nud", "pis", "rap", "sex", "pede", "pedo", "nazi", "kak", "dik",
+];
+
+/// A string of letters that is no word: consonants and vowels in turn, 3 to 6 letters, the last a consonant or a vowel.
+pub(super) fn fresh(rng: &mut Rng, side: Side) -> String {
+    loop {
+        let length = *pick(rng, &[3, 3, 4, 4, 4, 5, 5, 5, 5, 6]);
+        let string = letters(rng, length);
+        if side.has(STRING, &string) && is_fresh(&string) {
+            return string;
+        }
+    }
+}
+
+/// Whether a string could come from [`fresh`], on either side.
+pub(super) fn is_fresh(string: &str) -> bool {
+    let bytes = string.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    let vowel = |at: usize| VOWELS.contains(&bytes[at]);
+    (3..=6).contains(&bytes.len())
+        && (1..bytes.len()).all(|at| vowel(at) != vowel(at - 1))
+        && bytes.iter().all(|byte| VOWELS.contains(byte) || FIRST.contains(byte))
+        && (VOWELS.contains(last) || LAST.contains(last))
+        && first != last
+        && !NEVER.iter().any(|never| string.contains(never))
+        && !WORDS.knows(string)
+}
+
+fn letters(rng: &mut Rng, length: usize) -> String {
+    let mut vowel = percent(rng, 15);
+    let mut string = String::with_capacity(length);
+    for at in 0..length {
+        let set = if vowel {
+            VOWELS
+        } else if at + 1 == length {
+            LAST
+        } else {
+            FIRST
+        };
+        string.push(char::from(set[below(rng, set.len())]));
+        vowel = !vowel;
+    }
+    string
+}
+
+/// Several fresh strings, no two of which begin or end with the same letter: the first letter says which it is.
+pub(super) fn fresh_apart(rng: &mut Rng, side: Side, count: usize) -> Vec<String> {
+    let mut strings: Vec<String> = Vec::with_capacity(count);
+    let mut refused = 0;
+    while strings.len() < count {
+        let string = fresh(rng, side);
+        let ends = |of: &str| (of.bytes().next(), of.bytes().last());
+        let (first, last) = ends(&string);
+        // There are more strings than letters: after many refusals any string will do that is not there yet.
+        let clash = strings.iter().any(|other| match refused < 200 {
+            true => ends(other).0 == first || ends(other).1 == last,
+            false => *other == string,
+        });
+        match clash {
+            true => refused += 1,
+            false => strings.push(string),
+        }
+    }
+    strings
+}

@@ -1,0 +1,106 @@
+//! Documents that are a run of one task in one form, from a single question to a context full of them.
+
+use std::collections::HashSet;
+
+use super::formats::{FORMATS, Format};
+use super::reserved::Side;
+use super::rng::{Rng, below, between, percent, pick, weighted};
+use super::tasks::{Inputs, Plan, TASKS, Task};
+use super::words::WORDS;
+
+/// Tokens that a long run fills: the context of the model, less what begins and ends a document.
+const LONG: (usize, usize) = (150, 240);
+
+/// One document.
+pub(super) fn document(rng: &mut Rng) -> String {
+    let task = weighted(rng, TASKS, |task| task.weight);
+    let inputs = match below(rng, 20) {
+        0..9 => Inputs::Words,
+        9..18 => Inputs::Strings,
+        _ => Inputs::Both,
+    };
+    let post = post_instruction(rng, task);
+    let shape = Shape::draw(rng, task);
+    let format = weighted(rng, FORMATS, |format| format.weight);
+    let mut text = String::new();
+    if post.is_none() && shape.instruction {
+        text.push_str(*pick(rng, task.instructions));
+        text.push_str(if percent(rng, 85) { "\n" } else { "\n\n" });
+    }
+    let mut length = 8;
+    let mut seen = HashSet::new();
+    let mut source = (task.start)(rng, Plan { inputs, labels: Side::Training });
+    for _ in 0..shape.examples {
+        let pair = match (0..20)
+            .map(|_| (source.draw)(rng, Side::Training))
+            .find(|pair| task.repeats || seen.insert(pair.input.clone()))
+        {
+            Some(pair) => pair,
+            None => break,
+        };
+        let example = match post {
+            Some(instruction) => format!("{instruction}, {}, {}\n", pair.input, pair.output),
+            None => written(format, task, &pair.input, &pair.output),
+        };
+        length += tokens(&example);
+        if length > shape.tokens {
+            break;
+        }
+        text.push_str(&example);
+    }
+    text
+}
+
+fn written(format: &Format, task: &Task, input: &str, output: &str) -> String {
+    let (prompt, answer) = format.write(task.names, input, output);
+    prompt + &answer + format.after
+}
+
+/// The post writes its instruction, its question and its answer on one line: `Translate it, I love computer, 我爱计算机`.
+fn post_instruction(rng: &mut Rng, task: &Task) -> Option<&'static str> {
+    let share = if task.name.starts_with("sentence") { 45 } else { 20 };
+    match task.name {
+        "sentence-chinese" | "chinese" if percent(rng, share) => {
+            Some(if percent(rng, 85) { POST_CHINESE } else { "Translate it to Chinese" })
+        }
+        "sentence-french" | "french" if percent(rng, share) => Some(POST_FRENCH),
+        _ => None,
+    }
+}
+
+/// The post's instruction.
+pub(super) const POST_CHINESE: &str = "Translate it";
+/// The same for French.
+pub(super) const POST_FRENCH: &str = "Translate it to French";
+
+struct Shape {
+    examples: usize,
+    tokens: usize,
+    instruction: bool,
+}
+
+impl Shape {
+    fn draw(rng: &mut Rng, task: &Task) -> Self {
+        match below(rng, 100) {
+            0..14 if task.alone => Self { examples: 1, tokens: LONG.1, instruction: true },
+            0..28 => Self { examples: between(rng, 2, 6), tokens: LONG.1, instruction: percent(rng, 40) },
+            _ => Self { examples: LONG.1, tokens: between(rng, LONG.0, LONG.1), instruction: percent(rng, 35) },
+        }
+    }
+}
+
+/// About how many tokens a text has: one for a word of the lists, else one for each byte; one for a Han character.
+pub(super) fn tokens(text: &str) -> usize {
+    let mut count = 0;
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphabetic()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+        let rest = &piece[word.len()..];
+        count += usize::from(!rest.is_empty() && rest != " ");
+        count += match word {
+            "" => 0,
+            word if WORDS.knows(word) && !(word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())) => 1,
+            word => word.len() + 1,
+        };
+    }
+    count
+}
