@@ -129,7 +129,7 @@ fn a_model_that_answers_by_rote_gets_the_figures_of_its_script() {
         r#""!!!" Longer false Some(false) Some(false)"#,
         r#""" Terminator true None None"#,
         "33 > 32",
-        r#""xy" Terminator true Some(true) Some(true)"#,
+        r#""xy" Terminator true Some(true) None"#,
         r#""xy" Terminator true Some(true) Some(true)"#,
     ];
     assert_eq!(seen, expected);

@@ -179,7 +179,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
                 cx.out.json(&json!({ "name": suite.name, "group": Source::Suite(suite).group(), "doc": suite.doc }))?
             }
             false => cx.out.line(format!(
-                "{:<20} {:<11}  {}",
+                "{:<24} {:<11}  {}",
                 suite.name,
                 Source::Suite(suite).group().unwrap_or_default(),
                 suite.doc
@@ -245,7 +245,9 @@ fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
         cx.out.line(style.dim(format!("{name}: {meaning}")))?;
     }
     if figures.iter().any(|cell| cell.ceiling.is_some_and(|ceiling| ceiling < 100.0)) {
-        cx.out.line(style.dim("ceiling: the best that can be had, as the examples may not show what is asked for"))?;
+        cx.out.line(style.dim(
+            "ceiling: of the exact match, as examples may not show what is asked for (choices give the answers away)",
+        ))?;
     }
     if figures.iter().any(|cell| cell.too_long > 0) {
         cx.out.line(style.dim(format!("too long: {}", DEFINITIONS.too_long)))?;

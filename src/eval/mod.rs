@@ -34,6 +34,10 @@ pub use tally::{Figures, Tally};
 ///
 /// # Errors
 /// A failing pass, a prompt that cannot be tokenised, being cancelled.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each says another thing, and one call a figure is what a training run has"
+)]
 pub fn accuracy(
     decoder: &Decoder,
     tokenizer: &Tokenizer,

@@ -52,7 +52,7 @@ pub struct Answer {
     pub exact: bool,
     /// Whether it is one of the choices, byte for byte, and ended; none where there is no choice.
     pub valid: Option<bool>,
-    /// The choice by log-probability; none where the target is not among the choices.
+    /// The choice by log-probability; none where the target is not among them, or alone.
     pub choice: Option<Choice>,
 }
 

@@ -307,7 +307,8 @@ impl Job {
             let best = (0..scores.len()).reduce(|best, other| if scores[other] > scores[best] { other } else { best });
             best.is_some_and(|best| question.choices[best] == question.target)
         };
-        let choice = question.choices.contains(&question.target).then(|| Choice {
+        let is_choice = question.choices.len() > 1 && question.choices.contains(&question.target);
+        let choice = is_choice.then(|| Choice {
             right: right(&self.sums),
             right_mean: right(&means),
             logprobs: self.sums.clone(),

@@ -31,13 +31,13 @@ pub struct Figures {
     pub too_long: usize,
     /// Greedy answers that are the target.
     pub exact_match: Rate,
-    /// Items whose likeliest choice is the target; none where there is no choice.
+    /// Items whose likeliest choice is the target; none where no item has a choice.
     pub choice: Option<Rate>,
     /// The same by the mean log-probability of a token.
     pub choice_mean: Option<Rate>,
     /// Greedy answers that are one of the choices.
     pub valid: Option<Rate>,
-    /// The best that can be had, in percent, where the generator knows.
+    /// The best exact match that can be had, in percent, where the generator knows.
     pub ceiling: Option<f64>,
 }
 
