@@ -45,9 +45,8 @@ const VOWELS: &[u8] = b"aeiou";
 const FIRST: &[u8] = b"bdfgjklmnprstvwz";
 const LAST: &[u8] = b"bdfgklmnprtv";
 /// Syllables that would spell what nobody wants to read.
-const NEVER: &[&str] = &[
-    "nig", "neg", "fag", "fuk", "kik", "tit", "cum", "nud", "pis", "rap", "sex", "pede", "pedo", "nazi", "kak", "dik",
-];
+const NEVER: &[&str] =
+    &["nig", "neg", "fag", "fuk", "kik", "tit", "cum", "nud", "pis", "rap", "sex", "pede", "pedo", "nazi", "kak", "dik"];
 
 /// A string of letters that is no word: consonants and vowels in turn, 3 to 6 letters, the last a consonant or a vowel.
 pub(super) fn fresh(rng: &mut Rng, side: Side) -> String {

@@ -72,23 +72,11 @@ pub(super) fn review(rng: &mut Rng) -> String {
             let said = phrase(rng, positive);
             text.extend(said.chars().take(1).flat_map(char::to_uppercase));
             text.extend(said.chars().skip(1));
-            text.push_str(if said.starts_with("what") { "! " } else { ". " });
+            text.push_str(". ");
         }
         let ends: &[&str] = match positive {
-            true => &[
-                "I loved it.",
-                "I was very happy.",
-                "I want to see it again.",
-                "It was the best of all.",
-                "I liked it.",
-            ],
-            false => &[
-                "I did not like it.",
-                "I was not happy.",
-                "I do not want to see it again.",
-                "It was the worst of all.",
-                "I was sad.",
-            ],
+            true => &["I loved it.", "I was very happy.", "I want to see it again.", "It was the best of all.", "I liked it."],
+            false => &["I did not like it.", "I was not happy.", "I do not want to see it again.", "It was the worst of all.", "I was sad."],
         };
         text.push_str(*pick(rng, ends));
         text.push('\n');

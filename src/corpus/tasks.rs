@@ -1,6 +1,6 @@
 //! The tasks, one row each: what they are called, how they are asked for, where their examples come from.
 
-use super::reserved::{self, STRING, Side, fresh, fresh_apart, is_reserved};
+use super::reserved::{self, Side, STRING, fresh, fresh_apart, is_reserved};
 use super::rng::{Rng, below, between, percent, pick, shuffle};
 use super::sentences;
 use super::words::{Noun, WORDS};
@@ -164,9 +164,13 @@ pub(super) const TASKS: &[Task] = &[
         &["Write the last letter:", "Last letter of the word:", "Say the last letter:"],
         |_, plan| letters("last-letter", plan, |word| word.chars().last().into_iter().collect()),
     ),
-    row("twice", 7, ("Word", "Twice"), &["Write it twice:", "The word twice:", "Say it twice:"], |_, plan| {
-        letters("twice", plan, |word| word.repeat(2))
-    }),
+    row(
+        "twice",
+        7,
+        ("Word", "Twice"),
+        &["Write it twice:", "The word twice:", "Say it twice:"],
+        |_, plan| letters("twice", plan, |word| word.repeat(2)),
+    ),
     row(
         "backwards",
         2,
@@ -236,12 +240,18 @@ pub(super) const TASKS: &[Task] = &[
             })
         },
     ),
-    row("past", 4, ("Verb", "Past"), &["Write the past:", "Past of the verb:", "Say it in the past:"], |_, _| {
-        source(|rng, _| {
-            let [present, past] = pick(rng, &WORDS.verbs);
-            pair(present, past)
-        })
-    }),
+    row(
+        "past",
+        4,
+        ("Verb", "Past"),
+        &["Write the past:", "Past of the verb:", "Say it in the past:"],
+        |_, _| {
+            source(|rng, _| {
+                let [present, past] = pick(rng, &WORDS.verbs);
+                pair(present, past)
+            })
+        },
+    ),
     row(
         "sentiment",
         5,
@@ -363,12 +373,12 @@ fn letters(name: &'static str, plan: Plan, rule: fn(&str) -> String) -> Source {
 }
 
 /// The family of words that no mapping of the training text shows.
-const MAPPED: &str = "mapped";
+const MAPPED: &str = "labelled";
 
 /// Kinds of words, each with a label that means it in this document only.
 fn mapping(rng: &mut Rng, plan: Plan, classes: usize) -> Source {
     let mut kinds: Vec<Vec<&'static str>> = match classes == 2 && plan.labels == Side::Training && percent(rng, 20) {
-        true => vec![WORDS.positive.clone(), WORDS.negative.clone()],
+        true => [true, false].map(|positive| adjectives(positive).collect()).into(),
         false => WORDS.kinds.iter().map(|kind| WORDS.of_kind(kind).iter().map(|noun| noun.english).collect()).collect(),
     };
     shuffle(rng, &mut kinds);
@@ -376,8 +386,8 @@ fn mapping(rng: &mut Rng, plan: Plan, classes: usize) -> Source {
     let labels = fresh_apart(rng, plan.labels, classes);
     let choices = labels.clone();
     let draw = move |rng: &mut Rng, side: Side| {
+        let class = below(rng, classes);
         loop {
-            let class = below(rng, classes);
             let word = *pick(rng, &kinds[class]);
             if side.has(MAPPED, word) {
                 break pair(word, &labels[class]);
@@ -418,19 +428,37 @@ pub(super) fn fresh_pairs(rng: &mut Rng, plan: Plan, count: usize) -> Vec<Pair> 
     keys.into_iter().zip(values).map(|(input, output)| Pair { input, output }).collect()
 }
 
-const JUDGED: &[&str] =
-    &["film", "song", "book", "soup", "cake", "day", "game", "story", "room", "shop", "city", "tea"];
+fn adjectives(positive: bool) -> impl Iterator<Item = &'static str> {
+    WORDS.opinions.iter().filter(move |it| it.positive == positive && it.of != "verb").map(|it| it.word)
+}
+
+const JUDGED: &[&str] = &["film", "song", "book", "day", "game", "story", "room", "shop", "city", "show"];
+const EATEN: &[&str] = &["soup", "cake", "tea", "bread", "cheese"];
 
 /// Something said to be good or bad.
 pub(super) fn phrase(rng: &mut Rng, positive: bool) -> String {
-    let word = *pick(rng, if positive { &WORDS.positive } else { &WORDS.negative });
-    let thing = *pick(rng, JUDGED);
-    match below(rng, 5) {
-        0 => format!("the {thing} was {word}"),
-        1 => format!("this {thing} is {word}"),
-        2 => format!("a very {word} {thing}"),
-        3 => format!("what a {word} {thing}"),
-        _ => format!("it was a {word} {thing}"),
+    let opinion = loop {
+        let opinion = pick(rng, &WORDS.opinions);
+        if opinion.positive == positive {
+            break opinion;
+        }
+    };
+    let word = opinion.word;
+    let thing = match opinion.of == "food" || percent(rng, 25) {
+        true => *pick(rng, EATEN),
+        false => *pick(rng, JUDGED),
+    };
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    match (opinion.of, below(rng, 5)) {
+        ("verb", 0..2) => format!("I {word} the {thing}"),
+        ("verb", 2..4) => format!("I {word} this {thing}"),
+        ("verb", _) => format!("we {word} the {thing}"),
+        (_, 0) => format!("the {thing} was {word}"),
+        (_, 1) => format!("this {thing} is {word}"),
+        (_, 2) => format!("the {thing} is {word}"),
+        (_, _) if ["tea", "bread", "cheese", "soup"].contains(&thing) => format!("{word} {thing}"),
+        (_, 3) => format!("{article} {word} {thing}"),
+        (_, _) => format!("it was {article} {word} {thing}"),
     }
 }
 
@@ -458,7 +486,9 @@ mod tests {
             ("twice", |pair| pair.output == format!("{0}{0}", pair.input)),
             ("first-letter", |pair| pair.input.starts_with(&pair.output)),
             ("last-letter", |pair| pair.input.ends_with(&pair.output)),
-            ("next-number", |pair| pair.input.parse::<u32>().unwrap() + 1 == pair.output.parse::<u32>().unwrap()),
+            ("next-number", |pair| {
+                pair.input.parse::<u32>().unwrap() + 1 == pair.output.parse::<u32>().unwrap()
+            }),
             ("copy", |pair| pair.input == pair.output),
         ] {
             let mut source = (task(name).start)(&mut rng, plan);
