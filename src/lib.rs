@@ -12,6 +12,7 @@
 //! - [`model`]: the one decoder: configurations, weights, key/value cache, trace points.
 //! - [`engine`]: generation and scoring, as messages to a thread of its own.
 //! - [`train`]: pre-training and fine-tuning of the one decoder, as an iterator of steps.
+//! - [`eval`]: few-shot accuracy of a model, with its errors.
 //! - [`app`]: what the playground knows and does, without a terminal.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
 //!
@@ -20,6 +21,7 @@
 pub mod app;
 pub mod corpus;
 pub mod engine;
+pub mod eval;
 pub mod hub;
 pub mod kernels;
 pub mod model;

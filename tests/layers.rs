@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["kernels"]),
     ("engine", &["model", "sampling", "text"]),
     ("train", &["corpus", "model", "session", "text"]),
+    ("eval", &["corpus", "engine", "model", "prompt", "sampling", "text"]),
     ("app", &["engine", "hub", "prompt", "sampling", "session", "text"]),
     ("ui", &["app", "engine", "hub", "prompt", "sampling", "session", "text"]),
 ];
@@ -24,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("ureq", &["hub"]),
     ("hf_hub", &["hub"]),
-    ("candle_core", &["model", "engine", "kernels", "train", "commands"]),
+    ("candle_core", &["model", "engine", "eval", "kernels", "train", "commands"]),
     ("candle_nn", &["model", "engine", "kernels"]),
     ("llm_samplers", &["sampling"]),
     ("tokenizers", &["text"]),

@@ -160,7 +160,8 @@ impl Cast {
         let animals = WORDS.of_kind("animal");
         let outside = *pick(rng, OUTSIDE);
         let market = *pick(rng, MARKET);
-        let towns: Vec<&'static str> = TOWN.iter().copied().filter(|town| *town != outside && *town != market).collect();
+        let towns: Vec<&'static str> =
+            TOWN.iter().copied().filter(|town| *town != outside && *town != market).collect();
         Self {
             hero: person(first),
             friend: person(second),

@@ -1,6 +1,6 @@
 //! The tasks, one row each: what they are called, how they are asked for, where their examples come from.
 
-use super::reserved::{self, Side, STRING, fresh, fresh_apart, is_reserved};
+use super::reserved::{self, STRING, Side, fresh, fresh_apart, is_reserved};
 use super::rng::{Rng, below, between, percent, pick, shuffle};
 use super::sentences;
 use super::words::{Noun, WORDS};
@@ -164,13 +164,9 @@ pub(super) const TASKS: &[Task] = &[
         &["Write the last letter:", "Last letter of the word:", "Say the last letter:"],
         |_, plan| letters("last-letter", plan, |word| word.chars().last().into_iter().collect()),
     ),
-    row(
-        "twice",
-        7,
-        ("Word", "Twice"),
-        &["Write it twice:", "The word twice:", "Say it twice:"],
-        |_, plan| letters("twice", plan, |word| word.repeat(2)),
-    ),
+    row("twice", 7, ("Word", "Twice"), &["Write it twice:", "The word twice:", "Say it twice:"], |_, plan| {
+        letters("twice", plan, |word| word.repeat(2))
+    }),
     row(
         "backwards",
         2,
@@ -240,18 +236,12 @@ pub(super) const TASKS: &[Task] = &[
             })
         },
     ),
-    row(
-        "past",
-        4,
-        ("Verb", "Past"),
-        &["Write the past:", "Past of the verb:", "Say it in the past:"],
-        |_, _| {
-            source(|rng, _| {
-                let [present, past] = pick(rng, &WORDS.verbs);
-                pair(present, past)
-            })
-        },
-    ),
+    row("past", 4, ("Verb", "Past"), &["Write the past:", "Past of the verb:", "Say it in the past:"], |_, _| {
+        source(|rng, _| {
+            let [present, past] = pick(rng, &WORDS.verbs);
+            pair(present, past)
+        })
+    }),
     row(
         "sentiment",
         5,
@@ -486,9 +476,7 @@ mod tests {
             ("twice", |pair| pair.output == format!("{0}{0}", pair.input)),
             ("first-letter", |pair| pair.input.starts_with(&pair.output)),
             ("last-letter", |pair| pair.input.ends_with(&pair.output)),
-            ("next-number", |pair| {
-                pair.input.parse::<u32>().unwrap() + 1 == pair.output.parse::<u32>().unwrap()
-            }),
+            ("next-number", |pair| pair.input.parse::<u32>().unwrap() + 1 == pair.output.parse::<u32>().unwrap()),
             ("copy", |pair| pair.input == pair.output),
         ] {
             let mut source = (task(name).start)(&mut rng, plan);
