@@ -20,7 +20,7 @@ fn model() -> LocalModel {
 }
 
 fn model_in(folder: &std::path::Path) -> Result<LocalModel, EngineError> {
-    let request = LoadRequest { name: "bytes".into(), folder: folder.into() };
+    let request = LoadRequest { name: "bytes".into(), files: folder.into() };
     LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {})
 }
 
@@ -364,7 +364,7 @@ fn a_load_can_be_cancelled() {
     let folder = bytes_model::folder();
     let cancel = CancelToken::new();
     let stop_at_first = cancel.clone();
-    let request = LoadRequest { name: "bytes".into(), folder: folder.path().into() };
+    let request = LoadRequest { name: "bytes".into(), files: folder.path().into() };
     let loaded = LocalModel::load(&request, &cancel, &mut |_, _| stop_at_first.cancel());
     assert!(loaded.is_err_and(|error| error.is_cancelled()));
 }
@@ -374,7 +374,7 @@ fn the_thread_answers_every_job_under_its_id() {
     let folder = bytes_model::folder();
     let engine = Engine::spawn().unwrap();
     let hear = || engine.events().recv_timeout(Duration::from_secs(20)).unwrap();
-    let load = |name: &str, folder: &std::path::Path| LoadRequest { name: name.into(), folder: folder.into() };
+    let load = |name: &str, folder: &std::path::Path| LoadRequest { name: name.into(), files: folder.into() };
 
     engine.send(Command::Generate(JobId(1), request("a"), CancelToken::new())).unwrap();
     assert!(matches!(hear(), Event::Failed(JobId(1), EngineError::NoModel)));

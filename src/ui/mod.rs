@@ -43,9 +43,9 @@ use theme::Theme;
 /// What the playground starts with.
 #[derive(Debug)]
 pub struct Options {
-    /// A model to load: hub id or folder. What is not on this disk is asked for before it is downloaded.
-    pub model: Option<String>,
-    /// Text to start with.
+    /// The model to load: `built-in`, hub id or folder. What is not on this disk is asked for before it is downloaded.
+    pub model: String,
+    /// Text to start with. `None`: an empty page, or on the model in the program the one that goes with it.
     pub text: Option<String>,
     /// The file that the text is from.
     pub file: Option<PathBuf>,
@@ -98,8 +98,6 @@ pub fn start(options: Options) -> anyhow::Result<App> {
     for warning in options.warnings {
         app.log.say(crate::app::log::Level::Warning, warning);
     }
-    if let Some(model) = options.model {
-        app.find(&model).map_err(anyhow::Error::msg)?;
-    }
+    app.begin_with(&options.model).map_err(anyhow::Error::msg)?;
     Ok(app)
 }
