@@ -10,8 +10,10 @@ use kshot::engine::{
     Backend, CancelToken, Command, Engine, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId,
     LoadRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Step, StopStrings,
 };
+use kshot::files::{Files, builtin};
 use kshot::model::ModelError;
 use kshot::sampling::Settings;
+use kshot::text::SpecialTokens;
 
 const CONTEXT: usize = 56;
 
@@ -356,6 +358,24 @@ fn broken_folders_are_refused_by_name() {
         damage(folder.path());
         let message = model_in(folder.path()).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(message.contains(expected), "{case}: {message:?} does not say {expected:?}");
+    }
+}
+
+#[test]
+fn the_model_in_the_program_computes_what_its_folder_does() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/builtin");
+    let scores = |files: Files| {
+        let request = LoadRequest { name: "built-in".into(), files: files.clone() };
+        let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap();
+        assert_eq!(model.info().files, files);
+        let ids = model.tokenizer().encode(builtin::PAGE, SpecialTokens::Parse).unwrap();
+        let top = model.info().vocab;
+        model.score(&ScoreRequest { ids, start: Start::EndOfText, top }, &CancelToken::new()).unwrap()
+    };
+    let (inside, outside) = (scores(Files::BuiltIn), scores(folder.into()));
+    assert_eq!(inside.tokens.len(), outside.tokens.len());
+    for (inside, outside) in inside.tokens.iter().zip(&outside.tokens) {
+        assert_eq!((inside.id, &inside.top), (outside.id, &outside.top), "every logit, to the bit");
     }
 }
 

@@ -30,18 +30,6 @@ impl App {
         Ok(())
     }
 
-    /// Opens a model as the program starts. Where it is the one in the program and there is no text yet, the page that
-    /// goes with it is put in: one key generates.
-    ///
-    /// # Errors
-    /// What is under way instead.
-    pub fn begin_with(&mut self, name: &str) -> Result<(), String> {
-        if name == builtin::NAME && self.document.is_empty() && self.file.is_none() {
-            self.open_text(builtin::PAGE, None);
-        }
-        self.find(name)
-    }
-
     /// Whether the page is the one that it began with, untouched: a few-shot prompt may take its place.
     pub(super) fn is_first_page(&self) -> bool {
         self.document.bytes() == builtin::PAGE.as_bytes()
@@ -217,7 +205,10 @@ impl App {
             return;
         }
         self.models.job = None;
-        self.log.say(Level::Notice, format!("{} is ready", info.name));
+        let generate = self.keymap.hint("generate");
+        let next =
+            if self.is_first_page() { format!(": {generate} goes on from the end of the text") } else { String::new() };
+        self.log.say(Level::Notice, format!("{} is ready{next}", info.name));
         // Ids of another vocabulary mean nothing here.
         self.document.unsettle_all();
         self.tokenising = None;

@@ -10,10 +10,8 @@ use super::interrupt::Interrupt;
 use super::progress::ProgressLine;
 use super::{Context, Status, model};
 use crate::cli::{ModelsCommand, RefArg};
-use kshot::text::{
-    figures::{self, bytes},
-    sanitise,
-};
+use kshot::text::figures::{self, bytes};
+use kshot::text::sanitise;
 
 pub(super) fn run(command: &ModelsCommand, cx: &mut Context) -> anyhow::Result<Status> {
     match command {

@@ -130,3 +130,22 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+mod tests {
+    use super::*;
+    use crate::hub::HubConfig;
+
+    #[test]
+    fn the_model_in_the_program_comes_first_and_needs_no_network() {
+        let cache = tempfile::tempdir().unwrap();
+        let hub = Hub::new(HubConfig { cache: cache.path().into(), offline: true, ..HubConfig::from_env().unwrap() });
+        let rows = list(&hub);
+        assert_eq!((rows[0].name.as_str(), rows.len()), ("built-in", catalog().len() + 1));
+        assert_eq!((&rows[0].cached, rows[0].download), (&Cached::Yes(Files::BuiltIn), None));
+        let (weights, memory) = (rows[0].parameters.unwrap() * 4, rows[0].memory.unwrap());
+        assert!(memory > weights, "{memory} bytes for {weights} of weights");
+        assert_eq!(find(&hub, "built-in", &Cancel::new()), Ok(Found::Here(Files::BuiltIn)));
+    }
+}

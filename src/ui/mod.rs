@@ -33,6 +33,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::app::sampler::Sampler;
+use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
 use crate::sampling::Settings;
@@ -92,12 +93,14 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
 /// None that a user can cause.
 pub fn start(options: Options) -> anyhow::Result<App> {
     let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
-    if let Some(text) = options.text {
-        app.open_text(&text, options.file);
+    match options.text {
+        Some(text) => app.open_text(&text, options.file),
+        None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),
+        None => {}
     }
     for warning in options.warnings {
         app.log.say(crate::app::log::Level::Warning, warning);
     }
-    app.begin_with(&options.model).map_err(anyhow::Error::msg)?;
+    app.find(&options.model).map_err(anyhow::Error::msg)?;
     Ok(app)
 }
