@@ -216,6 +216,7 @@ fn first_minute(size: (u16, u16)) {
     let first = screen.lines().position(|line| Some(line) == row);
     assert!(first < screen.lines().position(|line| line.contains("openai-community/gpt2")), "{screen}");
     tty.press(ESC);
+    tty.wait("closed list", |screen| !screen.contains("openai-community/gpt2"));
     tty.press(CTRL_Q);
     tty.see("the document is not saved");
     tty.press(CTRL_Q);
