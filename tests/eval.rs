@@ -47,7 +47,7 @@ query:
 "#;
 
 fn load(folder: &Path) -> LocalModel {
-    let request = LoadRequest { name: "model".into(), folder: folder.to_owned() };
+    let request = LoadRequest { name: "model".into(), files: folder.into() };
     LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap()
 }
 

@@ -11,7 +11,7 @@ use super::SamplingFlags;
 /// The model of a command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelArg {
-    /// The model: a hub id (org/name[@revision]) or a folder
+    /// The model: a hub id (org/name[@revision]), a folder or `built-in` [default: built-in]
     #[arg(short = 'm', long = "model", value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) name: Option<String>,
 
@@ -355,7 +355,7 @@ pub(crate) struct EvalArgs {
 
 Only the tokenizer files are needed, not the weights.")]
 pub(crate) struct TokensArgs {
-    /// The model whose tokenizer is used: a hub id or a folder
+    /// The model whose tokenizer is used: a hub id, a folder or `built-in` [default: built-in]
     #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
 
@@ -382,7 +382,7 @@ pub(crate) struct ModelsArgs {
 /// What can be done with models.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// The catalog and the cache: download size, memory need, what is here
+    /// The built-in model, the catalog and the cache: size, memory need, what is here
     List {
         /// Print one JSON object a line
         #[arg(long)]
@@ -391,9 +391,9 @@ pub(crate) enum ModelsCommand {
     /// Download a model into the cache; goes on where it was stopped
     #[command(after_help = "Example:\n  kshot models pull openai-community/gpt2")]
     Pull(RefArg),
-    /// What is known of a model: files, sizes, where they are
+    /// What is known of a model: files, sizes, where they are; of the built-in one also its card
     Info(RefArg),
-    /// Check each cached file of a model against the hash it is named by
+    /// Check each file of a model against the hash it is named by, or that its card names
     Verify(RefArg),
     /// Remove a model from the cache
     Rm(RefArg),
@@ -402,7 +402,7 @@ pub(crate) enum ModelsCommand {
 /// The model of a `models` command.
 #[derive(Debug, Args)]
 pub(crate) struct RefArg {
-    /// org/name[@revision]
+    /// org/name[@revision]; info and verify take a folder and `built-in` too
     #[arg(value_name = "MODEL")]
     pub(crate) name: String,
 
@@ -474,7 +474,7 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
-/// Check this installation and, with a model, that it computes what it should
+/// Check this installation, and that a model computes what it should
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kshot doctor
@@ -520,7 +520,8 @@ A script is text to type, with keys in angle brackets: <Ctrl+G>, <F4>, <Enter>, 
 pastes, <size 80x24> resizes, <wait> waits until a generation is over and <wait N> until it has N tokens.
 It runs on the real playground: what the picture shows is what the model said.")]
 pub(crate) struct ScreenshotArgs {
-    /// The model: a hub id (org/name[@revision]) or a folder; it is loaded before the first key
+    /// The model: a hub id (org/name[@revision]), a folder or `built-in` [default: built-in]; it is loaded before the first
+    /// key
     #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
 
