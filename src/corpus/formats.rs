@@ -50,12 +50,8 @@ pub(super) const FORMATS: &[Format] = &[
 ];
 
 /// The forms that training never shows. Their signs are known; their combination is not.
-pub(super) const RESERVED: &[Format] = &[
-    row(1, "* ", " |", "\n"),
-    row(1, "[", "] =", "\n"),
-    row(1, "In: ", "\nOut:", "\n"),
-    row(1, "> ", " ->", "\n"),
-];
+pub(super) const RESERVED: &[Format] =
+    &[row(1, "* ", " |", "\n"), row(1, "[", "] =", "\n"), row(1, "In: ", "\nOut:", "\n"), row(1, "> ", " ->", "\n")];
 
 /// How many of [`FORMATS`], from the first, measurements use: those that say nothing of the task.
 pub(super) const MEASURED: usize = 6;

@@ -33,20 +33,27 @@ pub(super) fn is_reserved(family: &str, member: &str) -> bool {
     if family == SENTENCE && member == "I love computer" {
         return true;
     }
+    share(family, member, 10) == 0
+}
+
+/// Which of so many equal shares of a family a member is in: the same on every machine and in every version.
+pub(super) fn share(family: &str, member: &str, of: usize) -> usize {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a
     for byte in family.bytes().chain([0]).chain(member.bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 32;
-    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1_u64 << 32) / 10
+    let high = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from((high * of as u64) >> 32).unwrap_or(0)
 }
 
 const VOWELS: &[u8] = b"aeiou";
 const FIRST: &[u8] = b"bdfgjklmnprstvwz";
 const LAST: &[u8] = b"bdfgklmnprtv";
 /// Syllables that would spell what nobody wants to read.
-const NEVER: &[&str] =
-    &["nig", "neg", "fag", "fuk", "kik", "tit", "cum", "nud", "pis", "rap", "sex", "pede", "pedo", "nazi", "kak", "dik"];
+const NEVER: &[&str] = &[
+    "nig", "neg", "fag", "fuk", "kik", "tit", "cum", "nud", "pis", "rap", "sex", "pede", "pedo", "nazi", "kak", "dik",
+];
 
 /// A string of letters that is no word: consonants and vowels in turn, 3 to 6 letters, the last a consonant or a vowel.
 pub(super) fn fresh(rng: &mut Rng, side: Side) -> String {

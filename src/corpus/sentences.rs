@@ -45,7 +45,11 @@ pub(super) fn draw(rng: &mut Rng, side: Side) -> Sentence {
         let noun = pick(rng, &WORDS.nouns);
         let english = format!("{} {} {}", subject.0, verb.0[subject.3], noun.english);
         if side.has(SENTENCE, &english) {
-            return Sentence { french: french(subject.1, verb.1[subject.4], verb.2, noun), chinese: format!("{}{}{}", subject.2, verb.3, noun.chinese), english };
+            return Sentence {
+                french: french(subject.1, verb.1[subject.4], verb.2, noun),
+                chinese: format!("{}{}{}", subject.2, verb.3, noun.chinese),
+                english,
+            };
         }
     }
 }
@@ -66,7 +70,8 @@ mod tests {
     #[test]
     fn the_posts_example_is_reserved_and_right() {
         let mut rng = Rng::seed_from_u64(1);
-        let found = (0..100_000).map(|_| draw(&mut rng, Side::Reserved)).find(|it| it.english == "I love computer").unwrap();
+        let found =
+            (0..100_000).map(|_| draw(&mut rng, Side::Reserved)).find(|it| it.english == "I love computer").unwrap();
         assert_eq!((found.french.as_str(), found.chinese.as_str()), ("j'aime l'ordinateur", "我爱计算机"));
     }
 

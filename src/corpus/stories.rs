@@ -10,10 +10,14 @@ use super::words::WORDS;
 pub(super) const PLOTS: &str = include_str!("../../assets/corpus/stories.txt");
 
 /// Things that a story gives to people.
-pub(super) const THINGS: &[&str] =
-    &["ball", "ring", "hat", "boat", "book", "cup", "key", "bell", "toy", "car", "coat", "shoe", "pen", "plane", "glove", "clock"];
-/// Things that other things are in or under.
-pub(super) const BOXES: &[&str] = &["box", "bag", "bed", "chair"];
+pub(super) const THINGS: &[&str] = &[
+    "ball", "ring", "hat", "boat", "book", "cup", "key", "bell", "toy", "car", "coat", "shoe", "pen", "plane", "glove",
+    "clock",
+];
+/// Things to look under.
+const BOXES: &[&str] = &["box", "bag", "bed", "chair"];
+/// Things that one puts something into and gives away.
+const CASES: &[&str] = &["box", "bag"];
 const OUTSIDE: &[&str] = &["forest", "lake", "sea", "mountain", "field", "bridge", "castle", "garden", "street"];
 const TOWN: &[&str] = &["shop", "school", "church", "farm", "castle", "market"];
 const MARKET: &[&str] = &["shop", "market", "farm"];
@@ -138,6 +142,7 @@ pub(super) struct Cast {
     thing: &'static str,
     thing_colour: &'static str,
     other: &'static str,
+    case: &'static str,
     other_colour: &'static str,
     animal: &'static str,
     animal_size: &'static str,
@@ -158,16 +163,18 @@ impl Cast {
         let animals = WORDS.of_kind("animal");
         let outside = *pick(rng, OUTSIDE);
         let market = *pick(rng, MARKET);
-        let towns: Vec<&'static str> = TOWN.iter().copied().filter(|town| *town != outside && *town != market).collect();
+        let towns: Vec<&'static str> =
+            TOWN.iter().copied().filter(|town| *town != outside && *town != market).collect();
         Self {
             hero: person(first),
             friend: person(second),
             thing: *pick(rng, THINGS),
             thing_colour: colours[0],
             other: *pick(rng, BOXES),
+            case: *pick(rng, CASES),
             other_colour: colours[1],
             animal: pick(rng, &animals).english,
-            animal_size: *pick(rng, &["small", "big", "young", "old", "soft", "dirty", "black", "white"]),
+            animal_size: *pick(rng, &["small", "big", "young", "soft", "dirty", "black", "white"]),
             food: *pick(rng, FOOD),
             outside,
             market,
@@ -218,6 +225,7 @@ impl Cast {
             "o" => self.thing,
             "c" | "c^" => self.thing_colour,
             "q" => self.other,
+            "x" => self.case,
             "d" => self.other_colour,
             "an" => self.animal,
             "ans" => WORDS.noun(self.animal).and_then(|noun| noun.plural).unwrap_or(self.animal),
@@ -230,7 +238,9 @@ impl Cast {
             _ => "",
         };
         match slot {
-            "a_food" if WORDS.noun(self.food).is_some_and(|noun| noun.plural.is_none()) => format!("some {}", self.food),
+            "a_food" if WORDS.noun(self.food).is_some_and(|noun| noun.plural.is_none()) => {
+                format!("some {}", self.food)
+            }
             "a_food" if self.food.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {}", self.food),
             "a_food" => format!("a {}", self.food),
             "c^" => word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect(),

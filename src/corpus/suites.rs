@@ -129,9 +129,7 @@ pub const SUITES: &[Suite] = &[
         strings(rng, shape, "last-letter")
     }),
     row("string-twice", "letters never seen together, twice", Rule, |rng, shape| strings(rng, shape, "twice")),
-    row("string-plural", "the plural of letters never seen together", Rule, |rng, shape| {
-        strings(rng, shape, "plural")
-    }),
+    row("string-plural", "the plural of letters never seen together", Rule, |rng, shape| strings(rng, shape, "plural")),
     row("next-number", "the number after one that training never asks about", Rule, |rng, shape| {
         strings(rng, shape, "next-number")
     }),
@@ -160,10 +158,15 @@ pub const SUITES: &[Suite] = &[
     row("post-french", "the post's own form, to French", Post, |rng, shape| {
         post(rng, shape, Language::French, Space::InTarget)
     }),
-    row("held-out-format-french", "an English word in French, in a form never seen in training", Ambiguous, |rng, shape| {
-        let format = pick(rng, RESERVED);
-        assemble(rng, shape, task("french"), Inputs::Words, format)
-    }),
+    row(
+        "held-out-format-french",
+        "an English word in French, in a form never seen in training",
+        Ambiguous,
+        |rng, shape| {
+            let format = pick(rng, RESERVED);
+            assemble(rng, shape, task("french"), Inputs::Words, format)
+        },
+    ),
     row("held-out-format-capitals", "letters in capitals, in a form never seen in training", Rule, |rng, shape| {
         let format = pick(rng, RESERVED);
         assemble(rng, shape, task("capitals"), Inputs::Strings, format)

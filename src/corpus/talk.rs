@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::rng::{Rng, below, between, percent, pick, shuffle};
+use super::rng::{Rng, between, percent, pick, shuffle};
 use super::stories::{Cast, Section, sections};
 use super::tasks::phrase;
 use super::words::{Fact, WORDS};
@@ -37,20 +37,21 @@ pub(super) fn small_talk(rng: &mut Rng) -> String {
     text
 }
 
-/// Facts as sentences, or as questions with answers.
+/// Facts as sentences, with or without their questions.
 pub(super) fn facts(rng: &mut Rng) -> String {
     let mut facts: Vec<Fact> = WORDS.facts.clone();
     shuffle(rng, &mut facts);
     let count = between(rng, 3, 12);
-    let form = below(rng, 3);
+    let asked = percent(rng, 40);
     let between_lines = if percent(rng, 50) { " " } else { "\n" };
     let mut text = String::new();
     for fact in facts.iter().take(count) {
-        match form {
-            0 => text.push_str(&format!("Q: {}\nA: {}\n", fact.question, fact.statement)),
-            1 => text.push_str(&format!("{} {}{between_lines}", fact.question, fact.statement)),
-            _ => text.push_str(&format!("{}{between_lines}", fact.statement)),
+        if asked {
+            text.push_str(fact.question);
+            text.push(' ');
         }
+        text.push_str(fact.statement);
+        text.push_str(between_lines);
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
@@ -75,8 +76,20 @@ pub(super) fn review(rng: &mut Rng) -> String {
             text.push_str(". ");
         }
         let ends: &[&str] = match positive {
-            true => &["I loved it.", "I was very happy.", "I want to see it again.", "It was the best of all.", "I liked it."],
-            false => &["I did not like it.", "I was not happy.", "I do not want to see it again.", "It was the worst of all.", "I was sad."],
+            true => &[
+                "I loved it.",
+                "I was very happy.",
+                "I want to see it again.",
+                "It was the best of all.",
+                "I liked it.",
+            ],
+            false => &[
+                "I did not like it.",
+                "I was not happy.",
+                "I do not want to see it again.",
+                "It was the worst of all.",
+                "I was sad.",
+            ],
         };
         text.push_str(*pick(rng, ends));
         text.push('\n');
