@@ -35,7 +35,8 @@ pub(super) fn document(rng: &mut Rng) -> String {
     let format = weighted(rng, FORMATS, |format| format.weight);
     let mut text = String::new();
     if post.is_none() && shape.instruction {
-        text.push_str(*pick(rng, task.instructions));
+        let line = *pick(rng, task.instructions);
+        text.push_str(line);
         text.push_str(if percent(rng, 85) { "\n" } else { "\n\n" });
     }
     let mut length = 8;

@@ -31,7 +31,8 @@ pub(super) fn small_talk(rng: &mut Rng) -> String {
         let (asks, answers) = line.split_once(" | ").unwrap_or((line, ""));
         for (who, says) in [(a, asks), (b, answers)] {
             let ways: Vec<&str> = says.split(" / ").collect();
-            text.push_str(&format!("{who}: {}\n", cast.fill(*pick(rng, &ways))));
+            let way = *pick(rng, &ways);
+            text.push_str(&format!("{who}: {}\n", cast.fill(way)));
         }
     }
     text
@@ -91,7 +92,8 @@ pub(super) fn review(rng: &mut Rng) -> String {
                 "I was sad.",
             ],
         };
-        text.push_str(*pick(rng, ends));
+        let end = *pick(rng, ends);
+        text.push_str(end);
         text.push('\n');
         if labelled {
             text.push_str(&format!("Sentiment: {}\n", if positive { "positive" } else { "negative" }));
