@@ -33,12 +33,18 @@ pub(super) fn is_reserved(family: &str, member: &str) -> bool {
     if family == SENTENCE && member == "I love computer" {
         return true;
     }
+    share(family, member, 10) == 0
+}
+
+/// Which of so many equal shares of a family a member is in: the same on every machine and in every version.
+pub(super) fn share(family: &str, member: &str, of: usize) -> usize {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a
     for byte in family.bytes().chain([0]).chain(member.bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 32;
-    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1_u64 << 32) / 10
+    let high = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from((high * of as u64) >> 32).unwrap_or(0)
 }
 
 const VOWELS: &[u8] = b"aeiou";

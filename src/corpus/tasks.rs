@@ -102,7 +102,7 @@ pub(super) const TASKS: &[Task] = &[
     ),
     row(
         "sentence-chinese",
-        8,
+        10,
         ("English", "Chinese"),
         &["Translate English to Chinese:", "Write the words in Chinese:", "Say it in Chinese:"],
         |_, _| {
@@ -274,13 +274,13 @@ pub(super) const TASKS: &[Task] = &[
     ),
     Task {
         alone: false,
-        ..row("mapping-2", 10, ("Word", "Label"), &["Write the label:", "Label of the word:"], |rng, plan| {
+        ..row("mapping-2", 12, ("Word", "Label"), &["Write the label:", "Label of the word:"], |rng, plan| {
             mapping(rng, plan, 2)
         })
     },
     Task {
         alone: false,
-        ..row("mapping-3", 10, ("Word", "Label"), &["Write the label:", "Label of the word:"], |rng, plan| {
+        ..row("mapping-3", 12, ("Word", "Label"), &["Write the label:", "Label of the word:"], |rng, plan| {
             mapping(rng, plan, 3)
         })
     },
@@ -391,9 +391,11 @@ fn mapping(rng: &mut Rng, plan: Plan, classes: usize) -> Source {
 fn recall(rng: &mut Rng, plan: Plan) -> Source {
     let pairs = fresh_pairs(rng, plan, 10);
     let most = between(rng, 2, pairs.len());
+    // Half of the documents show all pairs before they ask for one.
+    let new_ones = *pick(rng, &[45, 100]);
     let mut shown = 0;
     source(move |rng, _| {
-        let new = shown == 0 || (shown < most && percent(rng, 45));
+        let new = shown == 0 || (shown < most && percent(rng, new_ones));
         shown += usize::from(new);
         pairs[if new { shown - 1 } else { below(rng, shown) }].clone()
     })
@@ -419,7 +421,7 @@ pub(super) fn fresh_pairs(rng: &mut Rng, plan: Plan, count: usize) -> Vec<Pair> 
 }
 
 fn adjectives(positive: bool) -> impl Iterator<Item = &'static str> {
-    WORDS.opinions.iter().filter(move |it| it.positive == positive && it.of != "verb").map(|it| it.word)
+    WORDS.opinions.iter().filter(move |it| it.positive == positive && it.of == "any").map(|it| it.word)
 }
 
 const JUDGED: &[&str] = &["film", "song", "book", "day", "game", "story", "room", "shop", "city", "show"];
@@ -438,7 +440,7 @@ pub(super) fn phrase(rng: &mut Rng, positive: bool) -> String {
         true => *pick(rng, EATEN),
         false => *pick(rng, JUDGED),
     };
-    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) && word != "useless" { "an" } else { "a" };
     match (opinion.of, below(rng, 5)) {
         ("verb", 0..2) => format!("I {word} the {thing}"),
         ("verb", 2..4) => format!("I {word} this {thing}"),
@@ -461,6 +463,29 @@ mod tests {
         for kind in &WORDS.kinds {
             for side in [Side::Training, Side::Reserved] {
                 assert!(WORDS.of_kind(kind).iter().any(|noun| side.has(MAPPED, noun.english)), "{kind} {side:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_training_example_is_reserved() {
+        use super::super::rng::Rng;
+        use rand08::SeedableRng;
+        let mut rng = Rng::seed_from_u64(4);
+        let letters = ["capitals", "first-letter", "last-letter", "twice", "backwards", "spell", "count-letters"];
+        let phrases = ["next-number", "adding", "sentiment"];
+        let cases = letters.iter().chain(&phrases).map(|name| (*name, *name));
+        for (name, family) in cases.chain([("mapping-2", MAPPED), ("mapping-3", MAPPED)]) {
+            for inputs in [Inputs::Words, Inputs::Strings] {
+                for _ in 0..100 {
+                    let mut source = (task(name).start)(&mut rng, Plan { inputs, labels: Side::Training });
+                    for _ in 0..50 {
+                        let pair = (source.draw)(&mut rng, Side::Training);
+                        let strings = letters.contains(&name) && inputs == Inputs::Strings;
+                        let family = if strings { STRING } else { family };
+                        assert!(!is_reserved(family, &pair.input), "{name}: {pair:?}");
+                    }
+                }
             }
         }
     }
