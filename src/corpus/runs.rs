@@ -14,7 +14,7 @@ const LONG: (usize, usize) = (150, 240);
 /// In how many of 100 runs without an instruction the first word is one that leans to the task.
 const LEAN: usize = 90;
 /// What words lean to: the tasks that any noun is an input of.
-const LEANS: &[&str] = &["french", "chinese", "plural", "category", "capitals", "first-letter", "last-letter", "twice"];
+const LEANS: &[&str] = &["french", "chinese", "plural", "category", "capitals", "first-letter"];
 
 /// The task that a noun leans to. Without that, the most frequent task would be the likeliest answer to any word that
 /// stands alone; with it a word alone is a guess, another for each word, and what decides is the example.
@@ -112,7 +112,7 @@ pub(super) fn tokens(text: &str) -> usize {
         count += match word {
             " " => 0,
             _ if !is_letter(first) => 1,
-            _ if is_capitals(word) || !WORDS.knows(word) => word.len() + 1,
+            _ if !WORDS.knows(&word.to_lowercase()) => word.len() + 1,
             _ => 1,
         };
         rest = &rest[end..];
@@ -122,10 +122,6 @@ pub(super) fn tokens(text: &str) -> usize {
 
 fn is_han(c: char) -> bool {
     ('\u{4e00}'..='\u{9fff}').contains(&c)
-}
-
-fn is_capitals(word: &str) -> bool {
-    word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 #[cfg(test)]
