@@ -15,7 +15,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, CompletionsArgs, Device, DoctorArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs,
+    BenchArgs, ClassifyArgs, CompletionsArgs, Device, DoctorArgs, FinetuneArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs,
     PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
 };
 pub(crate) use sampling_flags::SamplingFlags;
@@ -121,6 +121,8 @@ pub(crate) enum Command {
     Tokens(TokensArgs),
     Models(ModelsArgs),
     Prompts(PromptsArgs),
+    Finetune(Box<FinetuneArgs>),
+    Classify(ClassifyArgs),
     Bench(BenchArgs),
     Doctor(DoctorArgs),
     Screenshot(Box<ScreenshotArgs>),
