@@ -15,8 +15,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, ClassifyArgs, CompletionsArgs, Device, DoctorArgs, FinetuneArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs,
-    PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
+    BenchArgs, ClassifyArgs, CompletionsArgs, Device, DoctorArgs, FinetuneArgs, GenerateArgs, ModelsArgs,
+    ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs,
+    ScreenshotArgs, TextArgs, TokensArgs,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 

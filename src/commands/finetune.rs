@@ -185,7 +185,8 @@ fn header(name: &str, train: &Examples, test: &Examples, runs: &[Run], cx: &mut 
     match recipe.tuned {
         Tuned::Whole => {
             cx.out.line("the paper L3(C) = L2(C) + λ·L1(C), L1 the language model and L2 the classifier")?;
-            cx.out.line("the post  L3(C) = L1(C) + λ·L2(C): the two are exchanged; the released code is the paper's")?;
+            cx.out
+                .line("the post  L3(C) = L1(C) + λ·L2(C): the two are exchanged; the released code is the paper's")?;
         }
         Tuned::Head => cx.out.line(
             "loss      L2 alone: the model does not change, so λ·L1 of L3(C) = L2(C) + λ·L1(C) is a constant \
@@ -204,7 +205,9 @@ fn header(name: &str, train: &Examples, test: &Examples, runs: &[Run], cx: &mut 
         cx.note(format!("{} examples were longer than the context and were cut", tuning.truncated()));
     }
     let columns: Vec<String> = runs.iter().map(|run| column_titles(run.tuning.recipe())).collect();
-    cx.out.line("figures   means of −log P in nats: what training makes small; test: L2, accuracy of held-out examples")?;
+    cx.out.line(
+        "figures   means of −log P in nats: what training makes small; test: L2, accuracy of held-out examples",
+    )?;
     cx.out.line(style.bold(format!("{:>5}  {:>9}  {}", "step", "lr", columns.join("   "))))
 }
 

@@ -100,9 +100,6 @@ mod tests {
         assert_eq!(there["added_tokens"][0]["content"], "<|endoftext|>");
         let (a, b) = (Tokenizer::from_json("a", &json).unwrap(), Tokenizer::from_json("b", &there).unwrap());
         let text = "a text, another text\n 我";
-        assert_eq!(
-            a.encode(text, SpecialTokens::Literal).unwrap(),
-            b.encode(text, SpecialTokens::Literal).unwrap()
-        );
+        assert_eq!(a.encode(text, SpecialTokens::Literal).unwrap(), b.encode(text, SpecialTokens::Literal).unwrap());
     }
 }

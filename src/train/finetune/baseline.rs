@@ -67,9 +67,12 @@ impl Baseline {
         for item in &examples.items {
             let probabilities = self.probabilities(&self.bag(&item.text, &item.others));
             loss -= probabilities[item.label].ln();
-            let largest = probabilities.iter().enumerate().fold(0, |best, (at, p)| {
-                if *p > probabilities[best] { at } else { best }
-            });
+            let largest = probabilities.iter().enumerate().fold(
+                0,
+                |best, (at, p)| {
+                    if *p > probabilities[best] { at } else { best }
+                },
+            );
             right += usize::from(largest == item.label);
         }
         let count = examples.items.len();

@@ -138,7 +138,10 @@ impl Classifier {
         let rows = if description.form == Form::MultipleChoice { 1 } else { description.labels.len() };
         let shape = [rows, decoder.config().n_embd];
         if view.shape() != shape || view.dtype() != safetensors::Dtype::F32 {
-            return Err(bad(&path, format!("{HEAD} is {:?} of {:?}, not {shape:?} of F32", view.shape(), view.dtype())));
+            return Err(bad(
+                &path,
+                format!("{HEAD} is {:?} of {:?}, not {shape:?} of F32", view.shape(), view.dtype()),
+            ));
         }
         let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let head = Tensor::from_vec(values, (shape[0], shape[1]), &Device::Cpu)?;

@@ -114,7 +114,8 @@ impl Examples {
             .map(|row| {
                 let known = if form == Form::MultipleChoice { &row.texts[1..] } else { labels.as_slice() };
                 let by_name = known.iter().position(|label| *label == row.label);
-                let by_number = || row.label.parse().ok().filter(|at| form == Form::MultipleChoice && *at < known.len());
+                let by_number =
+                    || row.label.parse().ok().filter(|at| form == Form::MultipleChoice && *at < known.len());
                 let Some(label) = by_name.or_else(by_number) else {
                     let reason = match form {
                         Form::MultipleChoice => {

@@ -12,8 +12,21 @@ use super::{Baseline, Bundled, Example};
 use crate::train::Noise;
 
 const POSITIVE: &[&str] = &[
-    "good", "great", "nice", "lovely", "wonderful", "beautiful", "amazing", "excellent", "fresh", "funny", "warm",
-    "happy", "clever", "tasty", "sweet",
+    "good",
+    "great",
+    "nice",
+    "lovely",
+    "wonderful",
+    "beautiful",
+    "amazing",
+    "excellent",
+    "fresh",
+    "funny",
+    "warm",
+    "happy",
+    "clever",
+    "tasty",
+    "sweet",
 ];
 const NEGATIVE: &[&str] = &[
     "bad", "awful", "terrible", "boring", "ugly", "poor", "sad", "dirty", "weak", "sour", "rude", "tired", "broken",
@@ -43,8 +56,7 @@ fn generate() -> String {
     let mut items: BTreeSet<String> = BTreeSet::new();
     let mut lines = Vec::new();
     while lines.len() < 400 {
-        let (label, words) =
-            if lines.len() % 2 == 0 { ("positive", POSITIVE) } else { ("negative", NEGATIVE) };
+        let (label, words) = if lines.len() % 2 == 0 { ("positive", POSITIVE) } else { ("negative", NEGATIVE) };
         let mut pick = |of: &[&'static str]| of[noise.below(of.len())];
         let (frame, t, u, w, v) = (pick(FRAMES), pick(THINGS), pick(THINGS), pick(words), pick(words));
         let article = |word: &str| if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
@@ -72,9 +84,7 @@ fn the_bundled_training_set_is_what_its_recipe_makes() {
 }
 
 fn words(examples: &[Example]) -> BTreeSet<String> {
-    let split = |text: &str| {
-        text.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase).collect::<Vec<_>>()
-    };
+    let split = |text: &str| text.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase).collect::<Vec<_>>();
     examples.iter().flat_map(|example| split(&example.text)).collect()
 }
 
@@ -90,9 +100,8 @@ fn no_word_of_praise_or_complaint_is_in_both_sets() {
     let both: Vec<_> = seen.intersection(&tested).filter(|word| judging.contains(*word)).collect();
     assert!(both.is_empty(), "{both:?}");
     // Nearly every test item has a word that the pre-training text knows as praise or complaint.
-    let known = test.items.iter().filter(|item| {
-        words(std::slice::from_ref(item)).iter().any(|word| judging.contains(word))
-    });
+    let known =
+        test.items.iter().filter(|item| words(std::slice::from_ref(item)).iter().any(|word| judging.contains(word)));
     assert!(known.count() >= 90);
     let distinct: BTreeSet<&str> = test.items.iter().map(|item| item.text.as_str()).collect();
     assert_eq!(distinct.len(), 100);

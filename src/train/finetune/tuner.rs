@@ -227,6 +227,26 @@ impl Finetune {
         classifier::save(folder, &self.parameters, &self.tokenizer, self.head.as_tensor(), &description)
     }
 
+    #[cfg(test)]
+    pub(super) fn train_set(&self) -> &[Encoded] {
+        &self.train
+    }
+
+    #[cfg(test)]
+    pub(super) fn head(&self) -> &Tensor {
+        self.head.as_tensor()
+    }
+
+    /// The weights of the model as they are now.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// A decoder over these weights: it always sees the latest.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
     fn log_probabilities(&self, extracted: &Tensor, examples: &[&Encoded]) -> Result<Tensor> {
         net::log_probabilities(self.form, extracted, self.head.as_tensor(), &net::choices(examples))
     }
@@ -343,8 +363,7 @@ impl Finetune {
         let kept = (1.0 / (1.0 - rate)) as f32;
         let mut mask = Vec::with_capacity(rows * width);
         for example in examples {
-            let once: Vec<f32> =
-                (0..width).map(|_| if noise.uniform() < rate as f32 { 0.0 } else { kept }).collect();
+            let once: Vec<f32> = (0..width).map(|_| if noise.uniform() < rate as f32 { 0.0 } else { kept }).collect();
             let copies = if self.form == Form::MultipleChoice { example.sequences.len() } else { 1 };
             (0..copies).for_each(|_| mask.extend_from_slice(&once));
         }
