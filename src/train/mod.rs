@@ -4,10 +4,13 @@
 //! a run depends on; a [`Source`] gives the tokens of any step without its history, so a run that was cut off goes on
 //! exactly where its last checkpoint was ([`Run`]). The result is a checkpoint folder like any other.
 //!
+//! Fine-tuning is in [`finetune`].
+//!
 //! Owns: recipes, batches, the optimiser, checkpoints of runs. Knows no terminal and prints nothing.
 
 mod adamw;
 mod error;
+pub mod finetune;
 mod induction;
 mod noise;
 mod prepare;
