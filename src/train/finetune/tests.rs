@@ -175,10 +175,10 @@ fn padding_changes_nothing() {
 #[test]
 fn every_form_learns_its_examples() {
     for form in Form::ALL {
-        // Six distinct examples, whose labels follow from their texts.
+        // Five distinct examples: the sixth is the third in the other order, with the other label.
         let mut set = examples(form);
-        set.items.truncate(6);
-        let recipe = FinetuneRecipe { epochs: 60, dropout: 0.0, classifier_dropout: 0.0, ..recipe() };
+        set.items.truncate(5);
+        let recipe = FinetuneRecipe { epochs: 150, dropout: 0.0, classifier_dropout: 0.0, ..recipe() };
         let mut tuning = Finetune::new(base(24), &set, &set, recipe).unwrap();
         let last = tuning.by_ref().map(Result::unwrap).last().unwrap();
         assert_eq!(last.validation.unwrap().accuracy, 1.0, "{form}: {last:?}");
