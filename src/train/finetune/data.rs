@@ -135,11 +135,8 @@ impl Examples {
     /// Takes every `n`th example out, for validation where there is no file for it.
     pub fn hold_out(&mut self, n: usize) -> Self {
         let mut held = Self { items: Vec::new(), ..self.clone() };
-        let mut at = 0;
-        let items = std::mem::take(&mut self.items);
-        for item in items {
-            at += 1;
-            if at % n.max(2) == 0 { held.items.push(item) } else { self.items.push(item) }
+        for (at, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
+            if (at + 1).is_multiple_of(n.max(2)) { held.items.push(item) } else { self.items.push(item) }
         }
         held
     }
