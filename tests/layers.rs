@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["files", "kernels"]),
     ("engine", &["files", "model", "sampling", "text"]),
     ("eval", &["corpus", "engine", "files", "model", "prompt", "sampling", "text"]),
-    ("train", &["corpus", "model", "session", "text"]),
+    ("train", &["corpus", "files", "model", "session", "text"]),
     ("app", &["engine", "files", "hub", "prompt", "sampling", "session", "text"]),
     ("ui", &["app", "engine", "files", "hub", "prompt", "sampling", "session", "text"]),
 ];

@@ -3,11 +3,12 @@
 use std::io::{BufRead, IsTerminal};
 
 use anyhow::{Context as _, bail};
+use kshot::hub::Source;
 use kshot::train::finetune::{Classifier, Form};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::model::{self, Source};
+use super::model;
 use super::{Context, Status, Usage};
 use crate::cli::ClassifyArgs;
 
@@ -23,7 +24,7 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &ClassifyArgs, cx: &mut Context) -> anyhow::Result<Status> {
-    let name = model::name(args.model.as_deref(), cx)?;
+    let name = model::name(args.model.as_deref(), cx);
     let Source::Folder(folder) = Source::of(&name)? else {
         bail!("{name} is no folder; a classifier is a folder that `kshot finetune -o FOLDER` wrote");
     };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use kshot::hub::Source;
 use kshot::train::finetune::{
     Base, Baseline, Bundled, Examples, Figures, Finetune, FinetuneRecipe, FinetuneStep, Form, Format, Outcome, Tuned,
 };
@@ -62,13 +63,13 @@ pub(super) fn run(args: &FinetuneArgs, cx: &mut Context) -> anyhow::Result<Statu
     if args.output.is_some() && args.lambda.len() > 1 {
         bail!(Usage("-o saves one classifier; give one --lambda with it".into()));
     }
-    let name = model::name(args.model.name.as_deref(), cx)?;
+    let name = model::name(args.model.name.as_deref(), cx);
     let (train, test) = examples(args)?;
     let interrupt = Interrupt::on_ctrl_c()?;
-    let folder = model::folder(&name, Need::Weights, cx, &interrupt)?;
+    let files = model::files(&Source::of(&name)?, Need::Weights, cx, &interrupt)?;
     let mut runs = Vec::new();
     for lambda in &args.lambda {
-        let base = Base::from_folder(&name, &folder).with_context(|| format!("cannot load {name}"))?;
+        let base = Base::open(&name, &files).with_context(|| format!("cannot load {name}"))?;
         let recipe = recipe(args, *lambda, base.parameters.config().parameters(), train.items.len());
         let tuning = Finetune::new(base, &train, &test, recipe)?;
         let before = tuning.validate()?;

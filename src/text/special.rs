@@ -1,20 +1,19 @@
 //! Vocabularies with more special tokens, as the content of a `tokenizer.json`.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
 use super::files::{END_OF_TEXT, Parts};
 use super::{TextError, TokenId};
+use crate::files::Files;
 
-/// The tokenizer of a checkpoint folder as one `tokenizer.json`, whatever files it is in there. The token that ends a
+/// The tokenizer of a checkpoint as one `tokenizer.json`, whatever files it is in. The token that ends a
 /// document is the first of its `added_tokens`.
 ///
 /// # Errors
-/// As for [`super::Tokenizer::from_folder`].
-pub fn tokenizer_json(folder: &Path) -> Result<Value, TextError> {
-    let mut parts = Parts::from_folder(folder)?;
+/// As for [`super::Tokenizer::open`].
+pub fn tokenizer_json(files: &Files) -> Result<Value, TextError> {
+    let mut parts = Parts::read(files)?;
     let end_of_text = parts.end_of_text.clone().unwrap_or_else(|| END_OF_TEXT.to_owned());
     parts.added.sort_by_key(|(id, token)| (token.content != end_of_text, *id));
     parts.vocab.sort_by_key(|(_, id)| *id);
@@ -96,7 +95,7 @@ mod tests {
         let merges: String = merges.iter().map(|(left, right)| format!("{left} {right}\n")).collect();
         std::fs::write(folder.path().join("vocab.json"), json["model"]["vocab"].to_string()).unwrap();
         std::fs::write(folder.path().join("merges.txt"), merges).unwrap();
-        let there = tokenizer_json(folder.path()).unwrap();
+        let there = tokenizer_json(&folder.path().into()).unwrap();
         assert_eq!(there["added_tokens"][0]["content"], "<|endoftext|>");
         let (a, b) = (Tokenizer::from_json("a", &json).unwrap(), Tokenizer::from_json("b", &there).unwrap());
         let text = "a text, another text\n 我";

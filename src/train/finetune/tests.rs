@@ -234,7 +234,7 @@ fn a_saved_classifier_says_the_same_and_similarity_is_symmetric() {
             }
         }
         // It is a checkpoint like any other, and a base for more: its special tokens are used again.
-        let again = Base::from_folder("again", folder.path()).unwrap();
+        let again = Base::open("again", &folder.path().into()).unwrap();
         let vocab = again.parameters.config().vocab;
         let more = Finetune::new(again, &examples(form), &examples(form), recipe()).unwrap();
         assert_eq!(more.parameters().config().vocab, vocab);

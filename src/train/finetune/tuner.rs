@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::classifier::{self, Description, Figures};
 use super::net::{self, Encoded};
 use super::{Examples, FinetuneRecipe, Form, SPECIAL_TOKENS, Specials, Tuned};
+use crate::files::Files;
 use crate::model::{Checkpoint, Decoder, Dropout, Parameters, Pass};
 use crate::text::{self, TokenId, Tokenizer};
 use crate::train::{AdamW, Noise, Result, TrainError};
@@ -34,10 +35,10 @@ impl Base {
     /// Reads a checkpoint folder.
     ///
     /// # Errors
-    /// A folder that is no checkpoint of a family that kshot knows.
-    pub fn from_folder(name: &str, folder: &Path) -> Result<Self> {
-        let parameters = Parameters::load(Checkpoint::open(folder)?)?;
-        Ok(Self { name: name.to_owned(), parameters, tokenizer: text::tokenizer_json(folder)? })
+    /// Files that are no checkpoint of a family that kshot knows.
+    pub fn open(name: &str, files: &Files) -> Result<Self> {
+        let parameters = Parameters::load(Checkpoint::open(files.clone())?)?;
+        Ok(Self { name: name.to_owned(), parameters, tokenizer: text::tokenizer_json(files)? })
     }
 }
 
