@@ -11,6 +11,7 @@
 //! - [`sampling`]: from logits to a token: the table of parameters, the chain, the draw.
 //! - [`model`]: the one decoder: configurations, weights, key/value cache, trace points.
 //! - [`engine`]: generation and scoring, as messages to a thread of its own.
+//! - [`eval`]: few-shot accuracy of a model, with its errors.
 //! - [`train`]: pre-training and fine-tuning of the one decoder, as an iterator of steps.
 //! - [`app`]: what the playground knows and does, without a terminal.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
@@ -20,6 +21,7 @@
 pub mod app;
 pub mod corpus;
 pub mod engine;
+pub mod eval;
 pub mod hub;
 pub mod kernels;
 pub mod model;

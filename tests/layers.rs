@@ -15,16 +15,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sampling", &["kernels"]),
     ("model", &["kernels"]),
     ("engine", &["model", "sampling", "text"]),
-    ("train", &["corpus", "model", "session", "text"]),
-    ("app", &["engine", "hub", "prompt", "sampling", "session", "text"]),
-    ("ui", &["app", "engine", "hub", "prompt", "sampling", "session", "text"]),
+    ("eval", &["corpus", "engine", "model", "prompt", "sampling", "text"]),
+    ("train", &["corpus", "engine", "eval", "model", "sampling", "session", "text"]),
+    ("app", &["engine", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("ui", &["app", "engine", "hub", "prompt", "sampling", "session", "text", "train"]),
 ];
 
 /// Crates that only some layers may name, so that a view never draws from the network and state never from a terminal.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("ureq", &["hub"]),
     ("hf_hub", &["hub"]),
-    ("candle_core", &["model", "engine", "kernels", "train", "commands"]),
+    ("candle_core", &["model", "engine", "eval", "kernels", "train", "commands"]),
     ("candle_nn", &["model", "engine", "kernels"]),
     ("llm_samplers", &["sampling"]),
     ("tokenizers", &["text"]),

@@ -160,6 +160,68 @@ pub(crate) struct ScoreArgs {
     pub(crate) json: bool,
 }
 
+/// Measure how often a task is answered right, at each number of examples
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot eval -m openai-community/gpt2 --task translation-zh --shots 0,1,2,4,8
+  kshot eval -m ./checkpoint --suite all --limit 200 --seed 7 --json
+  kshot eval -m ./checkpoint --task ./my-task.yaml --suite mapping-2 --resume results.jsonl
+
+Each task at each number of shots has a line of its own: exact match of the greedy answer and, where there are answers to
+choose from, the choice by log-probability, and how often the answer is one of them. Nothing is averaged over tasks.
+A task file is asked about its queries and examples whose answer is known, none of them an example of itself.
+With --resume every item is a line of the file as soon as it is done; the same command goes on where it was stopped,
+--shots, --limit and tasks may be more than before, and another model, seed or form of prompt is refused.")]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["task", "suite", "list"])))]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+
+    /// A few-shot task: a name (see `kshot prompts list`) or a YAML file; may be given several times
+    #[arg(long, value_name = "NAME|FILE", value_delimiter = ',')]
+    pub(crate) task: Vec<String>,
+
+    /// A generator of questions, or `all` (see --list); may be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) suite: Vec<String>,
+
+    /// List the suites
+    #[arg(long, conflicts_with_all = ["task", "suite", "resume"])]
+    pub(crate) list: bool,
+
+    /// How many examples the prompts show [default: 0,1,2,4,8]
+    #[arg(short = 'k', long, value_name = "K,K", value_delimiter = ',')]
+    pub(crate) shots: Option<Vec<usize>>,
+
+    /// Most items of a task at each number of shots
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) limit: NonZeroUsize,
+
+    /// What items, and the order of a task's examples, are drawn from
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Begin every prompt with what is asked [default: tasks do, suites do not]
+    #[arg(long, overrides_with = "no_instruction")]
+    pub(crate) instruction: bool,
+
+    /// Leave out what is asked
+    #[arg(long)]
+    pub(crate) no_instruction: bool,
+
+    /// Put <|endoftext|> in front of every prompt
+    #[arg(long)]
+    pub(crate) bos: bool,
+
+    /// Keep each result in this file and go on from those that are in it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Show how a text is cut into tokens: ids, bytes and boundaries
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

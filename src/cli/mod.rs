@@ -15,8 +15,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, CompletionsArgs, Device, DoctorArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs,
-    PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
+    BenchArgs, CompletionsArgs, Device, DoctorArgs, EvalArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs,
+    PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
@@ -37,6 +37,7 @@ const EXAMPLES: &str = "Examples:
   kshot -m openai-community/gpt2 notes.txt               open a text in it
   kshot generate -m openai-community/gpt2 -p 'Once upon' print a continuation
   kshot score -m ./checkpoint -f essay.txt --json        probability of each token
+  kshot eval -m ./checkpoint --task translation-zh       right answers at 0, 1, 2, ... examples
   kshot models list                                      what can be pulled, and how large it is
 
 Exit codes: 0 done, 1 failed, 2 not a valid command line, 130 interrupted.
@@ -118,6 +119,7 @@ impl From<When> for clap::ColorChoice {
 pub(crate) enum Command {
     Generate(Box<GenerateArgs>),
     Score(ScoreArgs),
+    Eval(Box<EvalArgs>),
     Tokens(TokensArgs),
     Models(ModelsArgs),
     Prompts(PromptsArgs),

@@ -7,6 +7,7 @@ mod bench;
 mod checks;
 mod completions;
 mod doctor;
+mod eval;
 mod generate;
 mod input;
 mod interrupt;
@@ -90,6 +91,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> 
     match command {
         Command::Generate(args) => generate::run(*args, cx),
         Command::Score(args) => score::run(&args, cx),
+        Command::Eval(args) => eval::run(&args, cx),
         Command::Tokens(args) => tokens::run(&args, cx),
         Command::Models(args) => models::run(&args.command, cx),
         Command::Prompts(args) => prompts::run(&args.command, cx),

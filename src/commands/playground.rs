@@ -52,6 +52,7 @@ pub(super) fn options(
         library,
         hub: model::hub(cx)?,
         special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
+        runs: cx.paths.runs(),
         log: Some(cx.paths.log()),
     })
 }

@@ -46,6 +46,22 @@ impl ProgressLine {
 
     /// Shows where `what` stands, unless that was shown a moment ago.
     pub(crate) fn show(&mut self, what: &str, at: Standing) {
+        self.draw(|columns| match columns {
+            Some(columns) => fitting(what, at, columns),
+            None => line(what, at),
+        });
+    }
+
+    /// Shows how many of something are done, unless that was shown a moment ago.
+    pub(crate) fn count(&mut self, what: &str, done: usize, total: usize, unit: &str) {
+        self.draw(|columns| {
+            let line = format!("{}  {done} of {total} {unit}", sanitise::line(what));
+            line.chars().take(columns.map_or(usize::MAX, |columns| columns.saturating_sub(1))).collect()
+        });
+    }
+
+    /// Draws a line, made for so many columns where it stands on a terminal.
+    fn draw(&mut self, line: impl FnOnce(Option<usize>) -> String) {
         if self.last.elapsed() < self.wait {
             return;
         }
@@ -53,8 +69,8 @@ impl ProgressLine {
         let mut stderr = std::io::stderr().lock();
         // A progress line that cannot be written is no reason to end the job.
         let _ = match self.terminal {
-            true => write!(stderr, "{ERASE}{}", fitting(what, at, columns())).and_then(|()| stderr.flush()),
-            false => writeln!(stderr, "{}", line(what, at)),
+            true => write!(stderr, "{ERASE}{}", line(Some(columns()))).and_then(|()| stderr.flush()),
+            false => writeln!(stderr, "{}", line(None)),
         };
         self.drawn = self.terminal;
     }

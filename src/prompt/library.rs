@@ -44,6 +44,16 @@ impl Library {
         self.tasks.iter().find(|task| task.name == name)
     }
 
+    /// Reads one task file, wherever it is.
+    ///
+    /// # Errors
+    /// What is wrong with it, and in which line.
+    pub fn read(path: &Path) -> Result<Task, Problem> {
+        let bytes = read_limited(path).map_err(|error| TaskError::new(format!("cannot read the file: {error}")));
+        let task = bytes.and_then(|bytes| parse_bytes(bytes, path));
+        task.map_err(|error| Problem { path: path.to_path_buf(), line: error.line, reason: error.reason })
+    }
+
     fn add_folder(&mut self, folder: &Path) {
         let files = match task_files(folder) {
             Ok(files) => files,
@@ -53,11 +63,10 @@ impl Library {
             }
         };
         for path in files {
-            let task = match read_limited(&path) {
-                Ok(bytes) => parse_bytes(bytes, &path),
-                Err(error) => Err(TaskError::new(format!("cannot read the file: {error}"))),
-            };
-            self.add(&path, task);
+            match Self::read(&path) {
+                Ok(task) => self.add(&path, Ok(task)),
+                Err(problem) => self.problems.push(problem),
+            }
         }
     }
 

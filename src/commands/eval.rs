@@ -1,0 +1,275 @@
+//! `kshot eval`: how often a model answers a task right, at each number of examples.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::bail;
+use kshot::corpus::SUITES;
+use kshot::engine::Backend;
+use kshot::eval::{
+    DEFINITIONS, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate, Source,
+    Start, Tally,
+};
+use kshot::prompt::Library;
+use serde::Serialize;
+use serde_json::json;
+
+use super::interrupt::Interrupt;
+use super::progress::ProgressLine;
+use super::{Context, Status, Usage, model, prompts};
+use crate::cli::EvalArgs;
+
+/// Numbers of examples where none are given.
+const SHOTS: [usize; 5] = [0, 1, 2, 4, 8];
+
+/// What `--json` prints: one object. Rates are in percent.
+#[derive(Serialize)]
+struct Report<'a> {
+    protocol: &'a Protocol,
+    shots: &'a [usize],
+    limit: usize,
+    /// One entry for each task at each number of shots.
+    results: &'a Tally,
+    /// False where Ctrl+C ended it: `done` of each result says how far it came.
+    complete: bool,
+    /// Items that a results file already had.
+    resumed: usize,
+    seconds: f64,
+    kshot: &'static str,
+}
+
+pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
+    if args.list {
+        return list(args.json, cx);
+    }
+    let plan = plan(args, cx)?;
+    let name = model::name(args.model.name.as_deref(), cx)?;
+    let interrupt = Interrupt::on_ctrl_c()?;
+    let model = model::load(&name, args.model.device, cx, &interrupt)?;
+    let cancel = interrupt.engine.flag();
+    let identity = match ModelIdentity::of(model.info(), cancel) {
+        Err(error) if error.is_cancelled() => return Ok(Status::Interrupted),
+        other => other?,
+    };
+    let protocol = Protocol {
+        model: identity,
+        dtype: model.info().dtype,
+        seed: args.seed,
+        instruction: plan.instruction,
+        start: if args.bos { Start::EndOfText } else { Start::Prompt },
+        definitions: DEFINITIONS,
+    };
+
+    let mut tally = Tally::new(&plan);
+    let (mut journal, done) = match &args.resume {
+        Some(path) => Journal::open(path, &protocol).map(|(journal, done)| (Some(journal), Some(done)))?,
+        None => (None, None),
+    };
+    let mut pending = Vec::new();
+    for question in plan.questions() {
+        let question = question?;
+        match done.as_ref().map(|done| done.get(&question)).transpose()?.flatten() {
+            Some(record) => tally.add(record),
+            None => pending.push(Ok(question)),
+        }
+    }
+    let resumed = tally.done();
+
+    let begun = Instant::now();
+    let mut complete = true;
+    let mut line = ProgressLine::new();
+    for record in Evaluation::new(model.decoder(), model.tokenizer(), pending.into_iter(), protocol.start, cancel) {
+        let record = match record {
+            Err(error) if error.is_cancelled() => {
+                complete = false;
+                break;
+            }
+            other => other?,
+        };
+        if let Some(journal) = &mut journal {
+            journal.add(&record)?;
+        }
+        tally.add(&record);
+        line.count(&record.task, tally.done(), tally.items(), "items");
+    }
+    drop(line);
+
+    let report = Report {
+        protocol: &protocol,
+        shots: &plan.shots,
+        limit: plan.limit,
+        results: &tally,
+        complete,
+        resumed,
+        seconds: begun.elapsed().as_secs_f64(),
+        kshot: env!("CARGO_PKG_VERSION"),
+    };
+    match args.json {
+        true => cx.out.json(&report)?,
+        false => print(&report, cx)?,
+    }
+    if complete {
+        return Ok(Status::Done);
+    }
+    let kept = match &args.resume {
+        Some(path) => format!("the same command goes on from {}", path.display()),
+        None => "with --resume FILE a run can be gone on with".to_owned(),
+    };
+    cx.note(format!("stopped after {} of {} items; {kept}", tally.done(), tally.items()));
+    Ok(Status::Interrupted)
+}
+
+/// What is asked, and everything that cannot be asked refused before the model is loaded.
+fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<Plan<'static>> {
+    let mut sources = Vec::new();
+    if !args.task.is_empty() {
+        let library = prompts::library(cx);
+        for name in &args.task {
+            sources.push(Source::task(task(&library, name)?)?);
+        }
+    }
+    for name in &args.suite {
+        match name.as_str() {
+            "all" => sources.extend(SUITES.iter().map(Source::Suite)),
+            name => sources.push(Source::suite(name)?),
+        }
+    }
+    for (at, source) in sources.iter().enumerate() {
+        if sources[..at].iter().any(|before| (before.kind(), before.name()) == (source.kind(), source.name())) {
+            bail!(Usage(format!("{} is named twice", source.name())));
+        }
+    }
+    let mut shots = args.shots.clone().unwrap_or_else(|| SHOTS.to_vec());
+    shots.sort_unstable();
+    shots.dedup();
+    for source in &sources {
+        let Some(most) = source.most_shots() else { continue };
+        let Some(&too_many) = shots.iter().find(|&&shots| shots > most) else { continue };
+        // Numbers that were asked for are refused, the usual ones left out.
+        if args.shots.is_some() {
+            return Err(EvalError::TooManyShots { task: source.name().to_owned(), shots: too_many, most }.into());
+        }
+        cx.note(format!(
+            "task {}: {most} examples beside the item itself; {too_many} and more left out",
+            source.name()
+        ));
+    }
+    let instruction = match (args.instruction, args.no_instruction) {
+        (true, _) => Instructions::Shown,
+        (_, true) => Instructions::Hidden,
+        _ => Instructions::TasksOnly,
+    };
+    Ok(Plan { sources, shots, limit: args.limit.get(), seed: args.seed, instruction })
+}
+
+/// The task of a name, or of a file where the name is one.
+fn task(library: &Library, name: &str) -> anyhow::Result<kshot::prompt::Task> {
+    let path = Path::new(name);
+    let is_path = name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml");
+    if !is_path {
+        return prompts::task(library, name).cloned();
+    }
+    Library::read(path).map_err(|problem| anyhow::anyhow!("{problem}"))
+}
+
+fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
+    for suite in SUITES {
+        match as_json {
+            true => {
+                cx.out.json(&json!({ "name": suite.name, "group": Source::Suite(suite).group(), "doc": suite.doc }))?
+            }
+            false => cx.out.line(format!(
+                "{:<24} {:<11}  {}",
+                suite.name,
+                Source::Suite(suite).group().unwrap_or_default(),
+                suite.doc
+            ))?,
+        }
+    }
+    Ok(Status::Done)
+}
+
+fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
+    let Protocol { model, dtype, seed, instruction, start, .. } = report.protocol;
+    let name = cx.out.label(&model.name);
+    let hash = &model.sha256[..16];
+    let style = cx.out.style();
+    let size = model.parameters as f64 / 1e6;
+    let shown = match instruction {
+        Instructions::TasksOnly => "instruction in tasks, none in suites",
+        Instructions::Shown => "with instruction",
+        Instructions::Hidden => "no instruction",
+    };
+    let start = match start {
+        Start::Prompt => "",
+        Start::EndOfText => ", <|endoftext|> in front",
+    };
+    cx.out.line(format!("model     {name} ({}, {size:.1}M parameters, {dtype}, sha256 {hash})", model.family))?;
+    cx.out.line(format!("protocol  seed {seed}, at most {} items each, {shown}{start}, greedy", report.limit))?;
+    cx.out.line("")?;
+
+    let figures = &report.results.figures;
+    let width = figures.iter().map(|cell| cell.task.chars().count()).max().unwrap_or(0).max(4);
+    let head = format!(
+        "{:<width$} {:>3} {:>6}  {:>13} {:>13} {:>13} {:>13} {:>7}",
+        "task", "k", "items", "exact match", "choice", "choice, mean", "valid", "ceiling"
+    );
+    cx.out.line(style.bold(head))?;
+    for cell in figures {
+        let task = cx.out.label(&cell.task);
+        let optional = |rate: Option<Rate>| rate.map_or("-".to_owned(), figure);
+        let ceiling =
+            cell.ceiling.filter(|&ceiling| ceiling < 100.0).map_or("-".to_owned(), |value| format!("{value:.1}"));
+        cx.out.line(format!(
+            "{task:<width$} {:>3} {:>6}  {:>13} {:>13} {:>13} {:>13} {ceiling:>7}{}",
+            cell.shots,
+            items(cell),
+            figure(cell.exact_match),
+            optional(cell.choice),
+            optional(cell.choice_mean),
+            optional(cell.valid),
+            if cell.too_long > 0 { format!("  {} too long", cell.too_long) } else { String::new() },
+        ))?;
+    }
+    cx.out.line("")?;
+    for (name, meaning) in [
+        ("percent", "± one standard error, sqrt(p(1-p)/n); [Wilson's 95 % interval] where all or none were right"),
+        ("exact match", DEFINITIONS.exact_match),
+        ("choice", DEFINITIONS.choice),
+        ("choice, mean", DEFINITIONS.choice_mean),
+        ("valid", DEFINITIONS.valid),
+        ("decoding", DEFINITIONS.decoding),
+        ("tokens", DEFINITIONS.tokens),
+        ("examples", DEFINITIONS.examples),
+    ] {
+        cx.out.line(style.dim(format!("{name}: {meaning}")))?;
+    }
+    if figures.iter().any(|cell| cell.ceiling.is_some_and(|ceiling| ceiling < 100.0)) {
+        cx.out.line(style.dim(
+            "ceiling: of the exact match, as examples may not show what is asked for (choices give the answers away)",
+        ))?;
+    }
+    if figures.iter().any(|cell| cell.too_long > 0) {
+        cx.out.line(style.dim(format!("too long: {}", DEFINITIONS.too_long)))?;
+    }
+    cx.remark(format!("[{} items in {:.1} s, {} resumed]", report.results.done(), report.seconds, report.resumed));
+    Ok(())
+}
+
+/// How many items the rates are of, and of how many where some are not done.
+fn items(cell: &Figures) -> String {
+    match cell.done == cell.items {
+        true => cell.items.to_string(),
+        false => format!("{}/{}", cell.done, cell.items),
+    }
+}
+
+/// `87.0 ± 3.4`, or `0.0 [0, 3.7]`.
+fn figure(rate: Rate) -> String {
+    match rate {
+        Rate { of: 0, .. } => "-".to_owned(),
+        rate if rate.right == 0 => format!("0.0 [0, {:.1}]", rate.wilson95().1),
+        rate if rate.is_extreme() => format!("100 [{:.1}, 100]", rate.wilson95().0),
+        rate => format!("{:.1} ± {:.1}", rate.percent(), rate.standard_error()),
+    }
+}

@@ -1,0 +1,158 @@
+//! The results file: a line that holds the protocol, then one line an item. A run that was ended, however, goes on from it.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{EvalError, Kind, Protocol, Question, Record};
+
+/// The key of the first line, and its value: the form of the file.
+const MARK: &str = "kshot_eval";
+const FORM: u64 = 1;
+
+/// An open results file.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+/// The results that were in it.
+pub struct Done {
+    path: PathBuf,
+    records: HashMap<(Kind, String, usize, usize), Record>,
+}
+
+impl Journal {
+    /// Opens a results file, or begins one. A last line that was not written to its end is taken off.
+    ///
+    /// # Errors
+    /// A file that is something else or belongs to another protocol, a line that is no result, a file in use, a failing
+    /// read or write. The file is left as it is then.
+    pub fn open(path: &Path, protocol: &Protocol) -> Result<(Self, Done), EvalError> {
+        let failed = |source| EvalError::Io { path: path.to_owned(), source };
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        // A file system that knows no locks is no reason to refuse.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(EvalError::Busy { path: path.to_owned() });
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let header = header(protocol);
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let mut records = HashMap::new();
+        if whole == 0 {
+            // Nothing, or the beginning of a first line: ours, or not to be touched.
+            let mark = format!("{{\"{MARK}\":");
+            let ours = bytes.iter().zip(mark.as_bytes()).all(|(a, b)| a == b);
+            if !ours {
+                return Err(EvalError::NotResults { path: path.to_owned() });
+            }
+        } else {
+            let mut lines = bytes[..whole - 1].split(|&byte| byte == b'\n');
+            check_header(path, lines.next().unwrap_or_default(), protocol)?;
+            for (index, line) in lines.enumerate() {
+                let record: Record = serde_json::from_slice(line).map_err(|e| EvalError::BadLine {
+                    path: path.to_owned(),
+                    line: index + 2,
+                    reason: e.to_string(),
+                })?;
+                records.insert((record.kind, record.task.clone(), record.shots, record.item), record);
+            }
+        }
+        file.set_len(whole as u64).map_err(failed)?;
+        file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let mut journal = Self { path: path.to_owned(), file };
+        if whole == 0 {
+            journal.write(&header)?;
+        }
+        Ok((journal, Done { path: path.to_owned(), records }))
+    }
+
+    /// Adds a result.
+    ///
+    /// # Errors
+    /// A failing write; what was written before stays.
+    pub fn add(&mut self, record: &Record) -> Result<(), EvalError> {
+        let line =
+            serde_json::to_value(record).map_err(|e| EvalError::Io { path: self.path.clone(), source: e.into() })?;
+        self.write(&line)
+    }
+
+    fn write(&mut self, line: &Value) -> Result<(), EvalError> {
+        let written = self.file.write_all(format!("{line}\n").as_bytes());
+        written.map_err(|source| EvalError::Io { path: self.path.clone(), source })
+    }
+}
+
+impl Done {
+    /// The result of a question, where there is one.
+    ///
+    /// # Errors
+    /// The result under its number is that of another question.
+    pub fn get(&self, question: &Question) -> Result<Option<&Record>, EvalError> {
+        let Some(record) = self.records.get(&(question.kind, question.task.clone(), question.shots, question.item))
+        else {
+            return Ok(None);
+        };
+        if record.question != question.digest() {
+            return Err(EvalError::OtherQuestion {
+                path: self.path.clone(),
+                task: question.task.clone(),
+                shots: question.shots,
+                item: question.item,
+            });
+        }
+        Ok(Some(record))
+    }
+
+    /// How many results there were.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether the file was new.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+fn header(protocol: &Protocol) -> Value {
+    json!({ MARK: FORM, "protocol": protocol })
+}
+
+fn check_header(path: &Path, line: &[u8], protocol: &Protocol) -> Result<(), EvalError> {
+    let there: Value = serde_json::from_slice(line).unwrap_or_default();
+    if there.get(MARK).is_none() {
+        return Err(EvalError::NotResults { path: path.to_owned() });
+    }
+    let mut differences = Vec::new();
+    compare("", &header(protocol), &there, &mut differences);
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(EvalError::OtherProtocol { path: path.to_owned(), differences }),
+    }
+}
+
+/// Says where two values differ. A model may have another name than before: its hash says what it is.
+fn compare(key: &str, here: &Value, there: &Value, differences: &mut Vec<String>) {
+    match (here, there) {
+        _ if key == "protocol.model.name" => {}
+        (Value::Object(a), Value::Object(b)) => {
+            let more = b.keys().filter(|name| !a.contains_key(*name));
+            for name in a.keys().chain(more) {
+                let inner = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                let [a, b] = [a, b].map(|fields| fields.get(name).unwrap_or(&Value::Null));
+                compare(&inner, a, b, differences);
+            }
+        }
+        _ if here == there => {}
+        _ => {
+            let key = key.strip_prefix("protocol.").unwrap_or(key);
+            differences.push(format!("{key}: {here} here, {there} in the file"));
+        }
+    }
+}
