@@ -2,6 +2,7 @@
 //!
 //! The modules are layers; each knows only those above it in this list (`tests/layers.rs` holds that).
 //!
+//! - [`files`]: the files of a checkpoint, in a folder or inside the program.
 //! - [`kernels`]: CPU kernels over slices.
 //! - [`text`]: tokenizers, bytes and characters, and the one sanitiser between a model's text and a terminal.
 //! - [`prompt`]: few-shot tasks and the prompts they assemble into.
@@ -22,6 +23,7 @@ pub mod app;
 pub mod corpus;
 pub mod engine;
 pub mod eval;
+pub mod files;
 pub mod hub;
 pub mod kernels;
 pub mod model;

@@ -104,7 +104,14 @@ fn exit_codes_and_messages() {
         (&[], b"", 2, "", "needs a terminal"),
         (&["notes.txt"], b"", 2, "", "needs a terminal"),
         (&["generate", "--nonsense"], b"", 2, "", "--nonsense"),
-        (&["generate"], b"x", 2, "", "which model?"),
+        (&["generate", "-n", "1"], b"x", 0, "", ""),
+        (&["models", "list"], b"", 0, "built-in", ""),
+        (&["models", "info", "built-in"], b"", 0, "in the program", ""),
+        (&["models", "info", "MODEL"], b"", 0, "context 56", ""),
+        (&["models", "verify", "built-in"], b"", 0, "model.safetensors", ""),
+        (&["models", "pull", "built-in"], b"", 1, "", "nothing to download"),
+        (&["models", "rm", "built-in"], b"", 1, "", "in the program"),
+        (&["generate", "-m", "built-in@v1"], b"x", 1, "", "not in the cache"),
         (&["generate", "-m", "MODEL", "--temp", "-1"], b"", 2, "", "--temp"),
         (&["generate", "-m", "MODEL", "--order", "top_k,top_k"], b"", 2, "", "twice"),
         (&["generate", "-m", "MODEL", "--preset", "wild"], b"", 2, "", "balanced"),
@@ -144,6 +151,46 @@ fn exit_codes_and_messages() {
         })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Nothing is cached, nothing is named, there is no network: the model in the program answers. Nothing here depends on
+/// what it says.
+#[test]
+fn the_built_in_model_is_there_where_none_is_named() {
+    let world = World::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/builtin");
+    let generate = ["generate", "--json", "--logprobs", "3", "-s", "1", "-n", "3", "--ignore-eos", "-p", "x"];
+    let with = |model: &[&str]| world.run(&[&generate[..], model].concat(), b"").json();
+    let made = with(&[]);
+    assert_eq!((made["model"].as_str(), ids(&made["ids"]).len()), (Some("built-in"), 3));
+    for same in [with(&["-m", "built-in"]), with(&["-m", folder])] {
+        assert_eq!((&same["ids"], &same["steps"]), (&made["ids"], &made["steps"]));
+    }
+    for empty in ["", "built-in"] {
+        assert_eq!(world.run_with(&generate, b"", &[("KSHOT_MODEL", empty)]).json()["steps"], made["steps"]);
+    }
+    // A folder of that name has to be asked for as one.
+    std::fs::create_dir(world.home.path().join("built-in")).unwrap();
+    assert_eq!(with(&["-m", "built-in"])["ids"], made["ids"]);
+    assert!(world.run(&["generate", "-m", "./built-in"], b"x").stderr.contains("it is empty"));
+
+    let text = "Hello, 我爱计算机\n";
+    let cut = world.run(&["tokens", "--json", text], b"").json();
+    let bytes: String =
+        cut["tokens"].as_array().unwrap().iter().map(|token| token["bytes"].as_str().unwrap()).collect();
+    assert_eq!(bytes, text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>());
+    assert!(world.run(&["score", "--json", text], b"").json()["perplexity"].is_number());
+    assert!(world.run(&["bench", "-p", "20", "-n", "20", "--json"], b"").json()["decode_tok_s"].is_number());
+    let doctor = world.run(&["doctor", "--json"], b"").json();
+    assert_eq!((&doctor["ok"], &doctor["model"]["model"]), (&true.into(), &"built-in".into()), "{doctor}");
+    assert_eq!(doctor["checks"][0]["name"], "files verified");
+
+    let info = world.run(&["models", "info", "built-in", "--json"], b"").json();
+    let card = std::fs::read_to_string(Path::new(folder).join("CARD.md")).unwrap();
+    assert_eq!((info["card"].as_str(), &info["folder"]), (Some(card.as_str()), &"in the program".into()));
+    assert!(world.run(&["models", "info", "built-in"], b"").text().contains(card.lines().next().unwrap()));
+    let picture = world.run(&["screenshot", "-o", "-"], b"");
+    assert!(picture.code == Some(0) && picture.text().contains("built-in is ready"), "{}", picture.stderr);
 }
 
 #[test]

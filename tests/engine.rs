@@ -10,8 +10,10 @@ use kshot::engine::{
     Backend, CancelToken, Command, Engine, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId,
     LoadRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Step, StopStrings,
 };
+use kshot::files::{Files, builtin};
 use kshot::model::ModelError;
 use kshot::sampling::Settings;
+use kshot::text::SpecialTokens;
 
 const CONTEXT: usize = 56;
 
@@ -20,7 +22,7 @@ fn model() -> LocalModel {
 }
 
 fn model_in(folder: &std::path::Path) -> Result<LocalModel, EngineError> {
-    let request = LoadRequest { name: "bytes".into(), folder: folder.into() };
+    let request = LoadRequest { name: "bytes".into(), files: folder.into() };
     LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {})
 }
 
@@ -360,11 +362,29 @@ fn broken_folders_are_refused_by_name() {
 }
 
 #[test]
+fn the_model_in_the_program_computes_what_its_folder_does() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/builtin");
+    let scores = |files: Files| {
+        let request = LoadRequest { name: "built-in".into(), files: files.clone() };
+        let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap();
+        assert_eq!(model.info().files, files);
+        let ids = model.tokenizer().encode(builtin::PAGE, SpecialTokens::Parse).unwrap();
+        let top = model.info().vocab;
+        model.score(&ScoreRequest { ids, start: Start::EndOfText, top }, &CancelToken::new()).unwrap()
+    };
+    let (inside, outside) = (scores(Files::BuiltIn), scores(folder.into()));
+    assert_eq!(inside.tokens.len(), outside.tokens.len());
+    for (inside, outside) in inside.tokens.iter().zip(&outside.tokens) {
+        assert_eq!((inside.id, &inside.top), (outside.id, &outside.top), "every logit, to the bit");
+    }
+}
+
+#[test]
 fn a_load_can_be_cancelled() {
     let folder = bytes_model::folder();
     let cancel = CancelToken::new();
     let stop_at_first = cancel.clone();
-    let request = LoadRequest { name: "bytes".into(), folder: folder.path().into() };
+    let request = LoadRequest { name: "bytes".into(), files: folder.path().into() };
     let loaded = LocalModel::load(&request, &cancel, &mut |_, _| stop_at_first.cancel());
     assert!(loaded.is_err_and(|error| error.is_cancelled()));
 }
@@ -374,7 +394,7 @@ fn the_thread_answers_every_job_under_its_id() {
     let folder = bytes_model::folder();
     let engine = Engine::spawn().unwrap();
     let hear = || engine.events().recv_timeout(Duration::from_secs(20)).unwrap();
-    let load = |name: &str, folder: &std::path::Path| LoadRequest { name: name.into(), folder: folder.into() };
+    let load = |name: &str, folder: &std::path::Path| LoadRequest { name: name.into(), files: folder.into() };
 
     engine.send(Command::Generate(JobId(1), request("a"), CancelToken::new())).unwrap();
     assert!(matches!(hear(), Event::Failed(JobId(1), EngineError::NoModel)));

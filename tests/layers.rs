@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// What each layer may import. A layer may always import itself; what stands in no row may import everything.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("files", &[]),
     ("kernels", &[]),
-    ("text", &[]),
+    ("text", &["files"]),
     ("prompt", &[]),
     ("corpus", &[]),
     ("session", &[]),
-    ("hub", &["text"]),
+    ("hub", &["files", "text"]),
     ("sampling", &["kernels"]),
-    ("model", &["kernels"]),
-    ("engine", &["model", "sampling", "text"]),
-    ("eval", &["corpus", "engine", "model", "prompt", "sampling", "text"]),
+    ("model", &["files", "kernels"]),
+    ("engine", &["files", "model", "sampling", "text"]),
+    ("eval", &["corpus", "engine", "files", "model", "prompt", "sampling", "text"]),
     ("train", &["corpus", "engine", "eval", "model", "sampling", "session", "text"]),
-    ("app", &["engine", "hub", "prompt", "sampling", "session", "text", "train"]),
-    ("ui", &["app", "engine", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("app", &["engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("ui", &["app", "engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
 ];
 
 /// Crates that only some layers may name, so that a view never draws from the network and state never from a terminal.

@@ -17,6 +17,7 @@ mod bytes_model;
 mod hub_server;
 
 use hub_server::{HubServer, Repo, Served};
+use kshot::files::builtin;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -193,16 +194,61 @@ const F1: &str = "\x1bOP";
 const F2: &str = "\x1bOQ";
 const F3: &str = "\x1bOR";
 const F4: &str = "\x1bOS";
+const ALT_C: &str = "\x1bc";
 const CTRL_C: &str = "\x03";
 const CTRL_G: &str = "\x07";
 const CTRL_Q: &str = "\x11";
+
+/// An empty home and no network: the first screen has a model and a text, and one key generates.
+fn first_minute(size: (u16, u16)) {
+    let mut tty = Tty::playground(size, "http://127.0.0.1:9", &["-s", "1"]);
+    for line in builtin::PAGE.lines() {
+        tty.see(line);
+    }
+    tty.press(CTRL_G);
+    let screen = tty.wait("a sampled token", |screen| screen.contains("at step") && screen.contains("tok/s"));
+    let status = screen.lines().next().unwrap();
+    assert!(status.contains("built-in") && !status.contains("failed"), "{screen}");
+
+    tty.press(F2);
+    let screen = tty.see("openai-community/gpt2");
+    let row = screen.lines().find(|line| line.contains("built-in") && line.contains("loaded"));
+    let first = screen.lines().position(|line| Some(line) == row);
+    assert!(first < screen.lines().position(|line| line.contains("openai-community/gpt2")), "{screen}");
+    tty.press(ESC);
+    tty.wait("closed list", |screen| !screen.contains("openai-community/gpt2"));
+    tty.press(CTRL_Q);
+    tty.see("the document is not saved");
+    tty.press(CTRL_Q);
+    assert_eq!(tty.ended().exit_code(), 0);
+}
+
+#[test]
+fn one_key_generates_with_nothing_cached_and_no_network() {
+    first_minute((120, 36));
+    first_minute((80, 24));
+}
+
+#[test]
+fn the_page_to_begin_with_is_for_the_built_in_model_alone() {
+    let model = bytes_model::long_folder(POSITIONS);
+    let mut tty = Tty::playground((80, 24), "http://127.0.0.1:9", &["-m", model.path().to_str().unwrap()]);
+    tty.see("ctx 0/4096");
+    let file = model.path().join("empty.txt");
+    std::fs::write(&file, "").unwrap();
+    let mut tty = Tty::playground((80, 24), "http://127.0.0.1:9", &[file.to_str().unwrap()]);
+    tty.see("built-in is ready");
+    tty.see("ctx 0/");
+}
 
 /// A whole session: pull, type, three examples, temperature, 64 tokens, stop, quit.
 fn session(size: (u16, u16)) {
     let model = bytes_model::long_folder(POSITIONS);
     let server = hub(model.path());
     let mut tty = Tty::playground(size, &server.endpoint(), &[]);
-    tty.see("No model is loaded");
+    tty.see("built-in is ready");
+    tty.press(ALT_C);
+    tty.see("ctx 0/");
 
     tty.press(F2);
     tty.see("openai-community/gpt2");

@@ -14,6 +14,7 @@ use kshot::app::run::Phase;
 use kshot::app::screen::PaneId;
 use kshot::app::{COMMANDS, IoEvent, KeyMap, Message, Scope, keymap};
 use kshot::engine::{Event, FinishReason};
+use kshot::files::builtin;
 use kshot::session::{Author, Existing};
 use kshot::ui::script::Driver;
 use kshot::ui::theme::{Palette, Theme};
@@ -330,6 +331,47 @@ fn the_few_shot_prompt_is_live_until_it_is_edited() {
     assert_ne!(text(&driver), edited);
     driver.run("<Ctrl+_>").unwrap();
     assert_eq!(text(&driver), edited, "putting the prompt in can be undone");
+}
+
+#[test]
+fn the_page_it_begins_with_gives_way_to_a_few_shot_prompt_until_it_is_edited() {
+    let mut driver = loaded((120, 36));
+    driver.shell.app.open_text(builtin::PAGE, None);
+    driver.run(TASK).unwrap();
+    assert!(driver.shell.app.shots_live(), "{}", text(&driver));
+
+    driver.shell.app.open_text(builtin::PAGE, None);
+    driver.run("<Esc><Ctrl+End>!").unwrap();
+    assert!(text(&driver).ends_with('!'));
+    driver.run("<F4>2").unwrap();
+    assert!(text(&driver).ends_with('!'), "what was typed stays");
+}
+
+#[test]
+fn a_generation_asked_for_while_the_model_loads_begins_when_it_is_there() {
+    let generate = || Message::Key(KeyEvent::new(KeyCode::Char('g'), KeyModifiers::CONTROL));
+    for prompt in ["water", ""] {
+        let mut driver = driver((80, 24));
+        driver.shell.app.open_text(prompt, None);
+        driver.shell.app.find("gpt2").unwrap();
+        driver.send(generate()).unwrap();
+        assert!(driver.executor.asked.borrow().generation.is_none());
+        assert!(driver.shell.app.log.current().unwrap().text.contains("as soon as gpt2 is loaded"));
+        driver.pump().unwrap();
+        assert_eq!(driver.executor.asked.borrow().generation.as_ref().unwrap().1.prompt.len(), prompt.len());
+    }
+    // Esc takes it back, and a look-up that ends in a question or an error drops it.
+    for (name, key) in [("gpt2", KeyCode::Esc), ("gpt2-medium", KeyCode::Null), ("nobody/nothing", KeyCode::Null)] {
+        let mut driver = driver((80, 24));
+        driver.shell.app.find(name).unwrap();
+        driver.send(generate()).unwrap();
+        driver.send(Message::Key(KeyEvent::new(key, KeyModifiers::NONE))).unwrap();
+        driver.pump().unwrap();
+        driver.run("<Esc 3>").unwrap();
+        driver.shell.app.find("gpt2").ok();
+        driver.pump().unwrap();
+        assert!(driver.executor.asked.borrow().generation.is_none(), "{name}");
+    }
 }
 
 #[test]

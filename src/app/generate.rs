@@ -32,9 +32,14 @@ impl App {
     pub(super) fn generate(&mut self, seeding: Seeding) {
         if self.models.loaded.is_none() {
             match &self.models.job {
+                Some(job) if matches!(job.stage, Stage::Finding | Stage::Loading(..)) => {
+                    let name = job.name.clone();
+                    self.queued = Some(seeding);
+                    self.log.say(Level::Notice, format!("generating as soon as {name} is loaded"));
+                }
                 Some(job) => {
-                    let what = if matches!(job.stage, Stage::Loading(..)) { "loading" } else { "on its way" };
-                    self.log.say(Level::Warning, format!("{} is still {what}; generate when it is ready", job.name));
+                    let said = format!("{} is still on its way; generate when it is ready", job.name);
+                    self.log.say(Level::Warning, said);
                 }
                 None => {
                     self.log.say(Level::Error, "no model is loaded; choose one here, or name a folder");
@@ -160,6 +165,7 @@ impl App {
             self.log.say(Level::Error, chain(error));
         } else if self.models.current(job).is_some() {
             self.models.job = None;
+            self.queued = None;
             if !matches!(error, EngineError::Cancelled) {
                 self.log.say(Level::Error, chain(error));
             }

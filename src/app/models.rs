@@ -1,16 +1,16 @@
 //! Models: what is offered, what is cached, what is being downloaded or loaded, and the one that is loaded.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{CancelToken, JobId, ModelInfo};
+use crate::files::Files;
 use crate::text::Tokenizer;
 
 /// One row of the model list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRow {
-    /// Hub id (with revision where one was asked for).
+    /// Hub id (with revision where one was asked for), or `built-in`.
     pub name: String,
     /// One line about it.
     pub about: String,
@@ -20,26 +20,26 @@ pub struct ModelRow {
     pub download: Option<u64>,
     /// Bytes of memory to run it, where known.
     pub memory: Option<u64>,
-    /// What is on this disk.
+    /// What is here.
     pub cached: Cached,
 }
 
-/// What is on this disk of a model.
+/// What is here of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cached {
     /// Nothing.
     No,
     /// So many bytes of a download that was not finished.
     Partial(u64),
-    /// All of it, in this folder.
-    Yes(PathBuf),
+    /// All of it.
+    Yes(Files),
 }
 
 /// What a look-up found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// A folder that can be loaded.
-    Folder(PathBuf),
+    /// Files that can be loaded.
+    Here(Files),
     /// Something to download.
     Remote(Offer),
 }

@@ -1,6 +1,6 @@
 //! Getting a model: list, look-up, question, download, load.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::App;
@@ -10,10 +10,11 @@ use super::log::Level;
 use super::models::{Cached, Found, Loaded, ModelJob, ModelRow, Progress, Stage};
 use super::screen::Layer;
 use crate::engine::{CancelToken, Command, JobId, LoadRequest, ModelInfo};
+use crate::files::{Files, builtin};
 use crate::text::Tokenizer;
 
 impl App {
-    /// Opens a model by hub id or folder, as named on the command line or typed.
+    /// Opens a model by `built-in`, hub id or folder, as named on the command line or typed.
     ///
     /// # Errors
     /// What is under way instead.
@@ -27,6 +28,11 @@ impl App {
         self.models.job = Some(ModelJob { job, name: name.clone(), cancel: CancelToken::new(), stage: Stage::Finding });
         self.outbox.push(Effect::Io(IoRequest::Find(job, name)));
         Ok(())
+    }
+
+    /// Whether the page is the one that it began with, untouched: a few-shot prompt may take its place.
+    pub(super) fn is_first_page(&self) -> bool {
+        self.document.bytes() == builtin::PAGE.as_bytes()
     }
 
     pub(super) fn find_folder(&mut self, path: &str) -> Result<(), String> {
@@ -59,9 +65,9 @@ impl App {
             self.log.say(Level::Warning, error);
             return;
         }
-        if let (Cached::Yes(folder), Some(job)) = (row.cached, self.models.job.as_ref().map(|job| job.job)) {
+        if let (Cached::Yes(files), Some(job)) = (row.cached, self.models.job.as_ref().map(|job| job.job)) {
             self.outbox.pop();
-            self.load(job, folder);
+            self.load(job, files);
         }
     }
 
@@ -77,6 +83,7 @@ impl App {
             if matches!(job.stage, Stage::Pulling(_)) { "; what was downloaded is kept, Enter resumes" } else { "" };
         self.log.say(Level::Notice, format!("{} cancelled{kept}", job.name));
         self.models.job = None;
+        self.queued = None;
         self.list_models();
     }
 
@@ -108,11 +115,11 @@ impl App {
         {
             let row = ModelRow {
                 name: info.name.clone(),
-                about: info.folder.display().to_string(),
+                about: info.files.to_string(),
                 parameters: Some(info.parameters),
                 download: None,
                 memory: Some(info.weight_bytes),
-                cached: Cached::Yes(info.folder.clone()),
+                cached: Cached::Yes(info.files.clone()),
             };
             rows.insert(0, row);
         }
@@ -122,13 +129,15 @@ impl App {
     pub(super) fn found(&mut self, job: JobId, found: Result<Found, String>) {
         let Some(current) = self.models.current(job) else { return };
         match found {
-            Ok(Found::Folder(folder)) => self.load(job, folder),
+            Ok(Found::Here(files)) => self.load(job, files),
             Ok(Found::Remote(offer)) => {
                 current.stage = Stage::Asking(offer);
+                self.queued = None;
                 self.layers.push(Layer::Confirm);
             }
             Err(error) => {
                 self.models.job = None;
+                self.queued = None;
                 self.log.say(Level::Error, error);
             }
         }
@@ -161,7 +170,7 @@ impl App {
         }
         match folder {
             Ok(Some(folder)) => {
-                self.load(job, folder);
+                self.load(job, folder.into());
                 self.list_models();
             }
             Ok(None) => self.models.job = None,
@@ -173,7 +182,7 @@ impl App {
         }
     }
 
-    fn load(&mut self, job: JobId, folder: PathBuf) {
+    fn load(&mut self, job: JobId, files: Files) {
         if self.is_running() {
             self.stop();
         }
@@ -181,8 +190,8 @@ impl App {
         self.models.loaded = None;
         let Some(current) = self.models.current(job) else { return };
         current.stage = Stage::Loading(0, 0);
-        let (name, cancel) = (display_name(&current.name, &folder), current.cancel.clone());
-        self.outbox.push(Effect::Engine(Command::Load(job, LoadRequest { name, folder }, cancel)));
+        let (name, cancel) = (display_name(&current.name, &files), current.cancel.clone());
+        self.outbox.push(Effect::Engine(Command::Load(job, LoadRequest { name, files }, cancel)));
     }
 
     pub(super) fn loading(&mut self, job: JobId, done: u64, total: u64) {
@@ -196,12 +205,16 @@ impl App {
             return;
         }
         self.models.job = None;
-        self.log.say(Level::Notice, format!("{} is ready", info.name));
+        let generate = self.keymap.hint("generate");
+        let next =
+            if self.is_first_page() { format!(": {generate} goes on from the end of the text") } else { String::new() };
+        self.log.say(Level::Notice, format!("{} is ready{next}", info.name));
         // Ids of another vocabulary mean nothing here.
         self.document.unsettle_all();
         self.tokenising = None;
         self.shots.recount();
         self.models.loaded = Some(Loaded { info, tokenizer });
+        self.generate_queued();
         if let Some(rows) = self.models.rows.take() {
             self.models.rows = Some(self.with_loaded(rows));
         }
@@ -212,8 +225,8 @@ impl App {
 }
 
 /// The name to show for a model: the hub id as it is, the last part of a folder.
-fn display_name(asked: &str, folder: &Path) -> String {
+fn display_name(asked: &str, files: &Files) -> String {
     let is_path = asked.starts_with(['/', '.', '~']);
-    let last = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let last = files.root().file_name().map(|name| name.to_string_lossy().into_owned());
     if is_path { last.unwrap_or_else(|| asked.to_owned()) } else { asked.to_owned() }
 }

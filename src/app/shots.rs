@@ -159,9 +159,10 @@ impl App {
         }
     }
 
-    /// Changes the few-shot prompt, and the document with it as long as it is nothing but that prompt.
+    /// Changes the few-shot prompt, and the document with it as long as it is nothing but that prompt
+    /// or the page the program began with.
     fn rewrite(&mut self, change: impl FnOnce(&mut Shots) -> Result<(), TaskError>) {
-        let live = self.shots_live() || self.document.is_empty();
+        let live = self.shots_live() || self.document.is_empty() || self.is_first_page();
         if let Err(error) = change(&mut self.shots) {
             self.log.say(Level::Error, error.to_string());
         } else if live && !self.is_running() {

@@ -11,7 +11,7 @@ use super::SamplingFlags;
 /// The model of a command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelArg {
-    /// The model: a hub id (org/name[@revision]) or a folder
+    /// The model: a hub id (org/name[@revision]), a folder or `built-in` [default: built-in]
     #[arg(short = 'm', long = "model", value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) name: Option<String>,
 
@@ -127,6 +127,131 @@ pub(crate) struct GenerateArgs {
     pub(crate) sampling: SamplingFlags,
 }
 
+/// Train a small GPT from nothing
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot train shakespeare.txt -o runs/shakespeare         a character model, nanoGPT's recipe for a laptop
+  kshot train texts/ --vocabulary bpe --vocab 2000 -o runs/texts
+  kshot train --preset copy                               two attention-only layers learn to copy
+  kshot train --preset builtin -o runs/builtin            the model inside kshot
+  kshot -m runs/shakespeare                               open the result in the playground
+
+The same command goes on from the last checkpoint in the folder, exactly: after Ctrl+C, a crash or a kill. The folder is
+a Hugging Face checkpoint (config.json, model.safetensors, tokenizer.json) beside the state of the run. The same recipe
+on the same kind of processor, build and number of threads gives the same weights, bit for bit.")]
+pub(crate) struct TrainArgs {
+    /// Text to train on: files, folders of .txt, .md and .jsonl, or .jsonl with one document a line
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Where the run is kept
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The recipe to start from [default: characters with files, else builtin]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+
+    /// At the end, write the checkpoint with 16-bit weights here
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) export: Option<PathBuf>,
+
+    /// The field of a .jsonl line that holds the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub(crate) field: String,
+
+    /// Print one JSON object a step
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Blocks
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub(crate) layers: Option<usize>,
+
+    /// Attention heads a block
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub(crate) heads: Option<usize>,
+
+    /// Width of the residual stream; the MLP's grows with it
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub(crate) width: Option<usize>,
+
+    /// Width of the MLP; 0 for attention only
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub(crate) inner: Option<usize>,
+
+    /// k: tokens of a window
+    #[arg(long, value_name = "K", help_heading = "Model")]
+    pub(crate) context: Option<usize>,
+
+    /// How text is cut into tokens
+    #[arg(long, value_name = "KIND", value_enum, help_heading = "Model")]
+    pub(crate) vocabulary: Option<VocabularyKind>,
+
+    /// Most entries of the vocabulary (bpe: exactly as many)
+    #[arg(long, value_name = "N", requires = "vocabulary", help_heading = "Model")]
+    pub(crate) vocab: Option<usize>,
+
+    /// Sequences that run at once
+    #[arg(long, value_name = "N", help_heading = "Optimiser")]
+    pub(crate) batch: Option<usize>,
+
+    /// Batches a step, their gradients added up
+    #[arg(long, value_name = "N", help_heading = "Optimiser")]
+    pub(crate) accumulate: Option<usize>,
+
+    /// Updates in all
+    #[arg(long, value_name = "N", help_heading = "Optimiser")]
+    pub(crate) steps: Option<u64>,
+
+    /// Largest learning rate
+    #[arg(long, value_name = "RATE", help_heading = "Optimiser")]
+    pub(crate) lr: Option<f64>,
+
+    /// Steps over which the learning rate rises
+    #[arg(long, value_name = "N", help_heading = "Optimiser")]
+    pub(crate) warmup: Option<u64>,
+
+    /// The learning rate falls along a cosine to this share of the largest
+    #[arg(long, value_name = "SHARE", help_heading = "Optimiser")]
+    pub(crate) lr_floor: Option<f64>,
+
+    /// Decoupled weight decay, of matrices only
+    #[arg(long, value_name = "RATE", help_heading = "Optimiser")]
+    pub(crate) weight_decay: Option<f64>,
+
+    /// Largest norm of the gradients; 0 for no limit
+    #[arg(long, value_name = "NORM", help_heading = "Optimiser")]
+    pub(crate) clip: Option<f64>,
+
+    /// Dropout rate
+    #[arg(long, value_name = "RATE", help_heading = "Optimiser")]
+    pub(crate) dropout: Option<f64>,
+
+    /// Seed of weights, batches and dropout
+    #[arg(short, long, value_name = "SEED", help_heading = "Optimiser")]
+    pub(crate) seed: Option<u64>,
+
+    /// Steps between validations; 0 for none
+    #[arg(long, value_name = "N", help_heading = "Optimiser")]
+    pub(crate) validate_every: Option<u64>,
+
+    /// Steps between checkpoints; 0 for one at the end only
+    #[arg(long, value_name = "N", help_heading = "Optimiser")]
+    pub(crate) save_every: Option<u64>,
+}
+
+/// Kinds of vocabulary that can be learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VocabularyKind {
+    /// Byte-level byte pair encoding, as in GPT-2
+    Bpe,
+    /// One token a character
+    Characters,
+    /// Whole words, and bytes for the rest
+    Words,
+}
+
 /// Score a text: log-probability, rank and entropy of each token
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -230,7 +355,7 @@ pub(crate) struct EvalArgs {
 
 Only the tokenizer files are needed, not the weights.")]
 pub(crate) struct TokensArgs {
-    /// The model whose tokenizer is used: a hub id or a folder
+    /// The model whose tokenizer is used: a hub id, a folder or `built-in` [default: built-in]
     #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
 
@@ -257,7 +382,7 @@ pub(crate) struct ModelsArgs {
 /// What can be done with models.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// The catalog and the cache: download size, memory need, what is here
+    /// The built-in model, the catalog and the cache: size, memory need, what is here
     List {
         /// Print one JSON object a line
         #[arg(long)]
@@ -266,9 +391,9 @@ pub(crate) enum ModelsCommand {
     /// Download a model into the cache; goes on where it was stopped
     #[command(after_help = "Example:\n  kshot models pull openai-community/gpt2")]
     Pull(RefArg),
-    /// What is known of a model: files, sizes, where they are
+    /// What is known of a model: files, sizes, where they are; of the built-in one also its card
     Info(RefArg),
-    /// Check each cached file of a model against the hash it is named by
+    /// Check each file of a model against the hash it is named by, or that its card names
     Verify(RefArg),
     /// Remove a model from the cache
     Rm(RefArg),
@@ -277,7 +402,7 @@ pub(crate) enum ModelsCommand {
 /// The model of a `models` command.
 #[derive(Debug, Args)]
 pub(crate) struct RefArg {
-    /// org/name[@revision]
+    /// org/name[@revision]; info and verify take a folder and `built-in` too
     #[arg(value_name = "MODEL")]
     pub(crate) name: String,
 
@@ -349,7 +474,7 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
-/// Check this installation and, with a model, that it computes what it should
+/// Check this installation, and that a model computes what it should
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kshot doctor
@@ -395,7 +520,8 @@ A script is text to type, with keys in angle brackets: <Ctrl+G>, <F4>, <Enter>, 
 pastes, <size 80x24> resizes, <wait> waits until a generation is over and <wait N> until it has N tokens.
 It runs on the real playground: what the picture shows is what the model said.")]
 pub(crate) struct ScreenshotArgs {
-    /// The model: a hub id (org/name[@revision]) or a folder; it is loaded before the first key
+    /// The model: a hub id (org/name[@revision]), a folder or `built-in` [default: built-in]; it is loaded before the first
+    /// key
     #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
 

@@ -17,23 +17,25 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, Valu
 pub(crate) use args::{
     BenchArgs, CompletionsArgs, Device, DoctorArgs, EvalArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs,
     PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
+    TrainArgs, VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
 const ABOUT: &str = "A playground for GPT-2 checkpoints in the terminal";
 
-const LONG_ABOUT: &str = "A playground for GPT-2 checkpoints in the terminal: prompts, few-shot examples, sampling and \
+const LONG_ABOUT: &str =
+    "A playground for GPT-2 checkpoints in the terminal: prompts, few-shot examples, sampling and \
 streamed tokens with their probabilities.
 
 Without a subcommand kshot opens the playground. Everything in it also works headless.
 
-MODEL is a hub id (`org/name`, with `@revision` if wanted) or a folder with config.json, model.safetensors and \
-tokenizer files; an existing folder, or anything that starts with `./`, `../`, `/` or `~`, is a folder. A hub model that \
-is not here yet is downloaded first, with its size said before; --offline forbids that. Nothing is sent anywhere except \
-to the hub.";
+MODEL is `built-in` (the small model inside the program, used where none is named), a hub id (`org/name`, with \
+`@revision` if wanted) or a folder with config.json, model.safetensors and tokenizer files; an existing folder, or \
+anything that starts with `./`, `../`, `/` or `~`, is a folder. A hub model that is not here yet is downloaded first, \
+with its size said before; --offline forbids that. Nothing is sent anywhere except to the hub.";
 
 const EXAMPLES: &str = "Examples:
-  kshot                                                  open the playground
+  kshot                                                  open the playground on the built-in model
   kshot -m openai-community/gpt2 notes.txt               open a text in it
   kshot generate -m openai-community/gpt2 -p 'Once upon' print a continuation
   kshot score -m ./checkpoint -f essay.txt --json        probability of each token
@@ -53,7 +55,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// The model to open: a hub id or a folder
+    /// The model to open: a hub id, a folder or `built-in` [default: built-in]
     #[arg(short, long, value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
 
@@ -119,6 +121,7 @@ impl From<When> for clap::ColorChoice {
 pub(crate) enum Command {
     Generate(Box<GenerateArgs>),
     Score(ScoreArgs),
+    Train(Box<TrainArgs>),
     Eval(Box<EvalArgs>),
     Tokens(TokensArgs),
     Models(ModelsArgs),

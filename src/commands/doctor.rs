@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal;
 
-use kshot::hub::HubConfig;
+use kshot::hub::{HubConfig, Source};
 use kshot::model::free_memory;
 use serde_json::{Map, Value, json};
 
 use super::checks::{self, Check};
 use super::interrupt::Interrupt;
-use super::model::{self, Source};
+use super::model;
 use super::{Context, Status, models, system};
 use crate::cli::{Device, DoctorArgs, long_version};
 use kshot::text::figures::bytes;
@@ -21,24 +21,14 @@ pub(super) fn run(args: &DoctorArgs, cx: &mut Context) -> anyhow::Result<Status>
     if !args.json {
         print_facts(&facts, cx)?;
     }
-    let model = args.model.name.clone().or_else(|| cx.model.clone()).filter(|name| !name.is_empty());
-    let mut report = json!({ "facts": facts });
-    let mut checks = Vec::new();
-    if let Some(name) = model {
-        let (about, done) = check_model(&name, args.model.device, cx)?;
-        checks = done;
-        if !args.json {
-            print_facts(&about, cx)?;
-            checks.iter().try_for_each(|check| print_check(check, cx))?;
-        }
-        report["model"] = Value::Object(about);
-    }
+    let name = model::name(args.model.name.as_deref(), cx);
+    let (about, checks) = check_model(&name, args.model.device, cx)?;
     let ok = checks.iter().all(|check| check.ok);
     if args.json {
-        report["checks"] = json!(checks);
-        report["ok"] = json!(ok);
-        cx.out.json(&report)?;
-    } else if !checks.is_empty() {
+        cx.out.json(&json!({ "facts": facts, "model": about, "checks": checks, "ok": ok }))?;
+    } else {
+        print_facts(&about, cx)?;
+        checks.iter().try_for_each(|check| print_check(check, cx))?;
         let failed = checks.iter().filter(|check| !check.ok).count();
         cx.out.line(format!("{} checks, {failed} failed", checks.len()))?;
     }
@@ -78,9 +68,9 @@ fn check_model(name: &str, device: Device, cx: &Context) -> anyhow::Result<(Map<
     let mut about = Map::new();
     about.insert("model".into(), name.into());
     let mut checks = Vec::new();
-    let folder = model::folder(name, model::Need::Weights, cx, &interrupt)?;
-    if let Source::Hub(reference) = &source {
-        let files = models::check_files(&model::hub(cx)?, reference, &interrupt);
+    let files = model::files(&source, model::Need::Weights, cx, &interrupt)?;
+    if !matches!(source, Source::Folder(_)) {
+        let files = models::check_files(&source, cx, &interrupt);
         checks.push(Check::new(
             "files verified",
             files.map(|files| {
@@ -95,7 +85,7 @@ fn check_model(name: &str, device: Device, cx: &Context) -> anyhow::Result<(Map<
             }),
         ));
     }
-    about.insert("folder".into(), json!(folder));
+    about.insert("folder".into(), json!(files));
     match model::load(name, device, cx, &interrupt) {
         Err(error) => checks.push(Check::new("load", Err(format!("{error:#}")))),
         Ok(mut model) => {

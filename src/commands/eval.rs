@@ -7,8 +7,8 @@ use anyhow::bail;
 use kshot::corpus::SUITES;
 use kshot::engine::Backend;
 use kshot::eval::{
-    DEFINITIONS, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate, Source,
-    Start, Tally,
+    DEFINITIONS, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate,
+    Source, Start, Tally,
 };
 use kshot::prompt::Library;
 use serde::Serialize;
@@ -62,23 +62,18 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
 
     let mut tally = Tally::new(&plan);
     let (mut journal, done) = match &args.resume {
-        Some(path) => Journal::open(path, &protocol).map(|(journal, done)| (Some(journal), Some(done)))?,
-        None => (None, None),
+        Some(path) => Journal::open(path, &protocol).map(|(journal, done)| (Some(journal), done))?,
+        None => (None, Done::default()),
     };
-    let mut pending = Vec::new();
-    for question in plan.questions() {
-        let question = question?;
-        match done.as_ref().map(|done| done.get(&question)).transpose()?.flatten() {
-            Some(record) => tally.add(record),
-            None => pending.push(Ok(question)),
-        }
-    }
+    done.records().for_each(|record| tally.add(record));
     let resumed = tally.done();
 
     let begun = Instant::now();
     let mut complete = true;
     let mut line = ProgressLine::new();
-    for record in Evaluation::new(model.decoder(), model.tokenizer(), pending.into_iter(), protocol.start, cancel) {
+    for record in
+        Evaluation::new(model.decoder(), model.tokenizer(), done.left(plan.questions()), protocol.start, cancel)
+    {
         let record = match record {
             Err(error) if error.is_cancelled() => {
                 complete = false;

@@ -65,7 +65,7 @@ struct ReportTimings {
 }
 
 pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status> {
-    let name = model::name(args.model.name.as_deref(), cx)?;
+    let name = model::name(args.model.name.as_deref(), cx);
     let prompt = prompt(&args, cx)?;
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, args.model.device, cx, &interrupt)?;

@@ -22,6 +22,7 @@ mod score;
 mod screenshot;
 mod system;
 mod tokens;
+mod train;
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -91,6 +92,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> 
     match command {
         Command::Generate(args) => generate::run(*args, cx),
         Command::Score(args) => score::run(&args, cx),
+        Command::Train(args) => train::run(&args, cx),
         Command::Eval(args) => eval::run(&args, cx),
         Command::Tokens(args) => tokens::run(&args, cx),
         Command::Models(args) => models::run(&args.command, cx),

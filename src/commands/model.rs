@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use kshot::engine::{LoadRequest, LocalModel};
-use kshot::hub::{Hub, HubConfig, ModelRef, Progress};
+use kshot::files::{Files, builtin};
+use kshot::hub::{Hub, HubConfig, ModelRef, Progress, Source};
 use kshot::text::SpecialTokens;
 
 use super::interrupt::Interrupt;
@@ -22,43 +23,10 @@ pub(super) enum Need {
     Tokenizer,
 }
 
-/// Where a model is to be found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
-    /// A folder, as a path that can be opened.
-    Folder(PathBuf),
-    /// A repository of the hub.
-    Hub(ModelRef),
-}
-
-impl Source {
-    /// Reads a name: an existing folder, or what starts like a path, is a folder; anything else is a hub id.
-    ///
-    /// # Errors
-    /// A name that is neither.
-    pub(super) fn of(name: &str) -> anyhow::Result<Self> {
-        let path = expand_home(name);
-        let is_path = ["./", "../", "/", "~"].iter().any(|start| name.starts_with(start)) || matches!(name, "." | "..");
-        if is_path || path.is_dir() {
-            return Ok(Self::Folder(path));
-        }
-        if path.is_file() {
-            bail!("{name} is a file; name the folder of the checkpoint instead");
-        }
-        Ok(Self::Hub(name.parse()?))
-    }
-}
-
-/// The model that a command is to use: its own `-m`, the one before the subcommand, or KSHOT_MODEL.
-///
-/// # Errors
-/// None of them is there.
-pub(super) fn name(given: Option<&str>, cx: &Context) -> anyhow::Result<String> {
-    let name = given.map(str::to_owned).or_else(|| cx.model.clone()).filter(|name| !name.is_empty());
-    name.ok_or_else(|| {
-        let hint = "which model? give -m MODEL or set KSHOT_MODEL (`kshot models list` shows what there is)";
-        Usage(hint.into()).into()
-    })
+/// The model that a command is to use: its own `-m`, the one before the subcommand, KSHOT_MODEL, or the built-in one.
+pub(super) fn name(given: Option<&str>, cx: &Context) -> String {
+    let named = [given, cx.model.as_deref()].into_iter().flatten().find(|name| !name.is_empty());
+    named.unwrap_or(builtin::NAME).to_owned()
 }
 
 /// What special tokens mean in a text that is read.
@@ -76,23 +44,25 @@ pub(super) fn hub(cx: &Context) -> anyhow::Result<Hub> {
     Ok(Hub::new(config))
 }
 
-/// The folder of a model, downloaded first where it has to be.
+/// The files of a model, downloaded first where they have to be.
 ///
 /// # Errors
 /// A folder that lacks something, with what it has; whatever the hub says.
-pub(super) fn folder(name: &str, need: Need, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<PathBuf> {
-    match Source::of(name)? {
+pub(super) fn files(source: &Source, need: Need, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<Files> {
+    match source {
+        Source::BuiltIn => Ok(Files::BuiltIn),
         Source::Folder(folder) => {
-            check_folder(&folder, need)?;
-            Ok(folder)
+            check_folder(folder, need)?;
+            Ok(folder.into())
         }
         Source::Hub(model) => {
             let hub = hub(cx)?;
-            let tokenizer = || (need == Need::Tokenizer).then(|| cached_tokenizer(&hub, &model)).flatten();
-            match hub.locate(&model) {
-                Ok(snapshot) => Ok(snapshot.folder),
-                Err(_) => tokenizer().map_or_else(|| pull(&hub, &model, interrupt), Ok),
-            }
+            let tokenizer = || (need == Need::Tokenizer).then(|| cached_tokenizer(&hub, model)).flatten();
+            let folder = match hub.locate(model) {
+                Ok(snapshot) => snapshot.folder,
+                Err(_) => tokenizer().map_or_else(|| pull(&hub, model, interrupt), Ok)?,
+            };
+            Ok(folder.into())
         }
     }
 }
@@ -112,14 +82,14 @@ fn cached_tokenizer(hub: &Hub, model: &ModelRef) -> Option<PathBuf> {
 /// Loads a model.
 ///
 /// # Errors
-/// As [`folder`]; a device that this build cannot use; whatever is wrong with the files.
+/// As [`files`]; a device that this build cannot use; whatever is wrong with the files.
 pub(super) fn load(name: &str, device: Device, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<LocalModel> {
     if device != Device::Cpu {
         bail!(Usage(format!("this build computes on the CPU only; --device {device:?} cannot be used").to_lowercase()));
     }
-    let folder = folder(name, Need::Weights, cx, interrupt)?;
+    let files = files(&Source::of(name)?, Need::Weights, cx, interrupt)?;
     let mut line = ProgressLine::new();
-    let request = LoadRequest { name: name.to_owned(), folder };
+    let request = LoadRequest { name: name.to_owned(), files };
     let loaded = LocalModel::load(&request, &interrupt.engine, &mut |done, total| {
         line.show("loading", Standing { done, total, rate: None, left: None });
     });
@@ -195,32 +165,10 @@ fn check_folder(folder: &Path, need: Need) -> anyhow::Result<()> {
     bail!("{} is no complete checkpoint: {} missing; {there}", folder.display(), missing.join(", "))
 }
 
-fn expand_home(name: &str) -> PathBuf {
-    let home = || std::env::var_os("HOME").map(PathBuf::from);
-    match name.strip_prefix('~') {
-        Some("") => home().unwrap_or_else(|| name.into()),
-        Some(rest) if rest.starts_with('/') => home().map_or_else(|| name.into(), |home| home.join(&rest[1..])),
-        _ => name.into(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names() {
-        let folder = tempfile::tempdir().unwrap();
-        let existing = folder.path().to_str().unwrap();
-        for path in ["./x", "../x", "/x", "~/x", ".", "..", existing] {
-            assert!(matches!(Source::of(path).unwrap(), Source::Folder(_)), "{path}");
-        }
-        for id in ["openai-community/gpt2", "gpt2", "a/b@refs/pr/1"] {
-            assert!(matches!(Source::of(id).unwrap(), Source::Hub(_)), "{id}");
-        }
-        assert!(Source::of("a/b/c").is_err());
-    }
 
     #[test]
     fn a_folder_is_refused_with_what_it_has_and_lacks() {

@@ -1,6 +1,9 @@
-//! `kshot models`: the catalog and the cache.
+//! `kshot models`: the model in the program, the catalog and the cache.
 
-use kshot::hub::{CachedModel, CatalogEntry, FileState, Hub, ModelRef, catalog};
+use anyhow::{Context as _, bail};
+use kshot::engine::Description;
+use kshot::files::{Files, builtin};
+use kshot::hub::{CachedModel, CatalogEntry, FileCheck, FileState, ModelRef, Source, catalog, verify_files};
 use serde_json::{Value, json};
 
 use super::interrupt::Interrupt;
@@ -8,6 +11,7 @@ use super::progress::ProgressLine;
 use super::{Context, Status, model};
 use crate::cli::{ModelsCommand, RefArg};
 use kshot::text::figures::{self, bytes};
+use kshot::text::sanitise;
 
 pub(super) fn run(command: &ModelsCommand, cx: &mut Context) -> anyhow::Result<Status> {
     match command {
@@ -48,7 +52,20 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
     let rows: Vec<_> =
         known.chain(others.map(|cached| Listed { id: &cached.id, entry: None, cached: Some(cached) })).collect();
 
+    let built_in = Description::of(&Files::BuiltIn)?;
+    let built_in_bytes: u64 = sizes(&Files::BuiltIn)?.iter().map(|(_, size)| size).sum();
     if as_json {
+        cx.out.json(&json!({
+            "id": builtin::NAME,
+            "title": null,
+            "parameters": built_in.parameters,
+            "context": built_in.context,
+            "download_bytes": null,
+            "memory_bytes": built_in.memory,
+            "state": "built-in",
+            "bytes_on_disk": built_in_bytes,
+            "note": builtin::ABOUT,
+        }))?;
         for row in &rows {
             cx.out.json(&json!({
                 "id": row.id,
@@ -65,9 +82,17 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let style = cx.out.style();
-    let head =
-        format!("{:<40} {:>8} {:>10} {:>10}  {:<10} {}", "model", "params", "download", "memory", "here", "about");
+    let head = format!("{:<40} {:>8} {:>10} {:>10}  {:<14} {}", "model", "params", "size", "memory", "here", "about");
     cx.out.line(style.bold(head))?;
+    cx.out.line(format!(
+        "{:<40} {:>8} {:>10} {:>10}  {} {}",
+        builtin::NAME,
+        figures::parameters(built_in.parameters),
+        bytes(built_in_bytes),
+        bytes(built_in.memory),
+        style.green(format!("{:<14}", Files::BuiltIn)),
+        style.dim(builtin::ABOUT),
+    ))?;
     for row in &rows {
         let figure = |of: fn(&CatalogEntry) -> String| row.entry.map_or(String::new(), of);
         let on_disk =
@@ -79,7 +104,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
             figure(|entry| figures::parameters(entry.parameters())),
             figure(|entry| bytes(entry.download_bytes)),
             figure(|entry| bytes(entry.memory_bytes_f32())),
-            style.green(format!("{:<10}", row.state())),
+            style.green(format!("{:<14}", row.state())),
             style.dim(cx.out.label(&about)),
         );
         cx.out.line(line.trim_end())?;
@@ -88,7 +113,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
 }
 
 fn pull(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
-    let model: ModelRef = args.name.parse()?;
+    let model = repository(&args.name, "there is nothing to download")?;
     let hub = model::hub(cx)?;
     let folder = model::pull(&hub, &model, &Interrupt::on_ctrl_c()?)?;
     match args.json {
@@ -101,8 +126,73 @@ fn pull(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
     Ok(Status::Done)
 }
 
+/// A name that has to be one of the hub; `not` says what cannot be done with any other.
+fn repository(name: &str, not: &str) -> anyhow::Result<ModelRef> {
+    match Source::of(name)? {
+        Source::BuiltIn => bail!("{name} is in the program: {not}"),
+        Source::Folder(folder) => bail!("{} is a folder: {not}", folder.display()),
+        Source::Hub(model) => Ok(model),
+    }
+}
+
+/// Names and sizes.
+fn sizes(files: &Files) -> anyhow::Result<Vec<(String, u64)>> {
+    let size = |name: String| {
+        let (_, size) = files.open(&name).with_context(|| format!("cannot read {}", files.path(&name).display()))?;
+        Ok((name, size))
+    };
+    files.names().into_iter().map(size).collect()
+}
+
+/// What is known of a model outside the cache, and its card.
+fn info_of_files(name: &str, files: &Files, as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
+    let Description { family, parameters, context, memory } = Description::of(files)?;
+    let sizes = sizes(files)?;
+    let total: u64 = sizes.iter().map(|(_, size)| size).sum();
+    let card = files.read(builtin::CARD).ok().map(|card| String::from_utf8_lossy(&card).into_owned());
+    if as_json {
+        let listed: Vec<Value> = sizes.iter().map(|(name, bytes)| json!({ "file": name, "bytes": bytes })).collect();
+        cx.out.json(&json!({
+            "model": name,
+            "folder": files,
+            "family": family,
+            "bytes": total,
+            "parameters": parameters,
+            "context": context,
+            "memory_bytes": memory,
+            "files": listed,
+            "card": card,
+        }))?;
+        return Ok(Status::Done);
+    }
+    let mut lines = vec![
+        format!("model    {name}"),
+        format!("size     {parameters} parameters, context {context}"),
+        format!("memory   {}", bytes(memory)),
+        match files {
+            Files::Folder(_) => format!("folder   {files}"),
+            Files::BuiltIn => format!("here     {files}"),
+        },
+        format!("files    {} in {}", bytes(total), sizes.len()),
+    ];
+    lines.extend(sizes.iter().map(|(name, size)| format!("  {:>10}  {name}", bytes(*size))));
+    for line in lines {
+        let line = cx.out.label(&line);
+        cx.out.line(line)?;
+    }
+    if let Some(card) = card {
+        cx.out.line("")?;
+        cx.out.line(sanitise::text(&card).trim_end())?;
+    }
+    Ok(Status::Done)
+}
+
 fn info(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
-    let model: ModelRef = args.name.parse()?;
+    let model = match Source::of(&args.name)? {
+        Source::BuiltIn => return info_of_files(&args.name, &Files::BuiltIn, args.json, cx),
+        Source::Folder(folder) => return info_of_files(&args.name, &folder.into(), args.json, cx),
+        Source::Hub(model) => model,
+    };
     let hub = model::hub(cx)?;
     let here = hub.locate(&model).ok();
     let cached = hub.cached_models().into_iter().find(|cached| cached.id == model.id());
@@ -168,15 +258,16 @@ fn info(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
 }
 
 fn verify(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
-    let model: ModelRef = args.name.parse()?;
-    let checks = check_files(&model::hub(cx)?, &model, &Interrupt::on_ctrl_c()?)?;
+    let source = Source::of(&args.name)?;
+    let model = &args.name;
+    let checks = check_files(&source, cx, &Interrupt::on_ctrl_c()?)?;
     let good = checks.iter().all(|check| is_good(&check.state));
     if args.json {
         let files: Vec<Value> = checks
             .iter()
             .map(|check| json!({ "file": check.file, "bytes": check.bytes, "state": describe(&check.state), "ok": is_good(&check.state) }))
             .collect();
-        cx.out.json(&json!({ "model": model.to_string(), "ok": good, "files": files }))?;
+        cx.out.json(&json!({ "model": model, "ok": good, "files": files }))?;
     } else {
         let style = cx.out.style();
         for check in &checks {
@@ -186,22 +277,28 @@ fn verify(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
             cx.out.line(line)?;
         }
         if !good {
-            cx.note(format!(
-                "remove the damaged files and fetch them again: kshot models rm {model}; kshot models pull {model}"
-            ));
+            cx.note(match source {
+                Source::BuiltIn => "this program is damaged: build or install it again".to_owned(),
+                Source::Folder(folder) => format!("{} is not what its card says", folder.display()),
+                Source::Hub(_) => format!(
+                    "remove the damaged files and fetch them again: kshot models rm {model}; kshot models pull {model}"
+                ),
+            });
         }
     }
     Ok(if good { Status::Done } else { Status::Bad })
 }
 
-/// Reads every cached file of a model and compares it with its name.
-pub(super) fn check_files(
-    hub: &Hub,
-    model: &ModelRef,
-    interrupt: &Interrupt,
-) -> anyhow::Result<Vec<kshot::hub::FileCheck>> {
+/// Reads every file of a model and compares it with the hash that its name in the cache is, or that its card names.
+pub(super) fn check_files(source: &Source, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<Vec<FileCheck>> {
     let mut line = ProgressLine::new();
-    Ok(hub.verify(model, &mut |event| model::tell(model, event, &mut line), &interrupt.hub)?)
+    Ok(match source {
+        Source::BuiltIn => verify_files(&Files::BuiltIn)?,
+        Source::Folder(folder) => verify_files(&folder.into())?,
+        Source::Hub(model) => {
+            model::hub(cx)?.verify(model, &mut |event| model::tell(model, event, &mut line), &interrupt.hub)?
+        }
+    })
 }
 
 /// Whether nothing is known to be wrong with a file.
@@ -220,7 +317,7 @@ pub(super) fn describe(state: &FileState) -> String {
 }
 
 fn remove(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
-    let model: ModelRef = args.name.parse()?;
+    let model = repository(&args.name, "only what is in the cache can be removed")?;
     let freed = model::hub(cx)?.remove(&model)?;
     match args.json {
         true => cx.out.json(&json!({ "model": model.to_string(), "freed_bytes": freed }))?,

@@ -20,7 +20,7 @@ pub(crate) fn run(args: PlaygroundArgs, cx: Context) -> anyhow::Result<Status> {
         bail!(Usage("the playground needs a terminal; without one use `kshot generate` (see kshot --help)".into()));
     }
     let piped = !std::io::stdin().is_terminal();
-    let options = options(args, piped, cx.model.clone(), &cx)?;
+    let options = options(args, piped, model::name(None, &cx), &cx)?;
     // The playground owns the screen from here on: nobody else holds stdout.
     drop(cx);
     Ok(Status::Code(ui::run(options)?))
@@ -30,12 +30,7 @@ pub(crate) fn run(args: PlaygroundArgs, cx: Context) -> anyhow::Result<Status> {
 ///
 /// # Errors
 /// A text or a hub configuration that cannot be used.
-pub(super) fn options(
-    args: PlaygroundArgs,
-    piped: bool,
-    model: Option<String>,
-    cx: &Context,
-) -> anyhow::Result<Options> {
+pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Context) -> anyhow::Result<Options> {
     let text = match &args.file {
         Some(path) => Some(input::file_or_stdin(path)?),
         None if piped => Some(input::file_or_stdin(Path::new("-"))?),

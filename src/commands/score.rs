@@ -39,7 +39,7 @@ struct Token {
 pub(super) type Row = (TokenId, String, f32);
 
 pub(super) fn run(args: &ScoreArgs, cx: &mut Context) -> anyhow::Result<Status> {
-    let name = model::name(args.model.name.as_deref(), cx)?;
+    let name = model::name(args.model.name.as_deref(), cx);
     let text = args.text.read()?;
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, args.model.device, cx, &interrupt)?;

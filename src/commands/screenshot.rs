@@ -11,7 +11,7 @@ use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
 use kshot::ui::{self, Shell, Workers};
 
-use super::{Context, Status, Usage, playground};
+use super::{Context, Status, Usage, model, playground};
 use crate::cli::ScreenshotArgs;
 
 /// Runs the keys on a playground without a terminal and writes what its screen shows then.
@@ -20,7 +20,7 @@ use crate::cli::ScreenshotArgs;
 /// A script that cannot be read or is stuck; a file that cannot be written.
 pub(super) fn run(args: ScreenshotArgs, cx: &mut Context) -> anyhow::Result<Status> {
     script::parse(&args.keys).map_err(|error| Usage(format!("--keys: {error}")))?;
-    let model = args.model.or_else(|| cx.model.clone());
+    let model = model::name(args.model.as_deref(), cx);
     let options = playground::options(args.playground, false, model, cx)?;
     let workers = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
         .context("cannot start the engine")?;

@@ -1,5 +1,6 @@
 //! `kshot tokens`: how a text is cut.
 
+use kshot::hub::Source;
 use kshot::text::{TokenId, Tokenizer, sanitise};
 use serde::Serialize;
 
@@ -30,10 +31,10 @@ struct Token {
 }
 
 pub(super) fn run(args: &TokensArgs, cx: &mut Context) -> anyhow::Result<Status> {
-    let name = model::name(args.model.as_deref(), cx)?;
+    let name = model::name(args.model.as_deref(), cx);
     let text = args.text.read()?;
-    let folder = model::folder(&name, Need::Tokenizer, cx, &Interrupt::on_ctrl_c()?)?;
-    let tokenizer = Tokenizer::from_folder(&folder)?;
+    let files = model::files(&Source::of(&name)?, Need::Tokenizer, cx, &Interrupt::on_ctrl_c()?)?;
+    let tokenizer = Tokenizer::open(files)?;
     let ids = tokenizer.encode(&text, model::special_tokens(args.no_special))?;
 
     let mut start = 0;

@@ -46,7 +46,9 @@ pub fn consistency(story: &str) -> Consistency {
             } else {
                 found.note(false);
             }
-            if word.starts {
+            let named = index.checked_sub(1).map_or("", at) == "named"
+                || index.checked_sub(2).is_some_and(|two| at(two) == "name" && at(two + 1) == "was");
+            if word.starts || named {
                 subject = Some(person[1]);
             }
         } else if let Some(gender) = gender(&lower) {
@@ -56,7 +58,7 @@ pub fn consistency(story: &str) -> Consistency {
             };
             // A story may speak of a boy and name him in the next sentence.
             if !cast.is_empty() || subject.is_some() {
-                found.note(agrees || cast.len() < 2 && !word.starts);
+                found.note(agrees || cast.len() < 2 && lower == "his" || cast.len() < 2 && lower == "her");
             }
         } else if THINGS.contains(&word.text) || WORDS.noun(word.text).is_some_and(|noun| noun.kind == "animal") {
             let back = index.checked_sub(1).map_or("", at);

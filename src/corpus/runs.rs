@@ -89,18 +89,43 @@ impl Shape {
     }
 }
 
-/// About how many tokens a text has: one for a word of the lists, else one for each byte; one for a Han character.
+/// About how many tokens a text has: one for a word of the documents, one for each byte of another, one for anything else
+/// that is no space.
 pub(super) fn tokens(text: &str) -> usize {
+    let is_letter = |c: char| c.is_alphabetic() && !is_han(c);
     let mut count = 0;
-    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphabetic()) {
-        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
-        let rest = &piece[word.len()..];
-        count += usize::from(!rest.is_empty() && rest != " ");
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = if is_letter(first) { rest.find(|c| !is_letter(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
+        let word = &rest[..end];
         count += match word {
-            "" => 0,
-            word if WORDS.knows(word) && !(word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())) => 1,
-            word => word.len() + 1,
+            " " => 0,
+            _ if !is_letter(first) => 1,
+            _ if is_capitals(word) || !WORDS.knows(word) => word.len() + 1,
+            _ => 1,
         };
+        rest = &rest[end..];
     }
     count
+}
+
+fn is_han(c: char) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&c)
+}
+
+fn is_capitals(word: &str) -> bool {
+    word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_one_token_and_strings_are_letters() {
+        assert_eq!(tokens("cat -> chat\n"), 5);
+        assert_eq!(tokens("zab = ZAB\n"), 10);
+        assert_eq!(tokens("Translate it, I love computer, 我爱计算机\n"), 13);
+        assert_eq!(tokens("nous connaissons la forêt"), 4);
+    }
 }

@@ -24,6 +24,12 @@ const VERBS: &[([&str; 2], [&str; 4], &str, &str)] = &[
     (["know", "knows"], ["connais", "connais", "connaît", "connaissons"], "", "认识"),
 ];
 
+/// The words of both tables, of which there is no file.
+pub(super) const WORDS_OF_SENTENCES: &[&str] = &[
+    "I you he she we je tu il elle nous love loves like likes see sees have has want wants know knows",
+    "aime aimes aimons bien vois voit voyons ai as a avons veux veut voulons connais connaît connaissons",
+];
+
 /// One sentence.
 pub(super) struct Sentence {
     pub(super) english: String,
@@ -67,6 +73,17 @@ mod tests {
         let found =
             (0..100_000).map(|_| draw(&mut rng, Side::Reserved)).find(|it| it.english == "I love computer").unwrap();
         assert_eq!((found.french.as_str(), found.chinese.as_str()), ("j'aime l'ordinateur", "我爱计算机"));
+    }
+
+    #[test]
+    fn the_list_of_words_is_complete() {
+        let listed: Vec<&str> = WORDS_OF_SENTENCES.iter().flat_map(|line| line.split(' ')).collect();
+        for subject in SUBJECTS {
+            assert!(listed.contains(&subject.0) && listed.contains(&subject.1));
+        }
+        for verb in VERBS {
+            assert!(verb.0.iter().chain(&verb.1).all(|form| listed.contains(form)), "{verb:?}");
+        }
     }
 
     #[test]

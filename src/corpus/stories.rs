@@ -16,8 +16,9 @@ pub(super) const THINGS: &[&str] = &[
 ];
 /// Things that other things are in or under.
 pub(super) const BOXES: &[&str] = &["box", "bag", "bed", "chair"];
-const OUTSIDE: &[&str] = &["forest", "lake", "sea", "mountain", "field", "bridge", "castle", "farm", "island"];
-const TOWN: &[&str] = &["shop", "school", "city", "church", "garden", "kitchen", "farm", "castle"];
+const OUTSIDE: &[&str] = &["forest", "lake", "sea", "mountain", "field", "bridge", "castle", "garden", "street"];
+const TOWN: &[&str] = &["shop", "school", "church", "farm", "castle", "market"];
+const MARKET: &[&str] = &["shop", "market", "farm"];
 const SIZES: &[&str] = &["small", "big", "young", "clever", "kind", "happy", "strong", "gentle", "calm"];
 const FOOD: &[&str] =
     &["apple", "pear", "peach", "lemon", "cherry", "cake", "egg", "bean", "onion", "cheese", "bread", "milk", "soup"];
@@ -92,12 +93,14 @@ fn tell(rng: &mut Rng, way: &str, shared: &[Section], cast: &Cast, subject: &mut
             let end = tail.find('}').unwrap_or(tail.len());
             let starts = starts_sentence(text);
             let word = cast.slot(rng, &tail[..end], starts, *subject);
-            if starts {
+            if starts || text.ends_with("named ") || text.ends_with("name was ") {
                 match &tail[..end] {
                     "N" | "He" => *subject = Subject::Hero,
                     "F" | "fHe" => *subject = Subject::Friend,
                     _ => {}
                 }
+            }
+            if starts {
                 text.extend(word.chars().take(1).flat_map(char::to_uppercase));
                 text.extend(word.chars().skip(1));
             } else {
@@ -143,6 +146,7 @@ pub(super) struct Cast {
     food: &'static str,
     outside: &'static str,
     town: &'static str,
+    market: &'static str,
     size: &'static str,
 }
 
@@ -155,7 +159,9 @@ impl Cast {
         shuffle(rng, &mut colours);
         let animals = WORDS.of_kind("animal");
         let outside = *pick(rng, OUTSIDE);
-        let towns: Vec<&'static str> = TOWN.iter().copied().filter(|town| *town != outside).collect();
+        let market = *pick(rng, MARKET);
+        let towns: Vec<&'static str> =
+            TOWN.iter().copied().filter(|town| *town != outside && *town != market).collect();
         Self {
             hero: person(first),
             friend: person(second),
@@ -167,6 +173,7 @@ impl Cast {
             animal_size: *pick(rng, &["small", "big", "young", "old", "soft", "dirty", "black", "white"]),
             food: *pick(rng, FOOD),
             outside,
+            market,
             town: *pick(rng, &towns),
             size: *pick(rng, SIZES),
         }
@@ -187,7 +194,7 @@ impl Cast {
 
     /// What stands in a slot; a pronoun that begins a sentence gives way to the name where it could mean another.
     fn slot(&self, rng: &mut Rng, slot: &str, starts: bool, subject: Subject) -> String {
-        let mut named = |who: Subject| !starts || subject != who || percent(rng, 20);
+        let mut named = |who: Subject| !starts || subject != who || percent(rng, 15);
         match slot {
             "He" if named(Subject::Hero) => self.hero.name.to_owned(),
             "fHe" if named(Subject::Friend) => self.friend.name.to_owned(),
@@ -221,6 +228,7 @@ impl Cast {
             "food" => self.food,
             "p" => self.outside,
             "t" => self.town,
+            "m" => self.market,
             "size" | "kind" => self.size,
             _ => "",
         };

@@ -72,7 +72,7 @@ pub(super) fn review(rng: &mut Rng) -> String {
             let said = phrase(rng, positive);
             text.extend(said.chars().take(1).flat_map(char::to_uppercase));
             text.extend(said.chars().skip(1));
-            text.push_str(if said.starts_with("what") { "! " } else { ". " });
+            text.push_str(". ");
         }
         let ends: &[&str] = match positive {
             true => &[

@@ -363,12 +363,12 @@ fn letters(name: &'static str, plan: Plan, rule: fn(&str) -> String) -> Source {
 }
 
 /// The family of words that no mapping of the training text shows.
-const MAPPED: &str = "mapped";
+const MAPPED: &str = "labelled";
 
 /// Kinds of words, each with a label that means it in this document only.
 fn mapping(rng: &mut Rng, plan: Plan, classes: usize) -> Source {
     let mut kinds: Vec<Vec<&'static str>> = match classes == 2 && plan.labels == Side::Training && percent(rng, 20) {
-        true => vec![WORDS.positive.clone(), WORDS.negative.clone()],
+        true => [true, false].map(|positive| adjectives(positive).collect()).into(),
         false => WORDS.kinds.iter().map(|kind| WORDS.of_kind(kind).iter().map(|noun| noun.english).collect()).collect(),
     };
     shuffle(rng, &mut kinds);
@@ -376,8 +376,8 @@ fn mapping(rng: &mut Rng, plan: Plan, classes: usize) -> Source {
     let labels = fresh_apart(rng, plan.labels, classes);
     let choices = labels.clone();
     let draw = move |rng: &mut Rng, side: Side| {
+        let class = below(rng, classes);
         loop {
-            let class = below(rng, classes);
             let word = *pick(rng, &kinds[class]);
             if side.has(MAPPED, word) {
                 break pair(word, &labels[class]);
@@ -418,19 +418,37 @@ pub(super) fn fresh_pairs(rng: &mut Rng, plan: Plan, count: usize) -> Vec<Pair> 
     keys.into_iter().zip(values).map(|(input, output)| Pair { input, output }).collect()
 }
 
-const JUDGED: &[&str] =
-    &["film", "song", "book", "soup", "cake", "day", "game", "story", "room", "shop", "city", "tea"];
+fn adjectives(positive: bool) -> impl Iterator<Item = &'static str> {
+    WORDS.opinions.iter().filter(move |it| it.positive == positive && it.of != "verb").map(|it| it.word)
+}
+
+const JUDGED: &[&str] = &["film", "song", "book", "day", "game", "story", "room", "shop", "city", "show"];
+const EATEN: &[&str] = &["soup", "cake", "tea", "bread", "cheese"];
 
 /// Something said to be good or bad.
 pub(super) fn phrase(rng: &mut Rng, positive: bool) -> String {
-    let word = *pick(rng, if positive { &WORDS.positive } else { &WORDS.negative });
-    let thing = *pick(rng, JUDGED);
-    match below(rng, 5) {
-        0 => format!("the {thing} was {word}"),
-        1 => format!("this {thing} is {word}"),
-        2 => format!("a very {word} {thing}"),
-        3 => format!("what a {word} {thing}"),
-        _ => format!("it was a {word} {thing}"),
+    let opinion = loop {
+        let opinion = pick(rng, &WORDS.opinions);
+        if opinion.positive == positive {
+            break opinion;
+        }
+    };
+    let word = opinion.word;
+    let thing = match opinion.of == "food" || percent(rng, 25) {
+        true => *pick(rng, EATEN),
+        false => *pick(rng, JUDGED),
+    };
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    match (opinion.of, below(rng, 5)) {
+        ("verb", 0..2) => format!("I {word} the {thing}"),
+        ("verb", 2..4) => format!("I {word} this {thing}"),
+        ("verb", _) => format!("we {word} the {thing}"),
+        (_, 0) => format!("the {thing} was {word}"),
+        (_, 1) => format!("this {thing} is {word}"),
+        (_, 2) => format!("the {thing} is {word}"),
+        (_, _) if ["tea", "bread", "cheese", "soup"].contains(&thing) => format!("{word} {thing}"),
+        (_, 3) => format!("{article} {word} {thing}"),
+        (_, _) => format!("it was {article} {word} {thing}"),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use super::tasks::TASKS;
+
 const NOUNS: &str = include_str!("../../assets/corpus/nouns.tsv");
 const COLOURS: &str = include_str!("../../assets/corpus/colours.tsv");
 const OPPOSITES: &str = include_str!("../../assets/corpus/opposites.tsv");
@@ -32,6 +34,15 @@ pub(super) struct Fact {
     pub(super) statement: &'static str,
 }
 
+/// A word that praises or blames.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opinion {
+    pub(super) word: &'static str,
+    pub(super) positive: bool,
+    /// What it is said of: `any` thing, `food`; or `verb`, which anything can be the object of.
+    pub(super) of: &'static str,
+}
+
 /// All lists.
 pub(super) struct Words {
     pub(super) nouns: Vec<Noun>,
@@ -42,19 +53,19 @@ pub(super) struct Words {
     pub(super) opposites: Vec<[&'static str; 2]>,
     /// Present and past.
     pub(super) verbs: Vec<[&'static str; 2]>,
-    pub(super) positive: Vec<&'static str>,
-    pub(super) negative: Vec<&'static str>,
+    pub(super) opinions: Vec<Opinion>,
     /// Name and pronoun.
     pub(super) names: Vec<[&'static str; 2]>,
     pub(super) facts: Vec<Fact>,
-    /// Every word of every file in `assets/corpus`: what a fresh string must not be.
+    /// Every word of every file, task and sentence: what a fresh string must not be.
     known: HashSet<String>,
 }
 
 impl Words {
-    /// Whether a word, in lower case or as it stands, is in one of the files.
+    /// Whether a word, in any case, is one of the documents' own.
     pub(super) fn knows(&self, word: &str) -> bool {
-        self.known.contains(word) || self.known.contains(&word.to_lowercase())
+        self.known.contains(word)
+            || word.contains(char::is_uppercase) && self.known.contains(word.to_lowercase().as_str())
     }
 
     /// The noun that is written so, in the singular.
@@ -88,12 +99,12 @@ fn read() -> Words {
             kinds.push(noun.kind);
         }
     }
-    let polar = |wanted: &str| {
-        rows(SENTIMENT).filter(|[_, polarity]| *polarity == wanted).map(|[word, _]| word).collect::<Vec<_>>()
-    };
     let files = [NOUNS, COLOURS, OPPOSITES, VERBS, SENTIMENT, NAMES, FACTS, super::stories::PLOTS, super::talk::TURNS];
+    let said = TASKS.iter().flat_map(|task| task.instructions.iter().chain([&task.names.0, &task.names.1]).copied());
     let known = files
-        .iter()
+        .into_iter()
+        .chain(said)
+        .chain(super::sentences::WORDS_OF_SENTENCES.iter().copied())
         .flat_map(|file| file.split(|c: char| !c.is_alphabetic()))
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
@@ -104,8 +115,9 @@ fn read() -> Words {
         colours: rows(COLOURS).collect(),
         opposites: rows(OPPOSITES).collect(),
         verbs: rows(VERBS).collect(),
-        positive: polar("positive"),
-        negative: polar("negative"),
+        opinions: rows(SENTIMENT)
+            .map(|[word, polarity, of]| Opinion { word, positive: polarity == "positive", of })
+            .collect(),
         names: rows(NAMES).collect(),
         facts: rows(FACTS).map(|[question, answer, statement]| Fact { question, answer, statement }).collect(),
         known,
@@ -130,7 +142,7 @@ mod tests {
         assert_eq!(WORDS.colours.len(), lines(COLOURS));
         assert_eq!(WORDS.opposites.len(), lines(OPPOSITES));
         assert_eq!(WORDS.verbs.len(), lines(VERBS));
-        assert_eq!(WORDS.positive.len() + WORDS.negative.len(), lines(SENTIMENT));
+        assert_eq!(WORDS.opinions.len(), lines(SENTIMENT));
         assert_eq!(WORDS.names.len(), lines(NAMES));
         assert_eq!(WORDS.facts.len(), lines(FACTS));
     }

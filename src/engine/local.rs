@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device};
 
+use crate::files::Files;
 use crate::model::{Checkpoint, Decoder, KvCache, MemoryEstimate, free_memory};
 use crate::sampling::random_seed;
 use crate::text::Tokenizer;
@@ -23,8 +24,38 @@ pub struct LocalModel {
     cache: KvCache,
 }
 
+/// What is known of a checkpoint before its weights are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Description {
+    /// The family of the decoder, e.g. `gpt2`.
+    pub family: &'static str,
+    /// Number of weights, tied ones counted once.
+    pub parameters: u64,
+    /// Tokens that fit: `n_positions`.
+    pub context: usize,
+    /// Bytes of memory to run it.
+    pub memory: u64,
+}
+
+impl Description {
+    /// Looks at config.json and at the headers of the weight files.
+    ///
+    /// # Errors
+    /// A file that is missing or wrong.
+    pub fn of(files: &Files) -> Result<Self, EngineError> {
+        let checkpoint = Checkpoint::open(files)?;
+        let (config, family) = Decoder::config_of(&checkpoint)?;
+        Ok(Self {
+            family: family.name,
+            parameters: config.parameters(),
+            context: config.n_positions,
+            memory: MemoryEstimate::of(&config, PREFILL_CHUNK).total(),
+        })
+    }
+}
+
 impl LocalModel {
-    /// Reads a checkpoint folder. `progress` hears bytes of weights read and in all.
+    /// Reads a checkpoint. `progress` hears bytes of weights read and in all.
     ///
     /// # Errors
     /// A file that is missing or wrong, a model that needs more memory than is free (said before anything is read),
@@ -35,10 +66,10 @@ impl LocalModel {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, EngineError> {
         let begun = Instant::now();
-        let checkpoint = Checkpoint::open(&request.folder)?;
+        let checkpoint = Checkpoint::open(&request.files)?;
         let (config, _) = Decoder::config_of(&checkpoint)?;
         MemoryEstimate::of(&config, PREFILL_CHUNK).check(free_memory())?;
-        let tokenizer = Tokenizer::from_folder(&request.folder)?;
+        let tokenizer = Tokenizer::open(&request.files)?;
         let device = Device::Cpu;
         let decoder = Decoder::load(checkpoint, DType::F32, &device, &mut |done, total| {
             progress(done, total);
@@ -47,7 +78,7 @@ impl LocalModel {
         let cache = decoder.new_cache()?;
         let info = ModelInfo {
             name: request.name.clone(),
-            folder: request.folder.clone(),
+            files: request.files.clone(),
             family: decoder.family(),
             parameters: config.parameters(),
             layers: config.n_layer,

@@ -1,9 +1,9 @@
 //! What is said between the engine thread and whoever drives it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::files::Files;
 use crate::sampling::{Sampled, Settings};
 use crate::text::{TokenId, Tokenizer};
 
@@ -42,7 +42,7 @@ impl CancelToken {
 /// What the engine thread is asked to do. Each job carries the token that ends it.
 #[derive(Debug)]
 pub enum Command {
-    /// Load a checkpoint folder in place of the current model.
+    /// Load a checkpoint in place of the current model.
     Load(JobId, LoadRequest, CancelToken),
     /// Go on from a prompt.
     Generate(JobId, GenerateRequest, CancelToken),
@@ -81,13 +81,13 @@ pub enum Event {
     Failed(JobId, EngineError),
 }
 
-/// A checkpoint folder to load.
+/// A checkpoint to load.
 #[derive(Debug, Clone)]
 pub struct LoadRequest {
-    /// The name to show: a hub id or the folder as the user gave it.
+    /// The name to show: a hub id, the folder as the user gave it, or `built-in`.
     pub name: String,
-    /// Folder with config.json, the weights and the tokenizer files.
-    pub folder: PathBuf,
+    /// config.json, the weights and the tokenizer files.
+    pub files: Files,
 }
 
 /// The facts about a loaded model that screens and reports show.
@@ -96,7 +96,7 @@ pub struct ModelInfo {
     /// The name it was asked for by.
     pub name: String,
     /// Where its files are.
-    pub folder: PathBuf,
+    pub files: Files,
     /// The family of the decoder, e.g. `gpt2`.
     pub family: &'static str,
     /// Number of weights, tied ones counted once.

@@ -14,7 +14,7 @@ mod worker;
 
 pub use backend::{Backend, EngineError, Produced};
 pub use generation::{Generation, Prefilled};
-pub use local::LocalModel;
+pub use local::{Description, LocalModel};
 pub use message::{
     CancelToken, Command, Event, Finish, FinishReason, GenerateRequest, JobId, LoadRequest, ModelInfo, OnEndOfText,
     ScoreRequest, Scores, Start, Step, Timings, TokenScore,

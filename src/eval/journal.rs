@@ -19,7 +19,8 @@ pub struct Journal {
     file: File,
 }
 
-/// The results that were in it.
+/// The results that were in it; none where there is no file.
+#[derive(Default)]
 pub struct Done {
     path: PathBuf,
     records: HashMap<(Kind, String, usize, usize), Record>,
@@ -109,14 +110,21 @@ impl Done {
         Ok(Some(record))
     }
 
-    /// How many results there were.
-    pub fn len(&self) -> usize {
-        self.records.len()
+    /// The results.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
     }
 
-    /// Whether the file was new.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+    /// The questions that have no result yet; an error where one has the result of another question.
+    pub fn left(
+        &self,
+        questions: impl Iterator<Item = Result<Question, EvalError>>,
+    ) -> impl Iterator<Item = Result<Question, EvalError>> {
+        questions.filter_map(|question| match question.and_then(|q| Ok((self.get(&q)?.is_none(), q))) {
+            Ok((true, question)) => Some(Ok(question)),
+            Ok((false, _)) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 }
 

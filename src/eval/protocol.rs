@@ -1,8 +1,6 @@
 //! How figures came about: everything that decides what an item's result is.
 
-use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
@@ -82,22 +80,18 @@ impl ModelIdentity {
     /// # Errors
     /// A file that cannot be read, being cancelled.
     pub fn of(info: &ModelInfo, cancel: &AtomicBool) -> Result<Self, EvalError> {
-        let failed = |path: &Path, source| EvalError::Io { path: path.to_owned(), source };
-        let folder = std::fs::read_dir(&info.folder).map_err(|e| failed(&info.folder, e))?;
-        let mut files: Vec<_> = folder.flatten().map(|entry| entry.path()).filter(|path| is_of_model(path)).collect();
-        files.sort();
+        let failed = |name: &str, source| EvalError::Io { path: info.files.path(name), source };
         let (mut hash, mut bytes) = (Sha256::new(), 0);
         let mut buffer = vec![0; 1 << 20];
-        for path in files {
-            let mut file = File::open(&path).map_err(|e| failed(&path, e))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for name in info.files.names().into_iter().filter(|name| is_of_model(name)) {
+            let (mut file, _) = info.files.open(&name).map_err(|e| failed(&name, e))?;
             // Each file by the hash of its own, so that no byte can move from one to the next unseen.
             let mut own = Sha256::new();
             loop {
                 if cancel.load(Ordering::Relaxed) {
                     return Err(EngineError::Cancelled.into());
                 }
-                match file.read(&mut buffer).map_err(|e| failed(&path, e))? {
+                match file.read(&mut buffer).map_err(|e| failed(&name, e))? {
                     0 => break,
                     read => {
                         own.update(&buffer[..read]);
@@ -118,7 +112,7 @@ impl ModelIdentity {
 }
 
 /// Whether a file decides what the model computes or how text becomes tokens.
-fn is_of_model(path: &Path) -> bool {
+fn is_of_model(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "config.json",
         "model.safetensors.index.json",
@@ -129,6 +123,5 @@ fn is_of_model(path: &Path) -> bool {
         "special_tokens_map.json",
         "added_tokens.json",
     ];
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.is_file() && (NAMES.contains(&&*name) || name.starts_with("model") && name.ends_with(".safetensors"))
+    NAMES.contains(&name) || name.starts_with("model") && name.ends_with(".safetensors")
 }

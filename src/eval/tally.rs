@@ -66,8 +66,12 @@ impl Tally {
 
     /// Counts an item. One that is not of the plan changes nothing.
     pub fn add(&mut self, record: &Record) {
-        let is_of =
-            |cell: &&mut Figures| cell.shots == record.shots && cell.kind == record.kind && cell.task == record.task;
+        let is_of = |cell: &&mut Figures| {
+            record.item < cell.items
+                && cell.shots == record.shots
+                && cell.kind == record.kind
+                && cell.task == record.task
+        };
         let Some(cell) = self.figures.iter_mut().find(is_of) else { return };
         cell.done += 1;
         match &record.outcome {

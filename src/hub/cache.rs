@@ -12,6 +12,7 @@ use super::plan::missing_files;
 use super::progress::{Meter, Progress};
 use super::remote::is_hash;
 use super::{Cancel, Hub, HubError, ModelRef};
+use crate::files::builtin;
 use crate::text::figures::bytes;
 
 /// A model's files at one commit.
@@ -101,7 +102,8 @@ impl Hub {
                 },
                 why: match self.config.offline {
                     true => format!(
-                        "offline mode is on: pull it once without --offline or HF_HUB_OFFLINE (kshot models pull {model})"
+                        "offline mode is on: pull it once without --offline or HF_HUB_OFFLINE (kshot models pull {model}); the model {} needs no network",
+                        builtin::NAME
                     ),
                     false => format!("kshot models pull {model} fetches it"),
                 },

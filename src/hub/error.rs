@@ -147,7 +147,7 @@ pub enum HubError {
     },
     /// No connection, or it broke and could not be mended.
     #[error(
-        "cannot reach {host}: {detail}. Check the network, HF_ENDPOINT and the proxy settings; --offline uses only what is cached"
+        "cannot reach {host}: {detail}. Check the network, HF_ENDPOINT and the proxy settings; --offline uses only what is cached, and the model built-in needs no network"
     )]
     Network {
         /// The host.

@@ -1,6 +1,6 @@
 //! The Hugging Face hub: catalog, look-ups, verified and resumable downloads, and the cache shared with Python.
 //!
-//! Owns the names of models ([`ModelRef`]), the settings of the hub ([`HubConfig`]), the table of known checkpoints
+//! Owns the names of models ([`Source`], [`ModelRef`]), the settings of the hub ([`HubConfig`]), the table of known checkpoints
 //! ([`catalog()`]) and the cache folder, in the layout of Python's `huggingface_hub`, so that each reads what the other
 //! fetched. Bytes reach the cache under one rule: a blob gets its name only when its hash is that name.
 //!
@@ -34,6 +34,7 @@ mod pull;
 mod refusal;
 mod remote;
 mod retry;
+mod source;
 mod token;
 mod url;
 
@@ -47,6 +48,7 @@ pub use model_ref::ModelRef;
 pub use plan::{Plan, missing_files};
 pub use progress::{Progress, Transfer};
 pub use remote::{RepoFile, RepoInfo};
+pub use source::{Source, verify_files};
 pub use token::Token;
 
 /// The hub and the cache beside it. Cheap to make; every operation opens its own connections.

@@ -3,6 +3,21 @@
 /// Values from which on large pages are asked for: a table of 4 MiB.
 const LARGE: usize = 1 << 20;
 
+/// From now on freed memory stays with the process. A training step frees and takes the same few hundred megabytes in
+/// pieces of megabytes; giving them back each time and faulting the pages in again costs a third of the time.
+/// Elsewhere than on Linux with glibc it does nothing.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // SAFETY: mallopt only sets parameters of the allocator.
+        ONCE.call_once(|| unsafe {
+            libc::mallopt(libc::M_MMAP_MAX, 0);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
+        });
+    }
+}
+
 /// A zeroed vector whose memory is backed by large pages where the system has them to give. Weights are walked once a
 /// token, and address translation is a good part of that walk with small pages.
 pub fn zeroed(count: usize) -> Vec<f32> {

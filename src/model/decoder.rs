@@ -142,7 +142,7 @@ impl Decoder {
     /// # Errors
     /// Names the switch that is not known or cannot be honoured.
     pub fn config_of(checkpoint: &Checkpoint) -> Result<(DecoderConfig, &'static Family)> {
-        let bad = |reason| ModelError::Config { path: checkpoint.folder().join("config.json"), reason };
+        let bad = |reason| ModelError::Config { path: checkpoint.files().path("config.json"), reason };
         let family = family::of_config(checkpoint.config()).map_err(bad)?;
         let mut config = (family.config)(checkpoint.config()).map_err(bad)?;
         // A head of its own in the file wins over the switch, as in transformers (`tie_weights` finds it loaded).

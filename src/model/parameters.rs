@@ -9,6 +9,7 @@ use super::decoder::{Decoder, Reader, transpose};
 use super::family::{Affine, FAMILIES, Family, Part};
 use super::weights::Checkpoint;
 use super::{DecoderConfig, ModelError, Result};
+use crate::kernels::pages;
 
 /// Standard deviation of initial weights (GPT-1 paper, section 4.1; openai/gpt-2 `src/model.py`).
 const INITIAL: f64 = 0.02;
@@ -79,6 +80,7 @@ impl Parameters {
         family: &'static Family,
         tensor: &mut dyn FnMut(Part, usize, &[usize]) -> Result<Tensor>,
     ) -> Result<Self> {
+        pages::keep_freed_memory();
         let mut list = Vec::new();
         Decoder::build(&config, family.name, DType::F32, &Device::Cpu, &mut |part, layer, shape| {
             let var = Var::from_tensor(&tensor(part, layer, shape)?)?;

@@ -1,18 +1,18 @@
-//! Weights on disk: one or several safetensors files, read tensor by tensor.
+//! Weights of a checkpoint: one or several safetensors files, read tensor by tensor.
 //!
 //! The files are read, not mapped: what is in memory is what was converted, pages of the file never count as the
 //! process's own, and a file that another program cuts short is an error instead of a signal.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::SeekFrom;
+use std::path::PathBuf;
 
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde_json::{Map, Value};
 
 use super::{ModelError, Result};
+use crate::files::{Files, Stream};
 use crate::kernels::pages;
 
 /// Bytes read between two looks at the cancel flag.
@@ -21,22 +21,26 @@ const CHUNK: usize = 4 << 20;
 /// Longest safetensors header, the format's own limit (safetensors/src/tensor.rs, `MAX_HEADER_SIZE`).
 const MAX_HEADER: u64 = 100_000_000;
 
+/// The weights in one file, and the file that says which ones they are in.
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
 /// Suffixes and names of weights that other programs write; they are named when there is nothing that kshot reads.
 const OTHER_WEIGHTS: &[&str] =
     &[".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".index", ".tflite"];
 
-/// The weight files of a checkpoint folder, opened and checked, their tensors findable by name.
+/// The weight files of a checkpoint, opened and checked, their tensors findable by name.
 pub struct Checkpoint {
-    folder: PathBuf,
+    files: Files,
     config: Map<String, Value>,
-    files: Vec<WeightFile>,
+    weights: Vec<WeightFile>,
     tensors: BTreeMap<String, Located>,
 }
 
 /// One safetensors file.
 struct WeightFile {
     path: PathBuf,
-    file: File,
+    stream: Box<dyn Stream>,
 }
 
 /// Where a tensor lies.
@@ -55,21 +59,20 @@ impl Checkpoint {
     ///
     /// # Errors
     /// A missing or malformed file, by name; a folder without safetensors is told with what it has instead.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let config = read_json(&folder.join("config.json"))?;
-        let single = folder.join("model.safetensors");
-        let index = folder.join("model.safetensors.index.json");
-        let paths = if single.is_file() {
-            vec![single]
-        } else if index.is_file() {
-            shards(folder, &index)?
+    pub fn open(files: impl Into<Files>) -> Result<Self> {
+        let files = files.into();
+        let config = read_json(&files, "config.json")?;
+        let names = if files.has(SINGLE) {
+            vec![SINGLE.to_owned()]
+        } else if files.has(INDEX) {
+            shards(&files)?
         } else {
-            return Err(ModelError::NoSafetensors { folder: folder.into(), found: other_weights(folder) });
+            return Err(ModelError::NoSafetensors { folder: files.root().into(), found: other_weights(&files) });
         };
 
-        let mut checkpoint = Self { folder: folder.into(), config, files: Vec::new(), tensors: BTreeMap::new() };
-        for path in paths {
-            checkpoint.add(path)?;
+        let mut checkpoint = Self { files, config, weights: Vec::new(), tensors: BTreeMap::new() };
+        for name in names {
+            checkpoint.add(&name)?;
         }
         Ok(checkpoint)
     }
@@ -79,9 +82,9 @@ impl Checkpoint {
         &self.config
     }
 
-    /// The folder it was opened from.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Where it was opened from.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Whether there is a tensor of that name.
@@ -101,7 +104,7 @@ impl Checkpoint {
     /// or [`ModelError::Cancelled`] when `on_bytes` says so.
     pub(super) fn read_f32(&mut self, name: &str, expected: &[usize], on_bytes: OnBytes<'_>) -> Result<Vec<f32>> {
         let Some(located) = self.tensors.get(name) else {
-            return Err(ModelError::MissingTensor { folder: self.folder.clone(), name: name.into() });
+            return Err(ModelError::MissingTensor { folder: self.files.root().into(), name: name.into() });
         };
         if located.shape != expected {
             return Err(ModelError::Shape {
@@ -111,15 +114,15 @@ impl Checkpoint {
             });
         }
         let count: usize = expected.iter().product();
-        let WeightFile { path, file } = &mut self.files[located.file];
+        let WeightFile { path, stream } = &mut self.weights[located.file];
         let io = |source| ModelError::Io { path: path.clone(), source };
-        file.seek(SeekFrom::Start(located.offset)).map_err(io)?;
+        stream.seek(SeekFrom::Start(located.offset)).map_err(io)?;
 
         let mut values = pages::zeroed(count);
         match located.dtype {
             Dtype::F32 => {
                 for part in values.chunks_mut(CHUNK / 4) {
-                    file.read_exact(bytemuck::cast_slice_mut(part)).map_err(io)?;
+                    stream.read_exact(bytemuck::cast_slice_mut(part)).map_err(io)?;
                     if cfg!(target_endian = "big") {
                         part.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
                     }
@@ -130,7 +133,7 @@ impl Checkpoint {
                 let mut raw = vec![0u8; CHUNK.min(count * 2)];
                 for part in values.chunks_mut(CHUNK / 2) {
                     let raw = &mut raw[..part.len() * 2];
-                    file.read_exact(raw).map_err(io)?;
+                    stream.read_exact(raw).map_err(io)?;
                     let halves = raw.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
                     for (value, bits) in part.iter_mut().zip(halves) {
                         *value = match located.dtype {
@@ -153,17 +156,17 @@ impl Checkpoint {
             .map_or(0, |located| located.shape.iter().product::<usize>() as u64 * located.dtype.bitsize() as u64 / 8)
     }
 
-    fn add(&mut self, path: PathBuf) -> Result<()> {
+    fn add(&mut self, name: &str) -> Result<()> {
+        let path = self.files.path(name);
         let io = |source| ModelError::Io { path: path.clone(), source };
         let invalid = |reason: String| ModelError::Safetensors { path: path.clone(), reason };
-        let mut file = File::open(&path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        let (mut stream, length) = self.files.open(name).map_err(io)?;
 
         let mut prefix = [0u8; 8];
         if length < 8 {
             return Err(invalid(format!("it is only {length} bytes long")));
         }
-        file.read_exact(&mut prefix).map_err(io)?;
+        stream.read_exact(&mut prefix).map_err(io)?;
         let header_length = u64::from_le_bytes(prefix);
         if header_length > MAX_HEADER || header_length > length - 8 {
             let looks_like = match prefix {
@@ -176,7 +179,7 @@ impl Checkpoint {
             return Err(invalid(format!("its header would be {header_length} bytes long{looks_like}")));
         }
         let mut header = vec![0u8; header_length as usize];
-        file.read_exact(&mut header).map_err(io)?;
+        stream.read_exact(&mut header).map_err(io)?;
         let metadata: Metadata =
             serde_json::from_slice(&header).map_err(|error| invalid(format!("its header: {error}")))?;
         let expected = 8 + header_length + metadata.data_len() as u64;
@@ -184,7 +187,7 @@ impl Checkpoint {
             return Err(invalid(format!("its header describes {expected} bytes and it is {length} bytes long")));
         }
 
-        let index = self.files.len();
+        let index = self.weights.len();
         for (name, info) in metadata.tensors() {
             let located = Located {
                 file: index,
@@ -196,7 +199,7 @@ impl Checkpoint {
                 return Err(invalid(format!("tensor {name} stands in another shard too")));
             }
         }
-        self.files.push(WeightFile { path, file });
+        self.weights.push(WeightFile { path, stream });
         Ok(())
     }
 }
@@ -205,15 +208,16 @@ fn proceed(on_bytes: OnBytes<'_>, bytes: usize) -> Result<()> {
     if on_bytes(bytes) { Ok(()) } else { Err(ModelError::Cancelled) }
 }
 
-fn read_json(path: &Path) -> Result<Map<String, Value>> {
-    let text = std::fs::read(path).map_err(|source| ModelError::Io { path: path.into(), source })?;
-    serde_json::from_slice(&text).map_err(|error| ModelError::Config { path: path.into(), reason: error.to_string() })
+fn read_json(files: &Files, name: &str) -> Result<Map<String, Value>> {
+    let text = files.read(name).map_err(|source| ModelError::Io { path: files.path(name), source })?;
+    serde_json::from_slice(&text)
+        .map_err(|error| ModelError::Config { path: files.path(name), reason: error.to_string() })
 }
 
 /// The files an index names, each once; a name that leaves the folder is refused.
-fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
-    let bad = |reason: String| ModelError::Config { path: index.into(), reason };
-    let json = read_json(index)?;
+fn shards(files: &Files) -> Result<Vec<String>> {
+    let bad = |reason: String| ModelError::Config { path: files.path(INDEX), reason };
+    let json = read_json(files, INDEX)?;
     let map =
         json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("it has no \"weight_map\"".into()))?;
     let mut names = BTreeSet::new();
@@ -227,15 +231,11 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     if names.is_empty() {
         return Err(bad("its \"weight_map\" is empty".into()));
     }
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
-fn other_weights(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut found: Vec<_> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| OTHER_WEIGHTS.iter().any(|suffix| name.ends_with(suffix)) || name.ends_with(".safetensors"))
-        .collect();
-    found.sort();
-    found
+fn other_weights(files: &Files) -> Vec<String> {
+    let mut names = files.names();
+    names.retain(|name| OTHER_WEIGHTS.iter().any(|suffix| name.ends_with(suffix)) || name.ends_with(".safetensors"));
+    names
 }

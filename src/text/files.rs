@@ -1,5 +1,6 @@
-//! Tokenizer files of a checkpoint folder, read into [`Parts`] and checked.
+//! Tokenizer files of a checkpoint, read into [`Parts`] and checked.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -8,9 +9,14 @@ use tokenizers::AddedToken;
 
 use super::tokenizer_json::from_tokenizer_json;
 use super::{TextError, TokenId, alphabet};
+use crate::files::Files;
 
 /// GPT-2's only special token, and the default where no file names another.
 pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
+
+const TOKENIZER: &str = "tokenizer.json";
+const VOCAB: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
 
 /// Largest id that we build a table for; the largest vocabularies in use have about 260,000 entries.
 const MAX_ID: TokenId = 1 << 22;
@@ -31,23 +37,24 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn from_folder(folder: &Path) -> Result<Self, TextError> {
-        let single = folder.join("tokenizer.json");
-        let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
-        let mut parts = if single.is_file() {
-            from_tokenizer_json(single)?
-        } else if vocab.is_file() && merges.is_file() {
-            let merges = parse_merges(&merges)?;
-            Parts::plain(vocab.clone(), parse_vocab(&vocab, &read_json(&vocab)?)?, merges)
-        } else {
-            let missing = match (vocab.is_file(), merges.is_file()) {
-                (true, _) => "merges.txt",
-                (_, true) => "vocab.json",
-                _ => "all of them",
-            };
-            return Err(TextError::Missing { folder: folder.to_path_buf(), missing });
+    pub(super) fn read(files: &Files) -> Result<Self, TextError> {
+        let mut parts = match (files.has(TOKENIZER), files.has(VOCAB), files.has(MERGES)) {
+            (true, ..) => from_tokenizer_json(files.path(TOKENIZER), &read_json(files, TOKENIZER)?)?,
+            (_, true, true) => {
+                let vocab = files.path(VOCAB);
+                let merges = parse_merges(files, MERGES)?;
+                Parts::plain(vocab.clone(), parse_vocab(&vocab, &read_json(files, VOCAB)?)?, merges)
+            }
+            (_, has_vocab, has_merges) => {
+                let missing = match (has_vocab, has_merges) {
+                    (true, _) => MERGES,
+                    (_, true) => VOCAB,
+                    _ => "all of them",
+                };
+                return Err(TextError::Missing { folder: files.root().into(), missing });
+            }
         };
-        parts.read_special_tokens(folder)?;
+        parts.read_special_tokens(files)?;
         parts.check()?;
         Ok(parts)
     }
@@ -98,9 +105,9 @@ impl Parts {
 
     /// Adds the special tokens named beside the vocabulary. A token that no file gives an id is left out: the
     /// checkpoint has no row for it.
-    fn read_special_tokens(&mut self, folder: &Path) -> Result<(), TextError> {
+    fn read_special_tokens(&mut self, files: &Files) -> Result<(), TextError> {
         let [config, map, ids] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
-            .map(|name| read_object_if_there(&folder.join(name)));
+            .map(|name| read_object_if_there(files, name));
         let (config, map, ids) = (config?, map?, ids?);
 
         for (content, id) in &ids {
@@ -164,13 +171,14 @@ pub(super) fn parse_vocab(file: &Path, vocab: &Value) -> Result<Vec<(String, Tok
 }
 
 /// merges.txt: a `#version` line, then one pair a line.
-fn parse_merges(file: &Path) -> Result<Vec<(String, String)>, TextError> {
-    let content = String::from_utf8(read(file)?)
-        .map_err(|e| TextError::Malformed { file: file.to_path_buf(), reason: format!("it is not UTF-8 ({e})") })?;
+fn parse_merges(files: &Files, name: &str) -> Result<Vec<(String, String)>, TextError> {
+    let file = files.path(name);
+    let content = String::from_utf8(read(files, name)?.into_owned())
+        .map_err(|e| TextError::Malformed { file: file.clone(), reason: format!("it is not UTF-8 ({e})") })?;
     let lines = content.lines().enumerate().filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
     let pair = |(i, line): (usize, &str)| {
         split_pair(line).ok_or_else(|| TextError::Malformed {
-            file: file.to_path_buf(),
+            file: file.clone(),
             reason: format!("line {} is not a pair of tokens: {line:?}", i + 1),
         })
     };
@@ -193,21 +201,21 @@ pub(super) fn token_id(id: &Value) -> Option<TokenId> {
     id.as_u64().and_then(|id| TokenId::try_from(id).ok())
 }
 
-fn read_object_if_there(file: &Path) -> Result<Map<String, Value>, TextError> {
-    if !file.is_file() {
+fn read_object_if_there(files: &Files, name: &str) -> Result<Map<String, Value>, TextError> {
+    if !files.has(name) {
         return Ok(Map::new());
     }
-    match read_json(file)? {
+    match read_json(files, name)? {
         Value::Object(object) => Ok(object),
-        _ => Err(TextError::Malformed { file: file.to_path_buf(), reason: "it is not an object".to_owned() }),
+        _ => Err(TextError::Malformed { file: files.path(name), reason: "it is not an object".to_owned() }),
     }
 }
 
-pub(super) fn read_json(file: &Path) -> Result<Value, TextError> {
-    serde_json::from_slice(&read(file)?)
-        .map_err(|e| TextError::Malformed { file: file.to_path_buf(), reason: e.to_string() })
+fn read_json(files: &Files, name: &str) -> Result<Value, TextError> {
+    serde_json::from_slice(&read(files, name)?)
+        .map_err(|e| TextError::Malformed { file: files.path(name), reason: e.to_string() })
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, TextError> {
-    std::fs::read(file).map_err(|source| TextError::Read { file: file.to_path_buf(), source })
+fn read(files: &Files, name: &str) -> Result<Cow<'static, [u8]>, TextError> {
+    files.read(name).map_err(|source| TextError::Read { file: files.path(name), source })
 }

@@ -4,7 +4,7 @@
 //! streamed bytes into whole characters ([`Utf8Assembler`]), and the one sanitiser between untrusted text and a
 //! terminal ([`sanitise`], [`cells()`]). Token ids are the truth; text is a view of them.
 //!
-//! Does not know: models, sampling, prompts, terminals or widgets. It imports nothing of the crate.
+//! Does not know: models, sampling, prompts, terminals or widgets. Of the crate it imports `files` alone.
 
 mod alphabet;
 mod cells;

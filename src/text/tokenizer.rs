@@ -8,8 +8,9 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{Model, OffsetType, PreTokenizedString, PreTokenizer};
 
 use super::files::{END_OF_TEXT, Parts};
-use super::tokenizer_json::from_json;
+use super::tokenizer_json::from_tokenizer_json;
 use super::{TextError, TokenId, alphabet};
+use crate::files::Files;
 
 /// Byte-level BPE with an exact table of the bytes of each id. Cloning is cheap; it can be shared between threads.
 #[derive(Clone)]
@@ -34,14 +35,22 @@ struct Inner {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a checkpoint folder: tokenizer.json, or else vocab.json and merges.txt; special tokens
+    /// Reads the tokenizer of a checkpoint: tokenizer.json, or else vocab.json and merges.txt; special tokens
     /// also from tokenizer_config.json, special_tokens_map.json and added_tokens.json where these are there.
     ///
     /// # Errors
     /// A file that is missing, unreadable or malformed is named with the reason; so is a component that is not
     /// byte-level BPE or that would change the text.
+    pub fn open(files: impl Into<Files>) -> Result<Self, TextError> {
+        Self::build(Parts::read(&files.into())?)
+    }
+
+    /// Reads the tokenizer of a checkpoint folder.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
     pub fn from_folder(folder: &Path) -> Result<Self, TextError> {
-        Self::build(Parts::from_folder(folder)?)
+        Self::open(folder)
     }
 
     /// Reads the content of a `tokenizer.json`; `name` is what errors call it.
@@ -49,7 +58,7 @@ impl Tokenizer {
     /// # Errors
     /// As for [`from_folder`](Self::from_folder).
     pub fn from_json(name: &str, json: &serde_json::Value) -> Result<Self, TextError> {
-        let mut parts = from_json(PathBuf::from(name), json)?;
+        let mut parts = from_tokenizer_json(PathBuf::from(name), json)?;
         parts.check()?;
         Self::build(parts)
     }
@@ -58,7 +67,7 @@ impl Tokenizer {
     /// in order of rank. `<|endoftext|>` is special if it is in the vocabulary.
     ///
     /// # Errors
-    /// As for [`from_folder`](Self::from_folder), for the vocabulary and the merges.
+    /// As for [`open`](Self::open), for the vocabulary and the merges.
     pub fn from_vocab_and_merges(
         vocab: impl IntoIterator<Item = (String, TokenId)>,
         merges: impl IntoIterator<Item = (String, String)>,

@@ -6,16 +6,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::TextError;
-use super::files::{Parts, added_token, parse_vocab, read_json, split_pair, token_id};
+use super::files::{Parts, added_token, parse_vocab, split_pair, token_id};
 
-/// Reads a `tokenizer.json`.
-pub(super) fn from_tokenizer_json(file: PathBuf) -> Result<Parts, TextError> {
-    let json = read_json(&file)?;
-    from_json(file, &json)
-}
-
-/// Reads the content of a `tokenizer.json`; `file` is what errors call it.
-pub(super) fn from_json(file: PathBuf, json: &Value) -> Result<Parts, TextError> {
+/// Takes the content of a `tokenizer.json`; `file` is named in errors.
+pub(super) fn from_tokenizer_json(file: PathBuf, json: &Value) -> Result<Parts, TextError> {
     let unsupported = |component: String| TextError::Unsupported { file: file.clone(), component };
     let malformed = |reason: String| TextError::Malformed { file: file.clone(), reason };
     let model = json.get("model").ok_or_else(|| malformed("it has no `model`".to_owned()))?;

@@ -2,7 +2,8 @@
 //!
 //! L1(U) = Σᵢ log P(uᵢ | uᵢ₋ₖ … uᵢ₋₁; Θ) with a window of k tokens (GPT-1 paper, eq. 1). A [`Recipe`] says everything that
 //! a run depends on; a [`Source`] gives the tokens of any step without its history, so a run that was cut off goes on
-//! exactly where its last checkpoint was ([`Run`]). A [`Worker`] runs them on a thread of its own. The result is a checkpoint folder like any other.
+//! exactly where its last checkpoint was ([`Run`]); a [`Worker`] runs them on a thread of its own. The result is a
+//! checkpoint folder like any other.
 //!
 //! Owns: recipes, batches, the optimiser, checkpoints of runs. Knows no terminal and prints nothing.
 
@@ -12,6 +13,7 @@ mod induction;
 mod message;
 mod noise;
 mod prepare;
+mod read;
 mod recipe;
 mod run;
 mod source;
@@ -24,7 +26,8 @@ pub use error::TrainError;
 pub use induction::{Induction, induction};
 pub use message::{Begin, Command, Event, Facts, Plan, Shots, Work};
 pub use noise::Noise;
-pub use prepare::{Prepared, name_text, prepare};
+pub use prepare::{Prepared, prepare};
+pub use read::Text;
 pub use recipe::{Data, Preset, Recipe, Schedule, Shape};
 pub use run::Run;
 pub use source::{Copying, Generated, Rows, Source, Tokens};

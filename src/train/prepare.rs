@@ -1,57 +1,61 @@
-//! From a recipe to what a run needs: the vocabulary, learned where it has to be, and the source of batches.
+//! From a recipe to what a run needs: a vocabulary and a source.
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::{Copying, Data, Generated, Recipe, Result, Source, Tokens, TrainError};
+use super::{Copying, Data, Generated, Noise, Recipe, Result, Source, State, Text, Tokens, TrainError};
 use crate::corpus;
-use crate::text::{SpecialTokens, Tokenizer};
+use crate::text::{SpecialTokens, TokenId, Tokenizer};
 
-/// Documents that a vocabulary for generated text is learned from.
-const DOCUMENTS: usize = 4000;
+/// Generated documents that a vocabulary is learned from.
+const DOCUMENTS: usize = 20_000;
 
-/// What a run needs besides its recipe.
+/// What a run is opened with.
 pub struct Prepared {
-    /// Where batches come from.
+    /// The content of `tokenizer.json`; `None` where the tokens are symbols without a text.
+    pub tokenizer: Option<Value>,
+    /// Where its tokens come from.
     pub source: Box<dyn Source>,
-    /// The vocabulary as it is saved and as it is used; none for symbols.
-    pub vocabulary: Option<(Value, Tokenizer)>,
 }
 
-/// Writes down in the recipe which text it learns from.
-pub fn name_text(recipe: &mut Recipe, called: &str, text: &str) {
-    if let Data::Text { name, hash } = &mut recipe.data {
-        called.clone_into(name);
-        *hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+/// Learns the vocabulary (or takes it from the state of an earlier start) and makes the source.
+///
+/// # Errors
+/// A recipe for a text without one, a text that is too short, a vocabulary that cannot be learned.
+pub fn prepare(recipe: &Recipe, text: Option<&Text>, state: Option<&State>) -> Result<Prepared> {
+    let known = state.and_then(|state| state.tokenizer.clone());
+    let learn = |documents: &mut dyn Iterator<Item = String>| match known {
+        Some(tokenizer) => Ok(tokenizer),
+        None => recipe.vocabulary.learn(documents),
+    };
+    match &recipe.data {
+        Data::Copying { symbols } => Ok(Prepared { tokenizer: None, source: Box::new(Copying { symbols: *symbols }) }),
+        Data::Generated => {
+            let seed = Noise::of(recipe.seed, "vocabulary", 0).seed();
+            let json = learn(&mut corpus::documents(seed).take(DOCUMENTS))?;
+            let source = Generated::new(Tokenizer::from_json("the learned vocabulary", &json)?)?;
+            Ok(Prepared { tokenizer: Some(json), source: Box::new(source) })
+        }
+        Data::Text { .. } => {
+            let Some(text) = text else {
+                return Err(TrainError::EmptyCorpus("name the files, or give a text".into()));
+            };
+            let json = learn(&mut text.documents.iter().cloned())?;
+            let tokenizer = Tokenizer::from_json("the learned vocabulary", &json)?;
+            let ids = encode(text, &tokenizer)?;
+            let source = Tokens::new(ids, tokenizer.vocab_size(), recipe.context)?;
+            Ok(Prepared { tokenizer: Some(json), source: Box::new(source) })
+        }
     }
 }
 
-/// Learns the vocabulary, or takes the one that is `known`, and opens the source. `text` serves [`Data::Text`] only.
-///
-/// # Errors
-/// A text that is too short, a vocabulary that cannot be learned.
-pub fn prepare(recipe: &Recipe, text: &str, known: Option<Value>) -> Result<Prepared> {
-    let vocabulary = |texts: &mut dyn Iterator<Item = String>| -> Result<(Value, Tokenizer)> {
-        let json = match known {
-            Some(json) => json,
-            None => recipe.vocabulary.learn(texts)?,
-        };
-        let tokenizer = Tokenizer::from_json("the run's vocabulary", &json)?;
-        Ok((json, tokenizer))
-    };
-    Ok(match &recipe.data {
-        Data::Copying { symbols } => Prepared { source: Box::new(Copying { symbols: *symbols }), vocabulary: None },
-        Data::Text { .. } if text.is_empty() => return Err(TrainError::EmptyCorpus("the text is empty".into())),
-        Data::Text { .. } => {
-            let (json, tokenizer) = vocabulary(&mut std::iter::once(text.to_owned()))?;
-            let ids = tokenizer.encode(text, SpecialTokens::Literal)?;
-            let source = Tokens::new(ids, tokenizer.vocab_size(), recipe.context)?;
-            Prepared { source: Box::new(source), vocabulary: Some((json, tokenizer)) }
+/// The documents' tokens one after the other, with `<|endoftext|>` between them.
+fn encode(text: &Text, tokenizer: &Tokenizer) -> Result<Vec<TokenId>> {
+    let mut ids = Vec::new();
+    for (index, document) in text.documents.iter().enumerate() {
+        if index > 0 {
+            ids.extend(tokenizer.end_of_text());
         }
-        Data::Generated => {
-            let (json, tokenizer) = vocabulary(&mut corpus::documents(recipe.seed).take(DOCUMENTS))?;
-            let source = Generated::new(Tokenizer::from_json("the run's vocabulary", &json)?)?;
-            Prepared { source: Box::new(source), vocabulary: Some((json, tokenizer)) }
-        }
-    })
+        ids.extend(tokenizer.encode(document, SpecialTokens::Literal)?);
+    }
+    Ok(ids)
 }

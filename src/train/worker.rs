@@ -6,8 +6,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use super::message::{Begin, Command, Event, Facts, Plan, Shots, Work};
-use super::prepare::{name_text, prepare};
-use super::{Data, Recipe, Result, Run, State, TrainError, induction};
+use super::{Data, Recipe, Result, Run, State, Text, TrainError, induction, prepare};
 use crate::corpus;
 use crate::engine::{CancelToken, GenerateRequest, Generation, JobId, OnEndOfText};
 use crate::eval;
@@ -135,14 +134,21 @@ impl Session<'_> {
     /// Runs to the end, or until a command ends it; a run that is to begin instead is handed back.
     fn run(mut self) -> Result<(End, Option<Command>)> {
         let Work::Pretrain { recipe, text } = &mut self.plan.work;
-        name_text(recipe, "the document", text);
-        let (recipe, text) = (recipe.clone(), std::mem::take(text));
+        let text = Text { name: "the document".into(), documents: vec![std::mem::take(text)] };
+        if matches!(recipe.data, Data::Text { .. }) {
+            recipe.data = text.data();
+        }
+        let recipe = recipe.clone();
         recipe.check()?;
-        let (folder, known) = self.folder(&recipe)?;
-        let prepared = prepare(&recipe, &text, known)?;
+        let (folder, state) = self.folder(&recipe)?;
+        let prepared = prepare(&recipe, Some(&text), state.as_ref())?;
+        drop(state);
         let vocab = prepared.source.vocab();
-        let (json, tokenizer) = prepared.vocabulary.unzip();
-        let mut run = Run::open(Some(&folder), recipe.clone(), json, prepared.source, None)?;
+        let tokenizer = match &prepared.tokenizer {
+            Some(json) => Some(Tokenizer::from_json("the run's vocabulary", json)?),
+            None => None,
+        };
+        let mut run = Run::open(Some(&folder), recipe.clone(), prepared.tokenizer, prepared.source, None)?;
         let facts = Facts {
             folder: folder.clone(),
             parameters: recipe.config(vocab).parameters(),
@@ -197,8 +203,8 @@ impl Session<'_> {
         }
     }
 
-    /// The folder to work in, and the vocabulary that is in it already.
-    fn folder(&self, recipe: &Recipe) -> Result<(PathBuf, Option<serde_json::Value>)> {
+    /// The folder to work in, and the state that is in it already.
+    fn folder(&self, recipe: &Recipe) -> Result<(PathBuf, Option<State>)> {
         let numbered = |number: usize| match number {
             1 => self.runs.join(&self.plan.name),
             number => self.runs.join(format!("{}.{number}", self.plan.name)),
@@ -211,7 +217,7 @@ impl Session<'_> {
                     && state.step < recipe.steps
                     && state.recipe == *recipe
                 {
-                    return Ok((folder, state.tokenizer));
+                    return Ok((folder, Some(state)));
                 }
             }
         }

@@ -1,25 +1,25 @@
 //! What the model overlay asks of the hub, in the words of the program state.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::app::models::{Cached, Found, ModelRow, Offer, Progress};
-use crate::hub::{self, CachedModel, Cancel, Hub, HubError, ModelRef, catalog, missing_files};
+use crate::engine::Description;
+use crate::files::{Files, builtin};
+use crate::hub::{self, CachedModel, Cancel, Hub, HubError, ModelRef, Source, catalog, missing_files};
 
-/// The catalog, then what else is in the cache.
+/// The model in the program, the catalog, then what else is in the cache.
 pub(super) fn list(hub: &Hub) -> Vec<ModelRow> {
     let cached = hub.cached_models();
     let state = |id: &str| cached.iter().find(|model| model.id == id).map_or(Cached::No, |model| on_disk(hub, model));
-    let mut rows: Vec<ModelRow> = catalog()
-        .iter()
-        .map(|entry| ModelRow {
-            name: entry.id.clone(),
-            about: format!("{}: {}", entry.title, entry.note),
-            parameters: Some(entry.parameters()),
-            download: Some(entry.download_bytes),
-            memory: Some(entry.memory_bytes_f32()),
-            cached: state(&entry.id),
-        })
-        .collect();
+    let catalog = catalog().iter().map(|entry| ModelRow {
+        name: entry.id.clone(),
+        about: format!("{}: {}", entry.title, entry.note),
+        parameters: Some(entry.parameters()),
+        download: Some(entry.download_bytes),
+        memory: Some(entry.memory_bytes_f32()),
+        cached: state(&entry.id),
+    });
+    let mut rows: Vec<ModelRow> = std::iter::once(built_in()).chain(catalog).collect();
     for model in &cached {
         if rows.iter().all(|row| row.name != model.id) {
             rows.push(ModelRow {
@@ -35,18 +35,36 @@ pub(super) fn list(hub: &Hub) -> Vec<ModelRow> {
     rows
 }
 
+fn built_in() -> ModelRow {
+    let files = Files::BuiltIn;
+    let known = Description::of(&files).ok();
+    ModelRow {
+        name: builtin::NAME.to_owned(),
+        about: builtin::ABOUT.to_owned(),
+        parameters: known.map(|known| known.parameters),
+        download: None,
+        memory: known.map(|known| known.memory),
+        cached: Cached::Yes(files),
+    }
+}
+
 /// Where a model is, or what a download of it would take.
 pub(super) fn find(hub: &Hub, name: &str, cancel: &Cancel) -> Result<Found, String> {
-    if let Some(folder) = local_folder(name) {
-        return match missing_files(&folder) {
-            missing if missing.is_empty() => Ok(Found::Folder(folder)),
-            _ if !folder.is_dir() => Err(format!("there is no folder {}", folder.display())),
-            missing => Err(format!("{} is no checkpoint folder: it lacks {}", folder.display(), missing.join(", "))),
-        };
-    }
-    let model: ModelRef = name.parse().map_err(|error: HubError| chain(&error))?;
+    let model = match Source::of(name).map_err(|error| chain(&error))? {
+        Source::BuiltIn => return Ok(Found::Here(Files::BuiltIn)),
+        Source::Folder(folder) => {
+            return match missing_files(&folder) {
+                missing if missing.is_empty() => Ok(Found::Here(folder.into())),
+                _ if !folder.is_dir() => Err(format!("there is no folder {}", folder.display())),
+                missing => {
+                    Err(format!("{} is no checkpoint folder: it lacks {}", folder.display(), missing.join(", ")))
+                }
+            };
+        }
+        Source::Hub(model) => model,
+    };
     if let Ok(snapshot) = hub.locate(&model) {
-        return Ok(Found::Folder(snapshot.folder));
+        return Ok(Found::Here(snapshot.folder.into()));
     }
     let plan = hub.plan(&model, cancel).map_err(|error| chain(&error))?;
     let cached = hub.cached_models().into_iter().find(|cached| cached.id == model.id());
@@ -98,19 +116,9 @@ pub(super) fn pull(
 fn on_disk(hub: &Hub, model: &CachedModel) -> Cached {
     let located = model.id.parse::<ModelRef>().ok().and_then(|model| hub.locate(&model).ok());
     match located {
-        Some(snapshot) => Cached::Yes(snapshot.folder),
+        Some(snapshot) => Cached::Yes(snapshot.folder.into()),
         None => Cached::Partial(model.bytes),
     }
-}
-
-/// The folder that a name means, if it means one: it is there, or it is written as a path.
-fn local_folder(name: &str) -> Option<PathBuf> {
-    let path = match name.strip_prefix("~/") {
-        Some(rest) => PathBuf::from(std::env::var_os("HOME")?).join(rest),
-        None => PathBuf::from(name),
-    };
-    let written_as_path = name.starts_with(['/', '.', '~']);
-    (written_as_path || Path::new(name).is_dir()).then_some(path)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -121,4 +129,23 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+mod tests {
+    use super::*;
+    use crate::hub::HubConfig;
+
+    #[test]
+    fn the_model_in_the_program_comes_first_and_needs_no_network() {
+        let cache = tempfile::tempdir().unwrap();
+        let hub = Hub::new(HubConfig { cache: cache.path().into(), offline: true, ..HubConfig::from_env().unwrap() });
+        let rows = list(&hub);
+        assert_eq!((rows[0].name.as_str(), rows.len()), ("built-in", catalog().len() + 1));
+        assert_eq!((&rows[0].cached, rows[0].download), (&Cached::Yes(Files::BuiltIn), None));
+        let (weights, memory) = (rows[0].parameters.unwrap() * 4, rows[0].memory.unwrap());
+        assert!(memory > weights, "{memory} bytes for {weights} of weights");
+        assert_eq!(find(&hub, "built-in", &Cancel::new()), Ok(Found::Here(Files::BuiltIn)));
+    }
 }

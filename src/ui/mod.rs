@@ -34,6 +34,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::app::sampler::Sampler;
+use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
 use crate::sampling::Settings;
@@ -44,9 +45,9 @@ use theme::Theme;
 /// What the playground starts with.
 #[derive(Debug)]
 pub struct Options {
-    /// A model to load: hub id or folder. What is not on this disk is asked for before it is downloaded.
-    pub model: Option<String>,
-    /// Text to start with.
+    /// The model to load: `built-in`, hub id or folder. What is not on this disk is asked for before it is downloaded.
+    pub model: String,
+    /// Text to start with. `None`: an empty page, or on the model in the program the one that goes with it.
     pub text: Option<String>,
     /// The file that the text is from.
     pub file: Option<PathBuf>,
@@ -96,14 +97,14 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
 /// None that a user can cause.
 pub fn start(options: Options) -> anyhow::Result<App> {
     let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
-    if let Some(text) = options.text {
-        app.open_text(&text, options.file);
+    match options.text {
+        Some(text) => app.open_text(&text, options.file),
+        None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),
+        None => {}
     }
     for warning in options.warnings {
         app.log.say(crate::app::log::Level::Warning, warning);
     }
-    if let Some(model) = options.model {
-        app.find(&model).map_err(anyhow::Error::msg)?;
-    }
+    app.find(&options.model).map_err(anyhow::Error::msg)?;
     Ok(app)
 }

@@ -104,7 +104,7 @@ impl Executor for Scripted {
             IoRequest::ListModels => IoEvent::Models(Ok(rows())),
             IoRequest::Find(job, name) => {
                 let found = match name.as_str() {
-                    "gpt2" => Ok(Found::Folder("/models/gpt2".into())),
+                    "gpt2" => Ok(Found::Here(PathBuf::from("/models/gpt2").into())),
                     "gpt2-medium" => Ok(Found::Remote(offer(&name))),
                     _ => Err(format!("there is no repository {name} on the hub: check the spelling")),
                 };
@@ -260,7 +260,7 @@ fn id_of(bytes: &[u8]) -> u32 {
 pub fn info(name: &str) -> ModelInfo {
     ModelInfo {
         name: name.to_owned(),
-        folder: PathBuf::from("/models").join(name),
+        files: PathBuf::from("/models").join(name).into(),
         family: "gpt2",
         parameters: 124_439_808,
         layers: 12,
@@ -286,7 +286,7 @@ fn rows() -> Vec<ModelRow> {
         cached,
     };
     vec![
-        row("gpt2", 124_439_808, 548_105_171, 573_000_000, Cached::Yes("/models/gpt2".into())),
+        row("gpt2", 124_439_808, 548_105_171, 573_000_000, Cached::Yes(PathBuf::from("/models/gpt2").into())),
         row("gpt2-medium", 354_823_168, 1_520_013_706, 1_620_000_000, Cached::Partial(608_005_482)),
         row("gpt2-xl", 1_557_611_200, 6_431_878_936, 6_860_000_000, Cached::No),
     ]

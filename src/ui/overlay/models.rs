@@ -10,15 +10,16 @@ use unicode_width::UnicodeWidthStr;
 use super::window;
 use crate::app::Scope;
 use crate::app::models::{Cached, ModelJob, ModelRow, Stage};
+use crate::files::Files;
 use crate::text::figures;
 use crate::ui::paint;
 use crate::ui::pane::View;
 use crate::ui::widget::{Bar, visible_rows};
 
 /// Columns of parameters, download, memory, state.
-const COLUMNS: [usize; 4] = [8, 10, 10, 14];
+const COLUMNS: [usize; 4] = [8, 10, 10, 16];
 /// The same where the names would not fit beside all of them: what matters before a download.
-const FEW: [usize; 4] = [0, 10, 0, 14];
+const FEW: [usize; 4] = [0, 10, 0, 16];
 /// Columns below which [`FEW`] are shown.
 const NARROW: u16 = 72;
 
@@ -69,7 +70,8 @@ fn model_line(view: &View<'_>, model: &ModelRow, width: u16, columns: [usize; 4]
             Some(total) => format!("{:.0}% there", *have as f64 / total as f64 * 100.0),
             None => format!("{} there", figures::bytes(*have)),
         },
-        Cached::Yes(_) => "here".to_owned(),
+        Cached::Yes(Files::BuiltIn) => "in the program".to_owned(),
+        Cached::Yes(Files::Folder(_)) => "here".to_owned(),
     };
     let bytes = |n: Option<u64>| n.map(figures::bytes).unwrap_or_default();
     let parameters = model.parameters.map(figures::parameters).unwrap_or_default();
@@ -89,7 +91,8 @@ fn cells(
     for (figure, width) in [parameters, download, memory].into_iter().zip(columns).filter(|(_, width)| *width > 0) {
         text += &format!("{figure:>width$}");
     }
-    let style = if state == "here" || state == "loaded" { view.theme.good } else { Style::new() };
+    let style =
+        if ["here", "in the program", "loaded"].contains(&state.as_str()) { view.theme.good } else { Style::new() };
     Line::from(vec![Span::raw(text + "  "), Span::styled(state, style)])
 }
 

@@ -95,10 +95,8 @@ fn what_next(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     } else if let Some(job) = &view.app.models.job {
         text.push(format!("{} is on its way. Once it is here, {generate} generates.", job.name));
     } else {
-        text.push(format!("No model is loaded. {models} lists the models to load or download; there {folder} takes a local folder with config.json and model.safetensors."));
-        text.push(
-            "Offline, cached models and local folders work; so do writing, few-shot prompts and sampling.".to_owned(),
-        );
+        text.push(format!("No model is loaded. {models} lists the built-in one and those to load or download; there {folder} takes a local folder with config.json and model.safetensors."));
+        text.push("Offline, the built-in model, cached models and local folders work.".to_owned());
     }
     let paragraphs = text.iter().map(|paragraph| paint::wrap(paragraph, width).into_iter());
     let mut lines: Vec<Line<'static>> = Vec::new();
