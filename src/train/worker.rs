@@ -305,3 +305,120 @@ fn is_cancelled(error: &TrainError) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::train::{Preset, Shape, StepReport};
+
+    const PATIENCE: Duration = Duration::from_secs(300);
+
+    fn recipe(preset: &str, steps: u64) -> Recipe {
+        let recipe = (Preset::find(preset).unwrap().recipe)();
+        let shape = Shape { n_embd: 16, n_head: 2, n_inner: recipe.shape.n_inner.min(32), ..recipe.shape };
+        Recipe { steps, batch: 4, validate_every: 5, save_every: 0, shape, ..recipe }
+    }
+
+    fn start(worker: &mut Worker, job: u64, recipe: &Recipe, text: &str, begin: Begin) {
+        let work = Work::Pretrain { recipe: recipe.clone(), text: text.to_owned() };
+        let plan = Plan { name: "a-run".into(), work, begin };
+        worker.send(Command::Start(JobId(job), Box::new(plan), CancelToken::new()));
+    }
+
+    /// The events of a job up to one that `ends`.
+    fn events(worker: &Worker, job: u64, ends: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut events = Vec::new();
+        loop {
+            let event = worker.events().recv_timeout(PATIENCE).unwrap();
+            if event.job() == JobId(job) {
+                events.push(event);
+                if ends(events.last().unwrap()) {
+                    return events;
+                }
+            }
+        }
+    }
+
+    fn over(event: &Event) -> bool {
+        matches!(event, Event::Finished(_) | Event::Stopped(_) | Event::Failed(..))
+    }
+
+    fn losses(events: &[Event]) -> Vec<(u64, f64)> {
+        let report = |event: &Event| match event {
+            Event::Step(_, StepReport { step, loss, .. }) => Some((*step, *loss)),
+            _ => None,
+        };
+        events.iter().filter_map(report).collect()
+    }
+
+    #[test]
+    fn a_copying_run_says_what_it_does_and_goes_on_where_it_was_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = recipe("copy", 40);
+        let mut worker = Worker::spawn(folder.path().join("whole")).unwrap();
+        start(&mut worker, 1, &recipe, "", Begin::WhereItWasLeft);
+        let whole = events(&worker, 1, over);
+        assert!(matches!(&whole[0], Event::Started(_, facts) if facts.vocab > 1 && facts.curve.is_empty()));
+        let steps = losses(&whole);
+        assert_eq!(steps.iter().map(|(step, _)| *step).collect::<Vec<_>>(), (1..=40).collect::<Vec<u64>>());
+        let looked = whole.iter().filter(|event| matches!(event, Event::Induction(..))).count();
+        assert_eq!(looked, 5, "before the first step and after every tenth");
+        assert!(matches!(whole[whole.len() - 2], Event::Saved(_, 40, _)));
+        assert!(matches!(whole[whole.len() - 1], Event::Finished(_)));
+
+        // The same run, stopped on the way: with another thread it goes on to the same curve.
+        let runs = folder.path().join("parts");
+        let mut worker = Worker::spawn(runs.clone()).unwrap();
+        start(&mut worker, 1, &recipe, "", Begin::WhereItWasLeft);
+        events(&worker, 1, |event| matches!(event, Event::Step(_, report) if report.step == 3));
+        worker.send(Command::Pause(JobId(1)));
+        worker.send(Command::Save(JobId(1)));
+        let mut until = events(&worker, 1, |event| matches!(event, Event::Saved(..)));
+        worker.send(Command::Resume(JobId(7)));
+        assert!(worker.events().recv_timeout(Duration::from_millis(50)).is_err(), "it waits, whoever else goes on");
+        worker.send(Command::Resume(JobId(1)));
+        until.extend(events(&worker, 1, |event| matches!(event, Event::Step(..))));
+        worker.send(Command::Stop(JobId(1)));
+        until.extend(events(&worker, 1, over));
+        assert!(matches!(until[until.len() - 1], Event::Stopped(_)));
+        let Event::Saved(_, stopped, place) = &until[until.len() - 2] else { panic!("it is saved") };
+        assert!(*stopped > 3 && *stopped < 40 && place.starts_with(&runs), "{stopped}");
+        drop(worker);
+
+        let mut worker = Worker::spawn(runs.clone()).unwrap();
+        start(&mut worker, 2, &recipe, "", Begin::WhereItWasLeft);
+        let rest = events(&worker, 2, over);
+        let Event::Started(_, facts) = &rest[0] else { panic!("it starts") };
+        assert_eq!((facts.curve.len() as u64, &facts.folder), (*stopped, place));
+        assert_eq!(losses(&rest), steps[*stopped as usize..]);
+        // A run that is done is not gone on with, nor is one that is to begin afresh.
+        start(&mut worker, 3, &recipe, "", Begin::Afresh);
+        let Event::Started(_, facts) = &events(&worker, 3, |_| true)[0] else { panic!("it starts") };
+        assert_ne!(&facts.folder, place);
+        // A start stops what is under way.
+        start(&mut worker, 4, &recipe, "", Begin::WhereItWasLeft);
+        assert!(matches!(events(&worker, 3, over).last(), Some(Event::Stopped(_))));
+        assert!(matches!(events(&worker, 4, over).last(), Some(Event::Finished(_))));
+    }
+
+    #[test]
+    fn a_text_is_written_like_and_the_folder_is_a_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut worker = Worker::spawn(folder.path().to_owned()).unwrap();
+        let text = "the river runs to the sea and the sea is wide. ".repeat(20);
+        start(&mut worker, 1, &recipe("characters", 5), &text, Begin::WhereItWasLeft);
+        let all = events(&worker, 1, over);
+        assert!(matches!(all.last(), Some(Event::Finished(_))), "{:?}", all.last());
+        let samples = all.iter().filter(|event| matches!(event, Event::Sample(_, _, texts) if !texts[0].is_empty()));
+        assert_eq!(samples.count(), 2);
+        let place = folder.path().join("a-run");
+        assert!(["config.json", "model.safetensors", "tokenizer.json"].iter().all(|name| place.join(name).is_file()));
+
+        start(&mut worker, 2, &recipe("characters", 5), "too short", Begin::WhereItWasLeft);
+        let all = events(&worker, 2, over);
+        assert!(matches!(all.last(), Some(Event::Failed(_, error)) if error.contains("tokens")), "{all:?}");
+    }
+}
