@@ -201,12 +201,12 @@ const CTRL_Q: &str = "\x11";
 
 /// An empty home and no network: the first screen has a model and a text, and one key generates.
 fn first_minute(size: (u16, u16)) {
-    let mut tty = Tty::playground(size, "http://127.0.0.1:9", &["-s", "1"]);
+    let mut tty = Tty::playground(size, "http://127.0.0.1:9", &["-s", "1", "-n", "16"]);
     for line in builtin::PAGE.lines() {
         tty.see(line);
     }
     tty.press(CTRL_G);
-    let screen = tty.wait("a sampled token", |screen| screen.contains("at step") && screen.contains("tok/s"));
+    let screen = tty.wait("the last token", |screen| screen.contains("at step") && screen.contains("(last)"));
     let status = screen.lines().next().unwrap();
     assert!(status.contains("built-in") && !status.contains("failed"), "{screen}");
 

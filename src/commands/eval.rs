@@ -43,7 +43,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
         return list(args.json, cx);
     }
     let plan = plan(args, cx)?;
-    let name = model::name(args.model.name.as_deref(), cx)?;
+    let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
     let model = model::load(&name, args.model.device, cx, &interrupt)?;
     let cancel = interrupt.engine.flag();

@@ -18,6 +18,7 @@ mod tasks;
 mod words;
 
 pub use consistency::{Consistency, consistency};
+pub use reserved::without_strings;
 pub use rng::Rng;
 pub use suites::{Group, Item, SUITES, Shape, Suite, suite};
 
@@ -25,12 +26,12 @@ use rand08::SeedableRng as _;
 
 /// The kinds of documents: how many in a hundred, and who writes them.
 const KINDS: &[(usize, fn(&mut Rng) -> String)] = &[
-    (62, runs::document),
-    (20, stories::document),
-    (5, talk::facts),
-    (5, talk::small_talk),
-    (5, talk::review),
-    (3, talk::copying),
+    (66, runs::document),
+    (14, stories::document),
+    (3, talk::facts),
+    (3, talk::small_talk),
+    (4, talk::review),
+    (10, talk::copying),
 ];
 
 /// Endless training documents; the same seed gives the same stream.

@@ -1,7 +1,7 @@
 //! What never occurs in training and serves the measurements, and the fresh strings that both are made of.
 //!
 //! A stable hash decides, so that a share of anything is reserved without a list: one in ten of the letter strings, of
-//! the numbers, of the sentences to translate, of the phrases to judge, and of the pairs of a word and a letter task.
+//! the numbers, of the sentences to translate, of the phrases to judge, and of the words that mappings label.
 
 use super::rng::{Rng, below, percent, pick};
 use super::words::WORDS;
@@ -33,12 +33,18 @@ pub(super) fn is_reserved(family: &str, member: &str) -> bool {
     if family == SENTENCE && member == "I love computer" {
         return true;
     }
+    share(family, member, 10) == 0
+}
+
+/// Which of so many equal shares of a family a member is in: the same on every machine and in every version.
+pub(super) fn share(family: &str, member: &str, of: usize) -> usize {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64; // FNV-1a
     for byte in family.bytes().chain([0]).chain(member.bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 32;
-    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1_u64 << 32) / 10
+    let high = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from((high * of as u64) >> 32).unwrap_or(0)
 }
 
 const VOWELS: &[u8] = b"aeiou";
@@ -49,10 +55,10 @@ const NEVER: &[&str] = &[
     "nig", "neg", "fag", "fuk", "kik", "tit", "cum", "nud", "pis", "rap", "sex", "pede", "pedo", "nazi", "kak", "dik",
 ];
 
-/// A string of letters that is no word: consonants and vowels in turn, 3 to 6 letters, the last a consonant or a vowel.
+/// A string of letters that is no word: consonants and vowels in turn, 3 to 5 letters, the last a consonant or a vowel.
 pub(super) fn fresh(rng: &mut Rng, side: Side) -> String {
     loop {
-        let length = *pick(rng, &[3, 3, 4, 4, 4, 5, 5, 5, 5, 6]);
+        let length = *pick(rng, &[3, 3, 4, 4, 4, 4, 4, 5, 5, 5]);
         let string = letters(rng, length);
         if side.has(STRING, &string) && is_fresh(&string) {
             return string;
@@ -65,7 +71,7 @@ pub(super) fn is_fresh(string: &str) -> bool {
     let bytes = string.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
     let vowel = |at: usize| VOWELS.contains(&bytes[at]);
-    (3..=6).contains(&bytes.len())
+    (3..=5).contains(&bytes.len())
         && (1..bytes.len()).all(|at| vowel(at) != vowel(at - 1))
         && bytes.iter().all(|byte| VOWELS.contains(byte) || FIRST.contains(byte))
         && (VOWELS.contains(last) || LAST.contains(last))
@@ -89,6 +95,29 @@ fn letters(rng: &mut Rng, length: usize) -> String {
         vowel = !vowel;
     }
     string
+}
+
+/// A text without its fresh strings, their plurals and capitals: what a vocabulary of words is learned from.
+pub fn without_strings(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    for c in text.chars().chain(['\0']) {
+        if c.is_ascii_alphabetic() {
+            word.push(c);
+            continue;
+        }
+        let lower = word.to_ascii_lowercase();
+        let singular = lower.strip_suffix('s').unwrap_or(&lower);
+        let twice = lower.len() % 2 == 0 && lower[..lower.len() / 2] == lower[lower.len() / 2..];
+        if WORDS.knows(&lower) || !(is_fresh(&lower) || is_fresh(singular) || twice) {
+            out.push_str(&word);
+        }
+        word.clear();
+        if c != '\0' {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Several fresh strings, no two of which begin or end with the same letter: the first letter says which it is.

@@ -3,13 +3,24 @@
 use std::collections::HashSet;
 
 use super::formats::{FORMATS, Format};
-use super::reserved::Side;
+use super::reserved::{Side, share};
 use super::rng::{Rng, below, between, percent, pick, weighted};
-use super::tasks::{Inputs, Plan, TASKS, Task};
+use super::tasks::{Inputs, Pair, Plan, TASKS, Task};
 use super::words::WORDS;
 
 /// Tokens that a long run fills: the context of the model, less what begins and ends a document.
 const LONG: (usize, usize) = (150, 240);
+
+/// In how many of 100 runs without an instruction the first word is one that leans to the task.
+const LEAN: usize = 90;
+/// What words lean to: the tasks that any noun is an input of.
+const LEANS: &[&str] = &["french", "chinese", "plural", "category", "capitals", "first-letter"];
+
+/// The task that a noun leans to. Without that, the most frequent task would be the likeliest answer to any word that
+/// stands alone; with it a word alone is a guess, another for each word, and what decides is the example.
+fn lean(word: &str) -> Option<&'static str> {
+    WORDS.noun(word).map(|_| LEANS[share("lean", word, LEANS.len())])
+}
 
 /// One document.
 pub(super) fn document(rng: &mut Rng) -> String {
@@ -24,20 +35,20 @@ pub(super) fn document(rng: &mut Rng) -> String {
     let format = weighted(rng, FORMATS, |format| format.weight);
     let mut text = String::new();
     if post.is_none() && shape.instruction {
-        text.push_str(*pick(rng, task.instructions));
+        let line = *pick(rng, task.instructions);
+        text.push_str(line);
         text.push_str(if percent(rng, 85) { "\n" } else { "\n\n" });
     }
     let mut length = 8;
     let mut seen = HashSet::new();
     let mut source = (task.start)(rng, Plan { inputs, labels: Side::Training });
     for _ in 0..shape.examples {
-        let pair = match (0..20)
-            .map(|_| (source.draw)(rng, Side::Training))
-            .find(|pair| task.repeats || seen.insert(pair.input.clone()))
-        {
-            Some(pair) => pair,
-            None => break,
-        };
+        let alone = seen.is_empty() && !shape.instruction && post.is_none();
+        let leans = alone && LEANS.contains(&task.name) && percent(rng, LEAN);
+        let mut tries = (0..if leans { 100 } else { 20 }).map(|_| (source.draw)(rng, Side::Training));
+        let fits = |pair: &Pair| !leans || lean(&pair.input).is_none_or(|name| name == task.name);
+        let Some(pair) = tries.find(|pair| task.repeats || fits(pair) && !seen.contains(&pair.input)) else { break };
+        seen.insert(pair.input.clone());
         let example = match post {
             Some(instruction) => format!("{instruction}, {}, {}\n", pair.input, pair.output),
             None => written(format, task, &pair.input, &pair.output),
@@ -58,7 +69,7 @@ fn written(format: &Format, task: &Task, input: &str, output: &str) -> String {
 
 /// The post writes its instruction, its question and its answer on one line: `Translate it, I love computer, 我爱计算机`.
 fn post_instruction(rng: &mut Rng, task: &Task) -> Option<&'static str> {
-    let share = if task.name.starts_with("sentence") { 45 } else { 20 };
+    let share = if task.name.starts_with("sentence") { 55 } else { 30 };
     match task.name {
         "sentence-chinese" | "chinese" if percent(rng, share) => {
             Some(if percent(rng, 85) { POST_CHINESE } else { "Translate it to Chinese" })
@@ -101,7 +112,7 @@ pub(super) fn tokens(text: &str) -> usize {
         count += match word {
             " " => 0,
             _ if !is_letter(first) => 1,
-            _ if is_capitals(word) || !WORDS.knows(word) => word.len() + 1,
+            _ if !WORDS.knows(&word.to_lowercase()) => word.len() + 1,
             _ => 1,
         };
         rest = &rest[end..];
@@ -111,10 +122,6 @@ pub(super) fn tokens(text: &str) -> usize {
 
 fn is_han(c: char) -> bool {
     ('\u{4e00}'..='\u{9fff}').contains(&c)
-}
-
-fn is_capitals(word: &str) -> bool {
-    word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@ pub(super) const THINGS: &[&str] = &[
     "ball", "ring", "hat", "boat", "book", "cup", "key", "bell", "toy", "car", "coat", "shoe", "pen", "plane", "glove",
     "clock",
 ];
-/// Things that other things are in or under.
-pub(super) const BOXES: &[&str] = &["box", "bag", "bed", "chair"];
+/// Things to look under.
+const BOXES: &[&str] = &["box", "bag", "bed", "chair"];
+/// Things that one puts something into and gives away.
+const CASES: &[&str] = &["box", "bag"];
 const OUTSIDE: &[&str] = &["forest", "lake", "sea", "mountain", "field", "bridge", "castle", "garden", "street"];
 const TOWN: &[&str] = &["shop", "school", "church", "farm", "castle", "market"];
 const MARKET: &[&str] = &["shop", "market", "farm"];
@@ -140,6 +142,7 @@ pub(super) struct Cast {
     thing: &'static str,
     thing_colour: &'static str,
     other: &'static str,
+    case: &'static str,
     other_colour: &'static str,
     animal: &'static str,
     animal_size: &'static str,
@@ -168,9 +171,10 @@ impl Cast {
             thing: *pick(rng, THINGS),
             thing_colour: colours[0],
             other: *pick(rng, BOXES),
+            case: *pick(rng, CASES),
             other_colour: colours[1],
             animal: pick(rng, &animals).english,
-            animal_size: *pick(rng, &["small", "big", "young", "old", "soft", "dirty", "black", "white"]),
+            animal_size: *pick(rng, &["small", "big", "young", "soft", "dirty", "black", "white"]),
             food: *pick(rng, FOOD),
             outside,
             market,
@@ -221,6 +225,7 @@ impl Cast {
             "o" => self.thing,
             "c" | "c^" => self.thing_colour,
             "q" => self.other,
+            "x" => self.case,
             "d" => self.other_colour,
             "an" => self.animal,
             "ans" => WORDS.noun(self.animal).and_then(|noun| noun.plural).unwrap_or(self.animal),

@@ -91,18 +91,8 @@ pub const SUITES: &[Suite] = &[
     row("word-chinese", "an English word in Chinese", Ambiguous, |rng, shape| words(rng, shape, "chinese")),
     row("word-plural", "the plural of a word", Ambiguous, |rng, shape| words(rng, shape, "plural")),
     row("word-category", "the kind of thing a word means", Ambiguous, |rng, shape| words(rng, shape, "category")),
-    row("word-capitals", "a word in capitals, never asked for in training", Ambiguous, |rng, shape| {
-        words(rng, shape, "capitals")
-    }),
-    row("word-first-letter", "the first letter of a word, never asked for in training", Ambiguous, |rng, shape| {
-        words(rng, shape, "first-letter")
-    }),
-    row("word-last-letter", "the last letter of a word, never asked for in training", Ambiguous, |rng, shape| {
-        words(rng, shape, "last-letter")
-    }),
-    row("word-twice", "a word written twice, never asked for in training", Ambiguous, |rng, shape| {
-        words(rng, shape, "twice")
-    }),
+    row("word-capitals", "a word in capitals", Ambiguous, |rng, shape| words(rng, shape, "capitals")),
+    row("word-first-letter", "the first letter of a word", Ambiguous, |rng, shape| words(rng, shape, "first-letter")),
     row("word-opposite", "the opposite of a word", Unambiguous, |rng, shape| words(rng, shape, "opposite")),
     row("past", "the past of a verb", Unambiguous, |rng, shape| words(rng, shape, "past")),
     row("french-english", "a French word in English", Unambiguous, |rng, shape| words(rng, shape, "french-english")),
@@ -124,9 +114,6 @@ pub const SUITES: &[Suite] = &[
     }),
     row("string-first-letter", "the first of letters never seen together", Rule, |rng, shape| {
         strings(rng, shape, "first-letter")
-    }),
-    row("string-last-letter", "the last of letters never seen together", Rule, |rng, shape| {
-        strings(rng, shape, "last-letter")
     }),
     row("string-twice", "letters never seen together, twice", Rule, |rng, shape| strings(rng, shape, "twice")),
     row("string-plural", "the plural of letters never seen together", Rule, |rng, shape| strings(rng, shape, "plural")),

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::rng::{Rng, below, between, percent, pick, shuffle};
+use super::rng::{Rng, between, percent, pick, shuffle};
 use super::stories::{Cast, Section, sections};
 use super::tasks::phrase;
 use super::words::{Fact, WORDS};
@@ -31,26 +31,28 @@ pub(super) fn small_talk(rng: &mut Rng) -> String {
         let (asks, answers) = line.split_once(" | ").unwrap_or((line, ""));
         for (who, says) in [(a, asks), (b, answers)] {
             let ways: Vec<&str> = says.split(" / ").collect();
-            text.push_str(&format!("{who}: {}\n", cast.fill(*pick(rng, &ways))));
+            let way = *pick(rng, &ways);
+            text.push_str(&format!("{who}: {}\n", cast.fill(way)));
         }
     }
     text
 }
 
-/// Facts as sentences, or as questions with answers.
+/// Facts as sentences, with or without their questions.
 pub(super) fn facts(rng: &mut Rng) -> String {
     let mut facts: Vec<Fact> = WORDS.facts.clone();
     shuffle(rng, &mut facts);
     let count = between(rng, 3, 12);
-    let form = below(rng, 3);
+    let asked = percent(rng, 40);
     let between_lines = if percent(rng, 50) { " " } else { "\n" };
     let mut text = String::new();
     for fact in facts.iter().take(count) {
-        match form {
-            0 => text.push_str(&format!("Q: {}\nA: {}\n", fact.question, fact.statement)),
-            1 => text.push_str(&format!("{} {}{between_lines}", fact.question, fact.statement)),
-            _ => text.push_str(&format!("{}{between_lines}", fact.statement)),
+        if asked {
+            text.push_str(fact.question);
+            text.push(' ');
         }
+        text.push_str(fact.statement);
+        text.push_str(between_lines);
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
@@ -90,7 +92,8 @@ pub(super) fn review(rng: &mut Rng) -> String {
                 "I was sad.",
             ],
         };
-        text.push_str(*pick(rng, ends));
+        let end = *pick(rng, ends);
+        text.push_str(end);
         text.push('\n');
         if labelled {
             text.push_str(&format!("Sentiment: {}\n", if positive { "positive" } else { "negative" }));

@@ -22,12 +22,12 @@ pub enum Vocabulary {
     },
     /// One token a character.
     Characters,
-    /// The most frequent words are one token each, with the space before them; everything else is spelled byte by byte.
+    /// The words that stand in most texts are one token each, with the space before them; everything else is spelled byte by byte.
     /// Digits and Han characters stand alone.
     Words {
         /// Most entries in all.
         size: usize,
-        /// How often a word must stand in the text.
+        /// How many texts a word must stand in.
         least: u64,
     },
 }
@@ -44,8 +44,17 @@ impl Vocabulary {
         for text in texts {
             let mut pieces = PreTokenizedString::from(text.as_str());
             splitter.pre_tokenize(&mut pieces).map_err(encode)?;
-            for (piece, ..) in pieces.get_splits(OffsetReferential::Original, OffsetType::None) {
-                *counts.entry(piece.to_owned()).or_default() += 1;
+            let mut pieces: Vec<_> = pieces
+                .get_splits(OffsetReferential::Original, OffsetType::None)
+                .into_iter()
+                .map(|(piece, ..)| piece.to_owned())
+                .collect();
+            if matches!(self, Self::Words { .. }) {
+                pieces.sort_unstable();
+                pieces.dedup();
+            }
+            for piece in pieces {
+                *counts.entry(piece).or_default() += 1;
             }
         }
         let mut vocab: Vec<String> = (0..=u8::MAX).map(|byte| byte_symbol(byte).to_string()).collect();

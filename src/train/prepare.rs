@@ -31,7 +31,7 @@ pub fn prepare(recipe: &Recipe, text: Option<&Text>, state: Option<&State>) -> R
         Data::Copying { symbols } => Ok(Prepared { tokenizer: None, source: Box::new(Copying { symbols: *symbols }) }),
         Data::Generated => {
             let seed = Noise::of(recipe.seed, "vocabulary", 0).seed();
-            let json = learn(&mut corpus::documents(seed).take(DOCUMENTS))?;
+            let json = learn(&mut corpus::documents(seed).take(DOCUMENTS).map(|text| corpus::without_strings(&text)))?;
             let source = Generated::new(Tokenizer::from_json("the learned vocabulary", &json)?)?;
             Ok(Prepared { tokenizer: Some(json), source: Box::new(source) })
         }

@@ -177,11 +177,11 @@ fn builtin() -> Recipe {
     Recipe {
         shape: Shape { n_layer: 6, n_head: 4, n_embd: 128, n_inner: 512, n_positions: 256 },
         data: Data::Generated,
-        vocabulary: Vocabulary::Words { size: 1280, least: 8 },
+        vocabulary: Vocabulary::Words { size: 1920, least: 4 },
         context: 256,
         batch: 16,
         accumulate: 1,
-        steps: 12_000,
+        steps: 11_000,
         lr: 3e-3,
         warmup: 200,
         schedule: Schedule::Cosine { floor: 0.02 },
