@@ -357,51 +357,52 @@ mod tests {
     #[test]
     fn a_copying_run_says_what_it_does_and_goes_on_where_it_was_stopped() {
         let folder = tempfile::tempdir().unwrap();
-        let recipe = recipe("copy", 40);
+        // Far more steps than any of this takes: a run ends where it is told to.
+        let recipe = recipe("copy", 1_000_000);
+        let until = |step: u64| move |event: &Event| matches!(event, Event::Step(_, report) if report.step == step);
         let mut worker = Worker::spawn(folder.path().join("whole")).unwrap();
         start(&mut worker, 1, &recipe, "", Begin::WhereItWasLeft);
-        let whole = events(&worker, 1, over);
+        let whole = events(&worker, 1, until(30));
         assert!(matches!(&whole[0], Event::Started(_, facts) if facts.vocab > 1 && facts.curve.is_empty()));
         let steps = losses(&whole);
-        assert_eq!(steps.iter().map(|(step, _)| *step).collect::<Vec<_>>(), (1..=40).collect::<Vec<u64>>());
+        assert_eq!(steps.iter().map(|(step, _)| *step).collect::<Vec<_>>(), (1..=30).collect::<Vec<u64>>());
         let looked = whole.iter().filter(|event| matches!(event, Event::Induction(..))).count();
-        assert_eq!(looked, 5, "before the first step and after every tenth");
-        assert!(matches!(whole[whole.len() - 2], Event::Saved(_, 40, _)));
-        assert!(matches!(whole[whole.len() - 1], Event::Finished(_)));
+        assert_eq!(looked, 3, "before the first step and after every tenth");
+        drop(worker);
 
-        // The same run, stopped on the way: with another thread it goes on to the same curve.
+        // The same run in parts: told to wait before its first step, stopped on the way, gone on with by another thread.
         let runs = folder.path().join("parts");
         let mut worker = Worker::spawn(runs.clone()).unwrap();
         start(&mut worker, 1, &recipe, "", Begin::WhereItWasLeft);
-        events(&worker, 1, |event| matches!(event, Event::Step(_, report) if report.step == 3));
         worker.send(Command::Pause(JobId(1)));
         worker.send(Command::Save(JobId(1)));
-        let mut until = events(&worker, 1, |event| matches!(event, Event::Saved(..)));
+        let begun = events(&worker, 1, |event| matches!(event, Event::Saved(..)));
+        assert!(losses(&begun).is_empty());
         worker.send(Command::Resume(JobId(7)));
         assert!(worker.events().recv_timeout(Duration::from_millis(50)).is_err(), "it waits, whoever else goes on");
         worker.send(Command::Resume(JobId(1)));
-        until.extend(events(&worker, 1, |event| matches!(event, Event::Step(..))));
+        let mut parts = events(&worker, 1, until(3));
         worker.send(Command::Stop(JobId(1)));
-        until.extend(events(&worker, 1, over));
-        assert!(matches!(until[until.len() - 1], Event::Stopped(_)));
-        let Event::Saved(_, stopped, place) = &until[until.len() - 2] else { panic!("it is saved") };
-        assert!(*stopped > 3 && *stopped < 40 && place.starts_with(&runs), "{stopped}");
+        parts.extend(events(&worker, 1, over));
+        let [.., Event::Saved(_, stopped, place), Event::Stopped(_)] = parts.as_slice() else { panic!("{parts:?}") };
+        let (stopped, place) = (*stopped, place.clone());
+        assert!(stopped >= 3 && place.starts_with(&runs), "{stopped}");
         drop(worker);
 
         let mut worker = Worker::spawn(runs.clone()).unwrap();
         start(&mut worker, 2, &recipe, "", Begin::WhereItWasLeft);
-        let rest = events(&worker, 2, over);
+        let rest = events(&worker, 2, until(stopped.max(30) + 1));
         let Event::Started(_, facts) = &rest[0] else { panic!("it starts") };
-        assert_eq!((facts.curve.len() as u64, &facts.folder), (*stopped, place));
-        assert_eq!(losses(&rest), steps[*stopped as usize..]);
-        // A run that is done is not gone on with, nor is one that is to begin afresh.
+        assert_eq!((facts.curve.len() as u64, &facts.folder), (stopped, &place));
+        let mut both = losses(&parts);
+        both.extend(losses(&rest));
+        assert_eq!(both[..30], steps, "the same seed gives the same curve, stopped or not");
+
+        // A start stops what is under way; one that is to begin afresh takes another folder.
         start(&mut worker, 3, &recipe, "", Begin::Afresh);
-        let Event::Started(_, facts) = &events(&worker, 3, |_| true)[0] else { panic!("it starts") };
-        assert_ne!(&facts.folder, place);
-        // A start stops what is under way.
-        start(&mut worker, 4, &recipe, "", Begin::WhereItWasLeft);
-        assert!(matches!(events(&worker, 3, over).last(), Some(Event::Stopped(_))));
-        assert!(matches!(events(&worker, 4, over).last(), Some(Event::Finished(_))));
+        let begun = events(&worker, 3, |_| true);
+        let Event::Started(_, facts) = &begun[0] else { panic!("it starts") };
+        assert_ne!(facts.folder, place);
     }
 
     #[test]
