@@ -12,8 +12,8 @@
 //! - [`sampling`]: from logits to a token: the table of parameters, the chain, the draw.
 //! - [`model`]: the one decoder: configurations, weights, key/value cache, trace points.
 //! - [`engine`]: generation and scoring, as messages to a thread of its own.
-//! - [`train`]: pre-training and fine-tuning of the one decoder, as an iterator of steps.
 //! - [`eval`]: few-shot accuracy of a model, with its errors.
+//! - [`train`]: pre-training and fine-tuning of the one decoder, as an iterator of steps.
 //! - [`app`]: what the playground knows and does, without a terminal.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
 //!

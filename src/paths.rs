@@ -62,6 +62,11 @@ impl Paths {
         self.config.join("prompts")
     }
 
+    /// The folders of training runs.
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.data.join("runs")
+    }
+
     /// The log file.
     pub(crate) fn log(&self) -> PathBuf {
         self.state.join("kshot.log")

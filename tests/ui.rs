@@ -11,11 +11,13 @@ use std::time::Instant;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use kshot::app::models::Progress;
 use kshot::app::run::Phase;
-use kshot::app::screen::PaneId;
+use kshot::app::screen::{PaneId, Place};
+use kshot::app::train::TrainPhase;
 use kshot::app::{COMMANDS, IoEvent, KeyMap, Message, Scope, keymap};
-use kshot::engine::{Event, FinishReason};
+use kshot::engine::{Event, FinishReason, JobId};
 use kshot::files::builtin;
 use kshot::session::{Author, Existing};
+use kshot::train;
 use kshot::ui::script::Driver;
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
@@ -535,4 +537,202 @@ fn random_keys_at_random_sizes_never_panic() {
         assert!(PaneId::ALL.contains(&app.focus) && app.document.bytes().len() < 10_000_000);
     }
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
+
+/// A driver in the train view with a run under way.
+fn training(size: (u16, u16), preset: &str) -> Driver<Scripted> {
+    let mut driver = loaded(size);
+    driver.shell.app.open_text(&"the river runs to the sea. ".repeat(20), None);
+    let row = train::Preset::ALL.iter().position(|row| row.name == preset).unwrap();
+    driver.run(&format!("<F8>{}<Enter>", "j".repeat(row))).unwrap();
+    driver
+}
+
+/// Says something of the last run that was started.
+fn say(driver: &mut Driver<Scripted>, event: impl Fn(JobId) -> train::Event) {
+    let job = last_started(driver).0;
+    driver.executor.train_sender().send(event(job)).unwrap();
+    driver.pump().unwrap();
+}
+
+fn last_started(driver: &Driver<Scripted>) -> (JobId, train::Plan) {
+    let asked = driver.executor.asked.borrow();
+    let started = asked.train.iter().rev().find_map(|command| match command {
+        train::Command::Start(job, plan, _) => Some((*job, (**plan).clone())),
+        _ => None,
+    });
+    started.unwrap()
+}
+
+fn facts() -> train::Facts {
+    train::Facts { folder: "/data/runs/a".into(), parameters: 37_440, vocab: 32, curve: Vec::new() }
+}
+
+fn report(step: u64, loss: f64) -> train::StepReport {
+    let validation = step.is_multiple_of(50).then_some(loss + 0.05);
+    train::StepReport { step, loss, validation, lr: 0.01, gradient_norm: 0.75, tokens: 1024, seconds: 0.05 }
+}
+
+/// A pattern whose stripe is as strong as `score`.
+fn heads(score: f32) -> train::Induction {
+    let n = 16;
+    let pattern = (0..2 * n)
+        .map(|i: usize| (0..2 * n).map(|j| if i >= n && j == i - n + 1 { score } else { 0.0 }).collect())
+        .collect();
+    let scores = vec![vec![0.1, 0.05], vec![score, 0.2]];
+    train::Induction { scores, best: (1, 0), pattern, copied: f64::from(score) }
+}
+
+/// A run of 400 steps with its phase change in the middle.
+fn trained(size: (u16, u16), preset: &str) -> Driver<Scripted> {
+    let mut driver = training(size, preset);
+    say(&mut driver, |job| train::Event::Started(job, Box::new(facts())));
+    for step in 1..=400 {
+        let known = 1.0 / (1.0 + (-(step as f64 - 200.0) / 20.0).exp());
+        say(&mut driver, |job| train::Event::Step(job, report(step, 3.4 - 3.3 * known)));
+        if step % 10 == 0 {
+            say(&mut driver, |job| train::Event::Induction(job, step, Box::new(heads(known as f32))));
+        }
+    }
+    if preset != "copy" {
+        let texts = vec!["the river runs to".to_owned(), "\u{1b}[31mthe sea".to_owned()];
+        say(&mut driver, |job| train::Event::Sample(job, 400, texts.clone()));
+        for (step, right) in [(250, 3), (400, 12)] {
+            let shots = |shots, right| train::Shots { suite: "word-french", shots, right, asked: 16 };
+            let all = vec![shots(0, 0), shots(1, right), shots(4, right + 2)];
+            say(&mut driver, |job| train::Event::Shots(job, step, all.clone()));
+        }
+    }
+    driver
+}
+
+fn commands(driver: &Driver<Scripted>) -> Vec<String> {
+    let asked = driver.executor.asked.borrow();
+    let name = |command: &train::Command| format!("{command:?}").split('(').next().unwrap_or_default().to_owned();
+    asked.train.iter().map(name).collect()
+}
+
+#[test]
+fn train_view_before_a_run() {
+    snapshots("train", loaded, "<F8>");
+}
+
+#[test]
+fn train_view_of_a_copying_run() {
+    snapshots("train-copy", |size| trained(size, "copy"), "");
+}
+
+#[test]
+fn train_view_of_a_run_on_generated_text() {
+    snapshots("train-builtin", |size| trained(size, "builtin"), " ");
+}
+
+#[test]
+fn a_training_run_is_paused_gone_on_with_and_stopped() {
+    let mut driver = training((120, 36), "copy");
+    assert_eq!(last_started(&driver).1.begin, train::Begin::WhereItWasLeft);
+    say(&mut driver, |job| train::Event::Started(job, Box::new(facts())));
+    say(&mut driver, |job| train::Event::Step(job, report(1, 3.5)));
+    let phase = |driver: &Driver<Scripted>| driver.shell.app.train.run.as_ref().unwrap().phase.clone();
+    assert_eq!(phase(&driver), TrainPhase::Running);
+    driver.run("<Space>").unwrap();
+    assert_eq!(phase(&driver), TrainPhase::Paused);
+    let elapsed =
+        |driver: &Driver<Scripted>| driver.shell.app.train.run.as_ref().unwrap().elapsed(driver.shell.app.now);
+    let before = elapsed(&driver);
+    driver.run("<Down><Up>").unwrap();
+    assert_eq!(elapsed(&driver), before, "a pause takes no time");
+    driver.run("<Enter>").unwrap();
+    assert_eq!(phase(&driver), TrainPhase::Running);
+    driver.run("<Down><Enter>").unwrap();
+    assert!(screen(&driver).contains("the run copy is under way; s stops and saves it"), "{}", screen(&driver));
+    driver.run("s").unwrap();
+    assert_eq!(phase(&driver), TrainPhase::Stopping);
+    say(&mut driver, |job| train::Event::Saved(job, 1, "/data/runs/copy".into()));
+    say(&mut driver, train::Event::Stopped);
+    assert_eq!(phase(&driver), TrainPhase::Stopped);
+    assert!(screen(&driver).contains("saved in /data/runs/copy"), "{}", screen(&driver));
+    assert_eq!(commands(&driver), ["Start", "Pause", "Resume", "Stop"]);
+    driver.run("<Space>s").unwrap();
+    assert_eq!(commands(&driver).len(), 4, "a run that is over is not told anything");
+}
+
+#[test]
+fn what_a_stopped_training_run_still_says_is_dropped() {
+    let mut driver = training((120, 36), "copy");
+    let old = last_started(&driver).0;
+    say(&mut driver, |job| train::Event::Started(job, Box::new(facts())));
+    driver.run("r").unwrap();
+    assert_eq!(last_started(&driver).1.begin, train::Begin::Afresh);
+    assert_eq!(commands(&driver), ["Start", "Stop", "Start"]);
+    for event in [
+        train::Event::Step(old, report(7, 1.0)),
+        train::Event::Saved(old, 7, "/data/runs/copy".into()),
+        train::Event::Failed(old, "too late".into()),
+        train::Event::Stopped(old),
+    ] {
+        say(&mut driver, |_| event.clone());
+    }
+    let run = driver.shell.app.train.run.as_ref().unwrap();
+    assert_eq!((run.step(), &run.saved, &run.phase), (0, &None, &TrainPhase::Preparing));
+    assert!(!screen(&driver).contains("too late"));
+}
+
+#[test]
+fn a_trained_model_is_saved_and_opened_with_one_key() {
+    let mut driver = trained((120, 36), "characters");
+    assert!(
+        matches!(&last_started(&driver).1.work, train::Work::Pretrain { text, .. } if text.starts_with("the river"))
+    );
+    driver.run("o").unwrap();
+    assert_eq!(commands(&driver).last().unwrap(), "Save");
+    say(&mut driver, |job| train::Event::Saved(job, 400, "/data/runs/characters".into()));
+    assert_eq!(driver.executor.asked.borrow().find.as_ref().unwrap().1, "/data/runs/characters");
+    assert_eq!(driver.shell.app.place, Place::Playground);
+
+    let mut driver = trained((120, 36), "copy");
+    driver.run("o").unwrap();
+    assert!(screen(&driver).contains("nothing to open"), "{}", screen(&driver));
+}
+
+#[test]
+fn a_text_that_is_too_short_is_refused_with_the_number() {
+    let mut driver = loaded((120, 36));
+    driver.run("short<F8><Down 2><Enter>").unwrap();
+    assert!(screen(&driver).contains("has 5 characters"), "{}", screen(&driver));
+    assert!(commands(&driver).is_empty());
+    driver.run("<Esc>").unwrap();
+    assert_eq!(driver.shell.app.place, Place::Train, "the first dismisses the message");
+    driver.run("<Esc>").unwrap();
+    assert_eq!(driver.shell.app.place, Place::Playground);
+    driver.run("er").unwrap();
+    assert_eq!(text(&driver), "shorter", "nothing of the train view's keys is left");
+}
+
+#[test]
+fn the_train_view_needs_no_colour_and_no_unicode() {
+    for glyphs in [Glyphs::UNICODE, Glyphs::ASCII] {
+        let mut driver = trained((120, 36), "copy");
+        driver.shell.theme = Theme::new(Palette::Plain, glyphs);
+        driver.run("").unwrap();
+        let screen = screen(&driver);
+        let full = if glyphs == Glyphs::ASCII { "##" } else { "██" };
+        assert!(screen.lines().filter(|line| line.contains(full)).count() > 4, "{screen}");
+        assert!(glyphs == Glyphs::UNICODE || screen.is_ascii(), "{screen}");
+    }
+}
+
+#[test]
+fn a_training_run_goes_on_while_the_playground_is_used_and_quitting_asks() {
+    let mut driver = training((120, 36), "copy");
+    say(&mut driver, |job| train::Event::Started(job, Box::new(facts())));
+    driver.run("<F8><Ctrl+G>").unwrap();
+    say(&mut driver, |job| train::Event::Step(job, report(1, 3.5)));
+    Player::new(&driver).tokens(&mut driver, &[" eau"]);
+    assert!(screen(&driver).contains("training copy 1/"), "{}", screen(&driver));
+    assert!(text(&driver).ends_with(" eau"));
+    driver.run("<Esc><Ctrl+S><Enter><Ctrl+Q>").unwrap();
+    assert!(!driver.ended && screen(&driver).contains("will be saved"), "{}", screen(&driver));
+    driver.run("<Ctrl+Q>").unwrap();
+    assert!(driver.ended);
 }

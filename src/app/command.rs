@@ -23,6 +23,8 @@ pub enum Scope {
     Next,
     /// The sampling pane.
     Sampling,
+    /// The train view.
+    Train,
     /// The model overlay.
     Models,
     /// Overlays that only list: tasks, presets.
@@ -37,12 +39,13 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Global,
         Self::Document,
         Self::Shots,
         Self::Next,
         Self::Sampling,
+        Self::Train,
         Self::Models,
         Self::Picker,
         Self::Confirm,
@@ -58,6 +61,7 @@ impl Scope {
             Self::Shots => "Few-shot",
             Self::Next => "Next token",
             Self::Sampling => "Sampling",
+            Self::Train => "Train (F8)",
             Self::Models => "Models (F2)",
             Self::Picker => "Choosing from a list",
             Self::Confirm => "Yes or no",

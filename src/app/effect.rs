@@ -9,6 +9,7 @@ use super::models::{Found, ModelRow, Progress};
 use crate::engine::{Command, Event, JobId};
 use crate::session::Existing;
 use crate::text::Tokenizer;
+use crate::train;
 
 /// Something happened.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub enum Message {
     Resize(u16, u16),
     /// The engine says something.
     Engine(Event),
+    /// The training thread says something.
+    Train(train::Event),
     /// An I/O job says something.
     Io(IoEvent),
     /// The editor was closed: the text it left, or what went wrong.
@@ -38,6 +41,8 @@ pub enum Message {
 pub enum Effect {
     /// By the engine thread.
     Engine(Command),
+    /// By the training thread.
+    Train(train::Command),
     /// By an I/O thread.
     Io(IoRequest),
     /// By the terminal.

@@ -5,6 +5,7 @@
 //! nothing and knows no clock: the time comes in with each message.
 
 pub mod command;
+pub mod curve;
 mod edit;
 mod effect;
 mod generate;
@@ -18,6 +19,7 @@ pub mod run;
 pub mod sampler;
 pub mod screen;
 pub mod shots;
+pub mod train;
 mod view;
 
 use std::path::PathBuf;
@@ -36,8 +38,9 @@ use models::Models;
 use page::{Document, Page};
 use run::{Run, Seeding};
 use sampler::Sampler;
-use screen::{Layer, PaneId, SizeClass};
+use screen::{Layer, PaneId, Place, SizeClass};
 use shots::Shots;
+use train::{TrainPhase, TrainView};
 
 /// All that the program knows.
 pub struct App {
@@ -51,10 +54,14 @@ pub struct App {
     pub models: Models,
     /// The current generation, or the last one.
     pub run: Option<Run>,
+    /// The training run.
+    pub train: TrainView,
     /// What the program has to say.
     pub log: Log,
     /// The live key map.
     pub keymap: KeyMap,
+    /// What fills the screen.
+    pub place: Place,
     /// The pane that has the keys where no overlay has them.
     pub focus: PaneId,
     /// The overlays, the topmost last.
@@ -94,8 +101,10 @@ impl App {
             sampler,
             models: Models::default(),
             run: None,
+            train: TrainView::default(),
             log: Log::default(),
             keymap: KeyMap::new(COMMANDS)?,
+            place: Place::Playground,
             focus: PaneId::Document,
             layers: Vec::new(),
             input: None,
@@ -135,6 +144,7 @@ impl App {
             Message::Resize(width, height) => self.resize(width, height),
             Message::Engine(event) => self.engine(event),
             Message::Io(event) => self.io(event),
+            Message::Train(event) => self.trained(event),
             Message::Edited(result) => self.cx(page).edited(result),
             Message::Say(Ok(text)) => self.log.say(Level::Notice, text),
             Message::Say(Err(text)) => self.log.say(Level::Error, text),
@@ -152,7 +162,8 @@ impl App {
 
     /// Whether figures on the screen change with the time alone.
     pub fn animates(&self) -> bool {
-        self.is_running() || self.models.job.is_some()
+        let trains = self.train.run.as_ref().is_some_and(|run| run.phase == TrainPhase::Running);
+        self.is_running() || self.models.job.is_some() || (trains && self.place == Place::Train)
     }
 
     /// Whether a generation runs.
@@ -170,6 +181,7 @@ impl App {
         let inner = match (&self.input, self.layers.last()) {
             (Some(_), _) => Scope::Input,
             (None, Some(layer)) => layer.scope(),
+            (None, None) if self.place == Place::Train => Scope::Train,
             (None, None) => match self.focus {
                 PaneId::Document => Scope::Document,
                 PaneId::Shots => Scope::Shots,
@@ -193,6 +205,9 @@ impl App {
         let armed = std::mem::take(&mut self.quit_armed);
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
             self.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
+            if command.scope == Scope::Global && !Self::stays_in_train_view(command.name) {
+                self.place = Place::Playground;
+            }
             (command.run)(&mut Cx { app: self, page, key });
         } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
             match &mut self.input {

@@ -35,6 +35,15 @@ impl SizeClass {
     }
 }
 
+/// What fills the screen under the overlays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The panes.
+    Playground,
+    /// The train view.
+    Train,
+}
+
 /// The panes, in the order of Tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PaneId {

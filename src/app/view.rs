@@ -5,7 +5,7 @@ use super::effect::{Effect, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::run::Run;
-use super::screen::{Layer, PaneId, SizeClass};
+use super::screen::{Layer, PaneId, Place, SizeClass};
 
 impl App {
     pub(super) fn resize(&mut self, width: u16, height: u16) {
@@ -21,7 +21,9 @@ impl App {
 
     pub(super) fn step_focus(&mut self, steps: isize) {
         self.input = None;
-        if self.layers.is_empty() {
+        if self.place == Place::Train && self.layers.is_empty() {
+            self.train_select(steps);
+        } else if self.layers.is_empty() {
             self.focus = self.focus.step(steps, self.class());
             self.scroll = 0;
         } else {
@@ -84,12 +86,19 @@ impl App {
     }
 
     pub(super) fn quit(&mut self) {
-        if self.quit_armed || !self.unsaved() {
+        let (quit, save) = (self.keymap.hint("quit"), self.keymap.hint("save"));
+        let mut open = Vec::new();
+        if self.unsaved() {
+            open.push(format!("the document is not saved ({save} saves it)"));
+        }
+        if let Some(run) = self.train.live() {
+            open.push(format!("the run {} is under way and will be saved", run.name()));
+        }
+        if self.quit_armed || open.is_empty() {
             self.outbox.push(Effect::Quit);
         } else {
             self.quit_armed = true;
-            let (quit, save) = (self.keymap.hint("quit"), self.keymap.hint("save"));
-            self.log.say(Level::Warning, format!("the document is not saved: {save} saves it, {quit} again quits"));
+            self.log.say(Level::Warning, format!("{}: {quit} again quits", open.join(", ")));
         }
     }
 

@@ -47,6 +47,7 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         library,
         hub: model::hub(cx)?,
         special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
+        runs: cx.paths.runs(),
         log: Some(cx.paths.log()),
     })
 }

@@ -22,7 +22,8 @@ pub(super) fn run(args: ScreenshotArgs, cx: &mut Context) -> anyhow::Result<Stat
     script::parse(&args.keys).map_err(|error| Usage(format!("--keys: {error}")))?;
     let model = model::name(args.model.as_deref(), cx);
     let options = playground::options(args.playground, false, model, cx)?;
-    let workers = Workers::spawn(options.hub.clone(), options.special).context("cannot start the engine")?;
+    let workers = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
+        .context("cannot start the engine")?;
     let shell = Shell::new(ui::start(options)?, Theme::new(Palette::True, Glyphs::UNICODE));
     let clock = Clock::Real(Duration::from_secs(args.patience));
     let mut driver = Driver::new(shell, workers, args.size, clock)?;

@@ -32,7 +32,11 @@ pub(super) fn run(args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> 
         if args.json {
             cx.out.json(&report)?;
         } else if report.step % REPORT_EVERY == 0 || report.step == run.trainer().recipe().steps {
-            let heads = if copying { Some(induction(run.trainer().decoder(), 32, 1)?) } else { None };
+            let heads = if copying {
+                Some(induction(run.trainer().decoder(), run.trainer().recipe().context / 2, 1)?)
+            } else {
+                None
+            };
             let copied = heads.map(|heads| {
                 let (layer, head) = heads.best;
                 format!(

@@ -1,5 +1,7 @@
 //! What can go wrong in a run.
 
+use crate::engine::EngineError;
+use crate::eval::EvalError;
 use crate::model::ModelError;
 use crate::text::TextError;
 
@@ -68,6 +70,12 @@ pub enum TrainError {
     /// A tensor operation.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+    /// Generating with the model as it is.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Asking the model as it is.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
     /// Somebody stopped it.
     #[error("stopped")]
     Cancelled,

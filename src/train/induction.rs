@@ -1,6 +1,7 @@
 //! How much of an induction head each attention head is (Olsson et al. 2022; TransformerLens's definition).
 //!
-//! On random tokens that are repeated, a query in the second copy should look at the token after its first occurrence:
+//! On random tokens, all different and then repeated, a query in the second copy should look at the token after its first
+//! occurrence:
 //! score(l, h) = mean over the second copy of pattern[i, i − n + 1].
 
 use crate::model::{Decoder, HookPoint, Pass, Recorder, Span};
@@ -34,7 +35,8 @@ impl Induction {
 pub fn induction(decoder: &Decoder, n: usize, seed: u64) -> Result<Induction> {
     let config = decoder.config();
     let mut noise = Noise::of(seed, "induction", 0);
-    let once: Vec<u32> = (0..n).map(|_| noise.below(config.vocab) as u32).collect();
+    // Different ones: after a token that stands there twice, two continuations would be right.
+    let once = noise.different(n, config.vocab);
     let ids = once.repeat(2);
     let mut recorder = Recorder::default();
     let mut cache = decoder.new_cache()?;

@@ -28,6 +28,23 @@ impl Noise {
         self.0.gen_range(0..bound.max(1))
     }
 
+    /// `count` numbers below `bound`, all different as far as there are enough.
+    pub fn different(&mut self, count: usize, bound: usize) -> Vec<u32> {
+        let mut all: Vec<u32> = (0..bound as u32).collect();
+        (0..count)
+            .map(|at| {
+                let other = at + self.below(bound.saturating_sub(at));
+                match all.get(other).copied() {
+                    Some(drawn) => {
+                        all.swap(at, other);
+                        drawn
+                    }
+                    None => self.below(bound) as u32,
+                }
+            })
+            .collect()
+    }
+
     /// Any number, to seed something else.
     pub fn seed(&mut self) -> u64 {
         self.0.next_u64()

@@ -130,14 +130,14 @@ impl Preset {
 /// The toy of section 4.2 of Olsson et al.'s "In-context Learning and Induction Heads", small enough for a laptop.
 fn copying(n_layer: usize) -> Recipe {
     Recipe {
-        shape: Shape { n_layer, n_head: 4, n_embd: 64, n_inner: 0, n_positions: 64 },
-        data: Data::Copying { symbols: 64 },
+        shape: Shape { n_layer, n_head: 4, n_embd: 64, n_inner: 0, n_positions: 32 },
+        data: Data::Copying { symbols: 32 },
         vocabulary: Vocabulary::Characters,
-        context: 64,
+        context: 32,
         batch: 32,
         accumulate: 1,
         steps: 3000,
-        lr: 3e-3,
+        lr: 1e-2,
         warmup: 50,
         schedule: Schedule::Constant,
         weight_decay: 0.01,

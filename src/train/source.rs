@@ -46,7 +46,10 @@ pub trait Source: Send {
     fn vocab(&self) -> usize;
 }
 
-/// Random symbols, then the same again; only the second half counts.
+/// Random symbols, all different, then the same again until the row is full; only what can be known from before counts.
+///
+/// Each row has a period of its own, from a quarter to half of the window: were it always the same, one layer could look
+/// back by position and copy without an induction head.
 pub struct Copying {
     /// How many symbols.
     pub symbols: usize,
@@ -55,13 +58,12 @@ pub struct Copying {
 impl Source for Copying {
     fn rows(&self, mut noise: Noise, rows: usize, context: usize) -> Rows {
         let mut out = Rows::with_room(rows * context);
-        let half = context / 2;
+        let shortest = (context / 4).max(1);
         for _ in 0..rows {
-            let first: Vec<TokenId> = (0..half).map(|_| noise.below(self.symbols) as TokenId).collect();
-            let mut ids = first.repeat(2);
-            // The token after the last is never read; the row is one longer than the context.
-            ids.push(first[0]);
-            out.push(&ids, |at| at > half && at < 2 * half);
+            let period = shortest + noise.below(context / 2 - shortest + 1);
+            let once = noise.different(period, self.symbols);
+            let ids: Vec<TokenId> = once.iter().copied().cycle().take(context + 1).collect();
+            out.push(&ids, |at| at > period);
         }
         out
     }
@@ -180,13 +182,21 @@ mod tests {
     #[test]
     fn rows_predict_what_follows() {
         let noise = || Noise::of(7, "test", 3);
-        let copying = Copying { symbols: 10 }.rows(noise(), 3, 8);
-        assert_eq!(copying, Copying { symbols: 10 }.rows(noise(), 3, 8), "the same noise gives the same rows");
-        for (tokens, targets) in copying.tokens.chunks(8).zip(copying.targets.chunks(8)) {
-            assert_eq!(tokens[..4], tokens[4..]);
-            assert_eq!(tokens[1..], targets[..7]);
+        let copying = Copying { symbols: 10 }.rows(noise(), 20, 16);
+        assert_eq!(copying, Copying { symbols: 10 }.rows(noise(), 20, 16), "the same noise gives the same rows");
+        let mut periods = Vec::new();
+        for (row, tokens) in copying.tokens.chunks(16).enumerate() {
+            let (targets, counts) = (&copying.targets[16 * row..][..16], &copying.counts[16 * row..][..16]);
+            assert_eq!(tokens[1..], targets[..15]);
+            let period = counts.iter().position(|count| *count == 1.0).unwrap();
+            assert!(targets[period..].iter().zip(&tokens[1..]).all(|(target, before)| target == before));
+            assert!(counts[period..].iter().all(|count| *count == 1.0));
+            assert!((4..=8).contains(&period), "{period}");
+            periods.push(period);
         }
-        assert_eq!(copying.counts[..8], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0]);
+        periods.sort_unstable();
+        periods.dedup();
+        assert!(periods.len() > 2, "a fixed distance could be learned by position alone: {periods:?}");
 
         let text = Tokens::new((0..100).collect(), 100, 9).unwrap();
         let rows = text.rows(noise(), 50, 9);

@@ -13,6 +13,7 @@ use super::svg::{SvgTheme, to_svg};
 use super::terminal::{Signal, TerminalEvent};
 use crate::app::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
 use crate::engine::{Command, Event};
+use crate::train;
 
 /// The least time between two frames.
 pub const FRAME: Duration = Duration::from_micros(16_666);
@@ -41,6 +42,10 @@ pub trait Executor {
     fn io(&mut self, request: IoRequest);
     /// What the engine says.
     fn engine_events(&self) -> &Receiver<Event>;
+    /// Hands a command to the training thread.
+    fn train(&mut self, command: train::Command);
+    /// What the training thread says.
+    fn train_events(&self) -> &Receiver<train::Event>;
     /// What the I/O jobs say.
     fn io_events(&self) -> &Receiver<IoEvent>;
 }
@@ -114,6 +119,7 @@ where
         for effect in shell.update(now, message) {
             match effect {
                 Effect::Engine(command) => executor.engine(command),
+                Effect::Train(command) => executor.train(command),
                 Effect::Io(request) => executor.io(request),
                 Effect::Terminal(TerminalRequest::Redraw) => host.screen().clear()?,
                 Effect::Terminal(TerminalRequest::Screenshot) => executor.io(IoRequest::Picture(picture(shell))),
@@ -142,7 +148,7 @@ enum Happening {
 
 /// Waits for the first thing to happen, at most `wait`, and takes all that is there.
 fn receive(wait: Option<Duration>, keys: &Receiver<TerminalEvent>, executor: &dyn Executor) -> Vec<Happening> {
-    let (engine, io) = (executor.engine_events(), executor.io_events());
+    let (engine, io, train) = (executor.engine_events(), executor.io_events(), executor.train_events());
     let timeout = wait.map_or_else(never, crossbeam_channel::after);
     let mut all = Vec::new();
     select! {
@@ -154,6 +160,10 @@ fn receive(wait: Option<Duration>, keys: &Receiver<TerminalEvent>, executor: &dy
             Ok(event) => all.push(Happening::Message(Message::Engine(event))),
             Err(_) => all.push(Happening::Failed(io::Error::other("the engine thread has ended"))),
         },
+        recv(train) -> event => match event {
+            Ok(event) => all.push(Happening::Message(Message::Train(event))),
+            Err(_) => all.push(Happening::Failed(std::io::Error::other("the training thread has ended"))),
+        },
         recv(io) -> event => all.extend(event.ok().map(|event| Happening::Message(Message::Io(event)))),
         recv(timeout) -> _ => all.push(Happening::Message(Message::Tick)),
     }
@@ -161,6 +171,7 @@ fn receive(wait: Option<Duration>, keys: &Receiver<TerminalEvent>, executor: &dy
         let before = all.len();
         all.extend(keys.try_recv().ok().into_iter().flat_map(terminal_event));
         all.extend(engine.try_recv().ok().map(|event| Happening::Message(Message::Engine(event))));
+        all.extend(train.try_recv().ok().map(|event| Happening::Message(Message::Train(event))));
         all.extend(io.try_recv().ok().map(|event| Happening::Message(Message::Io(event))));
         if all.len() == before {
             break;

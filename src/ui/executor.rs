@@ -1,4 +1,4 @@
-//! The real [`Executor`]: the engine thread, one thread for each I/O job, and one that encodes text.
+//! The real [`Executor`]: the engine thread, the training thread, one thread for each I/O job, and one that encodes text.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,10 +13,12 @@ use crate::engine::{Command, Engine, Event, JobId};
 use crate::hub::{Cancel, Hub};
 use crate::session::{Existing, write_file};
 use crate::text::{SpecialTokens, Tokenizer};
+use crate::train;
 
 /// The real executor.
 pub struct Workers {
     engine: Engine,
+    train: train::Worker,
     hub: Hub,
     special: SpecialTokens,
     encoder: Sender<IoRequest>,
@@ -26,16 +28,25 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts the engine and the encoder.
+    /// Starts the engine, the training thread and the encoder. Training runs are saved in `runs`.
     ///
     /// # Errors
     /// Fails where the system gives no thread.
-    pub fn spawn(hub: Hub, special: SpecialTokens) -> io::Result<Self> {
+    pub fn spawn(hub: Hub, special: SpecialTokens, runs: PathBuf) -> io::Result<Self> {
         let (outbox, inbox) = unbounded();
         let (encoder, requests) = unbounded();
         let answers = outbox.clone();
         std::thread::Builder::new().name("encode".into()).spawn(move || encode_latest(&requests, &answers, special))?;
-        Ok(Self { engine: Engine::spawn()?, hub, special, encoder, outbox, inbox, cancels: HashMap::new() })
+        Ok(Self {
+            engine: Engine::spawn()?,
+            train: train::Worker::spawn(runs)?,
+            hub,
+            special,
+            encoder,
+            outbox,
+            inbox,
+            cancels: HashMap::new(),
+        })
     }
 
     /// Runs a job on a thread of its own. Where there is none, the answer says so.
@@ -92,6 +103,14 @@ impl Executor for Workers {
                 let _ = out.send(IoEvent::Pictured(save_numbered(&svg)));
             }),
         }
+    }
+
+    fn train(&mut self, command: train::Command) {
+        self.train.send(command);
+    }
+
+    fn train_events(&self) -> &Receiver<train::Event> {
+        self.train.events()
     }
 
     fn engine_events(&self) -> &Receiver<Event> {

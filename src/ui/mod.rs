@@ -19,6 +19,7 @@ mod status;
 pub mod svg;
 pub mod terminal;
 pub mod theme;
+mod train;
 pub mod widget;
 
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
@@ -62,6 +63,8 @@ pub struct Options {
     pub hub: Hub,
     /// What special tokens in typed text mean.
     pub special: SpecialTokens,
+    /// Where training runs are saved.
+    pub runs: PathBuf,
     /// The log file, named in the message after a panic.
     pub log: Option<PathBuf>,
 }
@@ -72,7 +75,8 @@ pub struct Options {
 /// No terminal, or one that fails.
 pub fn run(options: Options) -> anyhow::Result<u8> {
     let theme = Theme::from_environment(|name| std::env::var(name).ok());
-    let mut executor = Workers::spawn(options.hub.clone(), options.special).context("cannot start the engine")?;
+    let mut executor = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
+        .context("cannot start the engine")?;
     let log = options.log.clone();
     let mut shell = Shell::new(start(options)?, theme);
     let terminal = Terminal::enter(&TerminalOptions { log, ..TerminalOptions::default() })?;

@@ -2,7 +2,8 @@
 //!
 //! A script is text to type, with keys in angle brackets: `Once upon<Ctrl+G><wait 12><Esc>`. Names are those of the key
 //! map, with `+` or `-`; a number repeats: `<Down 3>`. `<lt>` types `<`, `<paste TEXT>` pastes, `<size 80x24>` resizes,
-//! `<wait>` waits until the generation is over and `<wait N>` until it has N tokens.
+//! `<wait>` waits until the generation is over and `<wait N>` until it has N tokens; `<train N>` waits until the training
+//! run has done N steps or is over.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use super::terminal::TerminalEvent;
 use crate::app::models::Stage;
 use crate::app::{IoEvent, IoRequest, Message, TerminalRequest, keymap};
 use crate::engine::{Command, Event};
+use crate::train;
 
 /// One step of a script.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub enum ScriptStep {
     Size(u16, u16),
     /// Until the generation has so many tokens, or is over.
     Wait(usize),
+    /// Until the training run has done so many steps, or is over.
+    Train(u64),
 }
 
 /// A script that cannot be read or did not come to its end.
@@ -76,6 +80,7 @@ fn special(inside: &str) -> Result<Vec<ScriptStep>, ScriptError> {
     Ok(match name {
         "wait" if argument.is_empty() => vec![ScriptStep::Wait(usize::MAX)],
         "wait" => vec![ScriptStep::Wait(argument.parse().map_err(|_| unknown())?)],
+        "train" => vec![ScriptStep::Train(argument.parse().map_err(|_| unknown())?)],
         "paste" => vec![ScriptStep::Paste(argument.to_owned())],
         "size" => {
             let (width, height) = argument.split_once('x').ok_or_else(unknown)?;
@@ -187,6 +192,13 @@ impl<E: Executor> Driver<E> {
                 let has = |driver: &Self| driver.shell.app.run.as_ref().map_or(0, |run| run.steps.len());
                 return self.wait_while(|driver| driver.shell.app.is_running() && has(driver) < tokens);
             }
+            ScriptStep::Train(steps) => {
+                self.settle()?;
+                return self.wait_while(|driver| {
+                    let live = driver.shell.app.train.live();
+                    live.is_some_and(|run| run.step() < steps)
+                });
+            }
         }
         self.settle()
     }
@@ -218,6 +230,8 @@ impl<E: Executor> Driver<E> {
         loop {
             if let Ok(event) = self.executor.engine_events().try_recv() {
                 self.send(Message::Engine(event))?;
+            } else if let Ok(event) = self.executor.train_events().try_recv() {
+                self.send(Message::Train(event))?;
             } else if let Ok(event) = self.executor.io_events().try_recv() {
                 self.send(Message::Io(event))?;
             } else {
@@ -270,6 +284,7 @@ impl<E: Executor> Driver<E> {
             let timeout = crossbeam_channel::at(end);
             let message = select! {
                 recv(self.executor.engine_events()) -> event => event.ok().map(Message::Engine),
+                recv(self.executor.train_events()) -> event => event.ok().map(Message::Train),
                 recv(self.executor.io_events()) -> event => event.ok().map(Message::Io),
                 recv(timeout) -> _ => None,
             };
@@ -293,6 +308,14 @@ impl<E: Executor> Executor for Counted<'_, E> {
     fn io(&mut self, request: IoRequest) {
         *self.asked += usize::from(request.is_answered());
         self.executor.io(request);
+    }
+
+    fn train(&mut self, command: train::Command) {
+        self.executor.train(command);
+    }
+
+    fn train_events(&self) -> &Receiver<train::Event> {
+        self.executor.train_events()
     }
 
     fn engine_events(&self) -> &Receiver<Event> {
@@ -353,6 +376,7 @@ mod tests {
             ("<paste a b>", vec![ScriptStep::Paste("a b".to_owned())]),
             ("<size 80x24>", vec![ScriptStep::Size(80, 24)]),
             ("<wait 3>", vec![ScriptStep::Wait(3)]),
+            ("<train 20>", vec![ScriptStep::Train(20)]),
             ("<wait>", vec![ScriptStep::Wait(usize::MAX)]),
         ];
         for (script, steps) in cases {

@@ -11,9 +11,9 @@ use super::layout::Layout;
 use super::page::PageView;
 use super::pane::{self, View};
 use super::theme::Theme;
-use super::{overlay, paint, status};
+use super::{overlay, paint, status, train};
 use crate::app::page::Page;
-use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, SizeClass};
+use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, Place, SizeClass};
 use crate::app::{App, Effect, Message};
 
 /// What the event loop updates and draws.
@@ -67,14 +67,19 @@ impl Shell {
         let layout = self.lay_out(screen, self.app.focus);
         let view = View { app: &self.app, page: &self.page, theme: &self.theme };
         status::draw_status(&view, layout.status, buf);
-        if let Some(tabs) = layout.tabs {
-            status::draw_tabs(&view, tabs, buf);
-        }
         let mut caret = None;
-        for (id, area) in &layout.panes {
-            let at = pane::draw(*id, &view, *area, buf);
-            if view.has_keys(*id) {
-                caret = at;
+        match self.app.place {
+            Place::Train => train::draw(&view, layout.body, buf),
+            Place::Playground => {
+                if let Some(tabs) = layout.tabs {
+                    status::draw_tabs(&view, tabs, buf);
+                }
+                for (id, area) in &layout.panes {
+                    let at = pane::draw(*id, &view, *area, buf);
+                    if view.has_keys(*id) {
+                        caret = at;
+                    }
+                }
             }
         }
         for layer in &self.app.layers {

@@ -13,7 +13,7 @@ use crate::app::Scope;
 use crate::app::input::Input;
 use crate::app::log::Level;
 use crate::app::run::Phase;
-use crate::app::screen::{Layer, PaneId};
+use crate::app::screen::{Layer, PaneId, Place};
 use crate::engine::FinishReason;
 use crate::text::figures;
 
@@ -96,6 +96,10 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
         if let Some(seconds) = run.first_token_s() {
             pieces.push(Piece::new(2, theme.dim, format!("first {seconds:.2} s")));
         }
+    }
+    if let Some(run) = app.train.live() {
+        let text = format!("training {} {}/{}", run.name(), run.step(), run.recipe.steps);
+        pieces.push(Piece::new(6, theme.good, text).or_short(format!("training {}", run.step())));
     }
     if app.run.is_some() || app.models.job.is_none() {
         pieces.push(state(view));
@@ -209,9 +213,14 @@ pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let scope = match (&view.app.input, view.app.layers.last()) {
         (Some(_), _) => Scope::Input,
         (None, Some(layer)) if *layer != Layer::Shots => layer.scope(),
+        _ if view.app.place == Place::Train => Scope::Train,
         _ => Scope::Global,
     };
-    if let Some(hints) = view.hints(scope, usize::from(area.width)) {
-        paint::line(buf, area, &hints);
+    let Some(mut hints) = view.hints(scope, usize::from(area.width)) else { return };
+    if scope == Scope::Train {
+        let help = paint::hints([(view.app.keymap.hint("help"), "help")], view.theme.strong, view.theme.dim);
+        hints.spans.push(Span::raw("  "));
+        hints.spans.extend(help.spans);
     }
+    paint::line(buf, area, &hints);
 }

@@ -16,6 +16,7 @@ use kshot::prompt::Library;
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
 use kshot::session::Existing;
 use kshot::text::{SpecialTokens, Tokenizer, byte_symbol};
+use kshot::train;
 use kshot::ui::script::{Clock, Driver};
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
@@ -31,6 +32,7 @@ pub struct Scripted {
     pub asked: Rc<RefCell<Asked>>,
     engine: (Sender<Event>, Receiver<Event>),
     io: (Sender<IoEvent>, Receiver<IoEvent>),
+    train: (Sender<train::Event>, Receiver<train::Event>),
 }
 
 /// What was asked.
@@ -48,6 +50,8 @@ pub struct Asked {
     pub saved: Vec<(PathBuf, Vec<u8>)>,
     /// And whether one that was there could be replaced.
     pub existing: Vec<Existing>,
+    /// What the training thread was told.
+    pub train: Vec<train::Command>,
     /// Pictures that were to be written.
     pub pictures: Vec<String>,
 }
@@ -55,12 +59,17 @@ pub struct Asked {
 impl Scripted {
     /// An executor that lists three models, loads any, encodes by bytes, and waits for the rest.
     pub fn new() -> Self {
-        Self { asked: Rc::default(), engine: unbounded(), io: unbounded() }
+        Self { asked: Rc::default(), engine: unbounded(), io: unbounded(), train: unbounded() }
     }
 
     /// The sender of engine events.
     pub fn engine_sender(&self) -> Sender<Event> {
         self.engine.0.clone()
+    }
+
+    /// The sender of training events.
+    pub fn train_sender(&self) -> Sender<train::Event> {
+        self.train.0.clone()
     }
 
     /// The sender of I/O events.
@@ -79,6 +88,14 @@ impl Executor for Scripted {
             Command::Generate(job, request, _) => self.asked.borrow_mut().generation = Some((job, request)),
             Command::Score(..) | Command::Unload => {}
         }
+    }
+
+    fn train(&mut self, command: train::Command) {
+        self.asked.borrow_mut().train.push(command);
+    }
+
+    fn train_events(&self) -> &Receiver<train::Event> {
+        &self.train.1
     }
 
     fn io(&mut self, request: IoRequest) {

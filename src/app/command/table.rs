@@ -7,6 +7,7 @@ use crate::app::page::Motion;
 use crate::app::run::Seeding;
 use crate::app::screen::{Layer, PaneId};
 use crate::sampling::Step;
+use crate::train::Begin;
 
 macro_rules! commands {
     ($($scope:ident { $($name:literal $keys:tt $hint:literal $doc:literal $run:expr;)* })*) => {
@@ -29,6 +30,7 @@ commands! {
         "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
         "regenerate" ["ctrl-r"] "regenerate" "remove the last generation and run again with a new seed" |cx| cx.app.regenerate(Seeding::New);
         "regenerate-same" ["alt-r"] "" "remove the last generation and run again with the same seed" |cx| cx.app.regenerate(Seeding::Same);
+        "train" ["f8"] "train" "the train view: a small training run, live; again: back" |cx| cx.app.toggle_train();
         "interrupt" ["ctrl-c"] "" "stop; when idle, twice to quit" |cx| cx.app.interrupt();
         "undo" ["ctrl-_"] "" "undo an edit or a generation (Ctrl+/ too)" |cx| cx.undo();
         "redo" ["alt-_"] "" "redo" |cx| cx.redo();
@@ -109,6 +111,16 @@ commands! {
         "stage-earlier" ["{"] "" "move the stage of this row earlier in the chain" |cx| cx.app.sampler_move(-1);
         "stage-later" ["}"] "{ } order" "move the stage of this row later in the chain" |cx| cx.app.sampler_move(1);
         "new-seed" ["shift-r"] "" "fix the seed to a new one" |cx| cx.app.sampler_new_seed();
+    }
+    Train {
+        "train-start" ["enter"] "start" "start the selected run, or go on where it was left" |cx| cx.app.train_start();
+        "train-pause" ["space"] "pause" "pause the run, or go on" |cx| cx.app.train_pause();
+        "train-stop" ["s"] "stop" "stop the run and save it" |cx| cx.app.train_stop();
+        "train-restart" ["r"] "restart" "begin the selected run afresh" |cx| cx.app.train_begin(Begin::Afresh);
+        "train-open" ["o"] "open" "save the trained model and open it in the playground" |cx| cx.app.train_open();
+        "train-back" ["esc"] "back" "dismiss the message, else back to the playground; the run goes on" |cx| cx.app.train_back();
+        "train-up" ["up", "k"] "" "previous run" |cx| cx.app.train_select(-1);
+        "train-down" ["down", "j"] "" "next run" |cx| cx.app.train_select(1);
     }
     Models {
         "model-up" ["up", "k"] "" "previous model" |cx| cx.app.models_select(-1);

@@ -3,11 +3,15 @@
 mod bar;
 mod glyphs;
 mod list;
+mod plot;
+mod shades;
 mod slider;
 mod text_view;
 
 pub use bar::Bar;
 pub use glyphs::Glyphs;
 pub use list::visible_rows;
+pub use plot::{Mark, Plot, Series};
+pub use shades::Shades;
 pub use slider::Slider;
 pub use text_view::{Motion, TextChange, TextView};

@@ -1,0 +1,120 @@
+//! What the training thread is told and what it says. Every message names its job; what a stopped job still says is for
+//! the receiver to drop.
+
+use std::path::PathBuf;
+
+use super::{Induction, Recipe, StepReport};
+use crate::engine::{CancelToken, JobId};
+
+/// What the training thread is told.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Begin a run; one that is under way is stopped and saved first. The token ends what takes longer than a step.
+    Start(JobId, Box<Plan>, CancelToken),
+    /// Wait after the current step.
+    Pause(JobId),
+    /// Go on.
+    Resume(JobId),
+    /// Save the run and leave it.
+    Stop(JobId),
+    /// Save the run and go on.
+    Save(JobId),
+}
+
+/// A run to begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The name of its folder among the runs.
+    pub name: String,
+    /// What is done.
+    pub work: Work,
+    /// Where it begins.
+    pub begin: Begin,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Pre-training (GPT-1 paper, eq. 1).
+    Pretrain {
+        /// Everything it depends on.
+        recipe: Recipe,
+        /// What it learns from, where the recipe wants a text.
+        text: String,
+    },
+}
+
+/// Where a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Where the newest unfinished run of that name and recipe was left, if there is one.
+    WhereItWasLeft,
+    /// At fresh weights, in a folder of its own.
+    Afresh,
+}
+
+/// What the training thread says.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The run has its data and weights; the first step is next.
+    Started(JobId, Box<Facts>),
+    /// A step was done.
+    Step(JobId, StepReport),
+    /// What the model writes after that many steps.
+    Sample(JobId, u64, Vec<String>),
+    /// How far copying is after that many steps.
+    Induction(JobId, u64, Box<Induction>),
+    /// Answers that were right after that many steps.
+    Shots(JobId, u64, Vec<Shots>),
+    /// The run's folder holds the state after that many steps.
+    Saved(JobId, u64, PathBuf),
+    /// It was stopped; nothing more is said of it.
+    Stopped(JobId),
+    /// Its last step is done and saved; nothing more is said of it.
+    Finished(JobId),
+    /// It failed, and why; nothing more is said of it.
+    Failed(JobId, String),
+}
+
+impl Event {
+    /// The job that it is about.
+    pub fn job(&self) -> JobId {
+        match self {
+            Self::Started(job, _)
+            | Self::Step(job, _)
+            | Self::Sample(job, ..)
+            | Self::Induction(job, ..)
+            | Self::Shots(job, ..)
+            | Self::Saved(job, ..)
+            | Self::Stopped(job)
+            | Self::Finished(job)
+            | Self::Failed(job, _) => *job,
+        }
+    }
+}
+
+/// What is known before the first step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Where it is saved.
+    pub folder: PathBuf,
+    /// Weights of the model.
+    pub parameters: u64,
+    /// Entries of its vocabulary.
+    pub vocab: usize,
+    /// The steps that were done before.
+    pub curve: Vec<StepReport>,
+}
+
+/// How often a suite was answered right at a number of examples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shots {
+    /// The suite's name.
+    pub suite: &'static str,
+    /// Examples in the prompt.
+    pub shots: usize,
+    /// Right answers.
+    pub right: u64,
+    /// Questions.
+    pub asked: u64,
+}
