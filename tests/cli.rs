@@ -572,3 +572,53 @@ fn nothing_of_the_model_steers_a_terminal() {
         assert!(!shown.chars().any(|c| (c.is_control() && !matches!(c, '\r' | '\n')) || c == '\u{202e}'), "{shown:?}");
     }
 }
+
+#[test]
+fn a_classifier_is_made_saved_and_used() {
+    let world = World::new();
+    let file = |name: &str, text: &str| std::fs::write(world.home.path().join(name), text).unwrap();
+    let pairs: String =
+        (0..12).map(|at| format!("{}\tab{at}\tcd\n", if at % 2 == 0 { "same" } else { "not" })).collect();
+    file("pairs.tsv", &pairs);
+    file("bad.tsv", "same\ta\tb\nsame\ta\n");
+    let tune = |more: &[&str]| {
+        let args = ["finetune", "-m", "MODEL", "--form", "similarity", "--epochs", "1", "--batch", "4"];
+        world.run(&args.iter().chain(more).copied().collect::<Vec<_>>(), b"")
+    };
+
+    let ran = tune(&["--train", "pairs.tsv", "--test", "pairs.tsv", "-o", "made", "--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let lines: Vec<Value> = ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    let step = |key: &str| lines[1][key].as_f64().unwrap();
+    assert!((step("l3") - step("l2") - 0.5 * step("l1")).abs() < 1e-6, "{}", lines[1]);
+    assert_eq!((&lines[3]["labels"], &lines[3]["train"]), (&serde_json::json!(["not", "same"]), &Value::from(12)));
+
+    let side_by_side = tune(&["--train", "pairs.tsv", "--lambda", "0,0.5"]);
+    for part in
+        ["L3(C) = L2(C) + λ·L1(C)", "L3(C) = L1(C) + λ·L2(C)", "λ=0 ", "λ=0.5", "bags of words", "11 to learn from"]
+    {
+        assert!(side_by_side.text().contains(part), "{part}: {} {}", side_by_side.text(), side_by_side.stderr);
+    }
+
+    let said = world.run(&["classify", "-m", "./made", "--json", "ab1", "cd"], b"").json();
+    let probability = |label: &str| said["probabilities"][label].as_f64().unwrap();
+    assert!((probability("same") + probability("not") - 1.0).abs() < 1e-6, "{said}");
+    let swapped = world.run(&["classify", "-m", "./made", "--json", "cd", "ab1"], b"").json();
+    assert!((swapped["probability"].as_f64().unwrap() - said["probability"].as_f64().unwrap()).abs() < 1e-6);
+    let lines = world.run(&["classify", "-m", "./made"], b"ab1\tcd\nx\ty\n");
+    assert_eq!((lines.code, lines.text().lines().count()), (Some(0), 2), "{}", lines.stderr);
+
+    for (ran, says) in [
+        (tune(&["--train", "bad.tsv"]), "bad.tsv, line 2: similarity takes two texts"),
+        (tune(&["--train", "pairs.tsv", "-o", "x", "--lambda", "0,1"]), "-o saves one classifier"),
+        (tune(&["--train", "pairs.tsv", "-o", "made", "--lr", "1e30", "--epochs", "9"]), "is not finite"),
+        (world.run(&["classify", "-m", "MODEL", "x"], b""), "is no classifier"),
+        (world.run(&["classify", "-m", "./made", "x"], b""), "takes two texts"),
+        (world.run(&["finetune", "-m", "MODEL", "--task", "nothing"], b""), "there is sentiment"),
+    ] {
+        assert_ne!(ran.code, Some(0));
+        assert!(ran.stderr.contains(says), "{says}: {}", ran.stderr);
+    }
+    assert_eq!(world.run(&["classify", "-m", "./made", "--json", "ab1", "cd"], b"").json(), said, "the good one stays");
+}

@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["files", "kernels"]),
     ("engine", &["files", "model", "sampling", "text"]),
     ("eval", &["corpus", "engine", "files", "model", "prompt", "sampling", "text"]),
-    ("train", &["corpus", "engine", "eval", "model", "sampling", "session", "text"]),
+    ("train", &["corpus", "engine", "eval", "files", "model", "sampling", "session", "text"]),
     ("app", &["engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
     ("ui", &["app", "engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
 ];

@@ -15,9 +15,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, CompletionsArgs, Device, DoctorArgs, EvalArgs, GenerateArgs, ModelsArgs, ModelsCommand, PathsArgs,
-    PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs, ScreenshotArgs, TextArgs, TokensArgs,
-    TrainArgs, VocabularyKind,
+    BenchArgs, ClassifyArgs, CompletionsArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs, ModelsArgs,
+    ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs,
+    ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
@@ -126,6 +126,8 @@ pub(crate) enum Command {
     Tokens(TokensArgs),
     Models(ModelsArgs),
     Prompts(PromptsArgs),
+    Finetune(Box<FinetuneArgs>),
+    Classify(ClassifyArgs),
     Bench(BenchArgs),
     Doctor(DoctorArgs),
     Screenshot(Box<ScreenshotArgs>),

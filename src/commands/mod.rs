@@ -5,9 +5,12 @@
 
 mod bench;
 mod checks;
+mod classify;
 mod completions;
+mod curve;
 mod doctor;
 mod eval;
+mod finetune;
 mod generate;
 mod input;
 mod interrupt;
@@ -97,6 +100,8 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> 
         Command::Tokens(args) => tokens::run(&args, cx),
         Command::Models(args) => models::run(&args.command, cx),
         Command::Prompts(args) => prompts::run(&args.command, cx),
+        Command::Finetune(args) => finetune::run(&args, cx),
+        Command::Classify(args) => classify::run(&args, cx),
         Command::Bench(args) => bench::run(&args, cx),
         Command::Doctor(args) => doctor::run(&args, cx),
         Command::Screenshot(args) => screenshot::run(*args, cx),

@@ -14,6 +14,7 @@ pub mod figures;
 mod files;
 mod learn;
 pub mod sanitise;
+mod special;
 mod tokenizer;
 mod tokenizer_json;
 mod utf8;
@@ -23,6 +24,7 @@ pub use cells::{Cell, CellKind, TAB_WIDTH, cells};
 pub use error::TextError;
 pub use escape::{escape, unescape};
 pub use learn::Vocabulary;
+pub use special::{tokenizer_json, with_special_tokens};
 pub use tokenizer::{SpecialTokens, Tokenizer};
 pub use utf8::Utf8Assembler;
 

@@ -58,6 +58,9 @@ pub enum TrainError {
     /// A file of a run that is not what it should be.
     #[error("{0}")]
     File(String),
+    /// A file of labelled examples.
+    #[error(transparent)]
+    Data(#[from] super::finetune::DataError),
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -5,10 +5,13 @@
 //! exactly where its last checkpoint was ([`Run`]); a [`Worker`] runs them on a thread of its own. The result is a
 //! checkpoint folder like any other.
 //!
+//! Fine-tuning is in [`finetune`].
+//!
 //! Owns: recipes, batches, the optimiser, checkpoints of runs. Knows no terminal and prints nothing.
 
 mod adamw;
 mod error;
+pub mod finetune;
 mod induction;
 mod message;
 mod noise;

@@ -181,7 +181,7 @@ fn builtin() -> Recipe {
         context: 256,
         batch: 16,
         accumulate: 1,
-        steps: 11_000,
+        steps: 12_000,
         lr: 3e-3,
         warmup: 200,
         schedule: Schedule::Cosine { floor: 0.02 },

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::state::{State, Stored, write_checkpoint};
 use super::{FOLDER_FILES, Recipe, Result, Source, StepReport, TrainError, Trainer};
 use crate::model::Parameters;
+use crate::session::{Existing, write_file};
 
 /// A trainer, its folder, and the curve so far. As an iterator it gives the trainer's steps; where a checkpoint is due
 /// it is written before the step is given.
@@ -53,10 +54,8 @@ impl Run {
             state.restore(&mut trainer)?;
             curve = read_curve(folder, state.step)?;
         }
-        let mut run = Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written: 0, curve, failed: false };
-        // What came after the state is not true any more.
-        run.rewrite_curve()?;
-        Ok(run)
+        let written = curve.len();
+        Ok(Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written, curve, failed: false })
     }
 
     /// The trainer, with its recipe, weights and decoder.
@@ -113,16 +112,6 @@ impl Run {
         self.written = self.curve.len();
         Ok(())
     }
-
-    fn rewrite_curve(&mut self) -> Result<()> {
-        let Some(folder) = self.folder.clone() else { return Ok(()) };
-        let path = folder.join(FOLDER_FILES[1]);
-        if path.exists() {
-            fs::write(&path, b"").map_err(|error| file(&path, &error))?;
-        }
-        self.written = 0;
-        if self.curve.is_empty() { Ok(()) } else { self.append_curve(&folder) }
-    }
 }
 
 impl Iterator for Run {
@@ -152,7 +141,8 @@ impl Iterator for Run {
     }
 }
 
-/// The points up to a step; a line that a kill cut short ends it.
+/// The points up to a step, which are all that stays in the file: what came after is not true any more, and a kill may
+/// have cut the last line short.
 fn read_curve(folder: &Path, step: u64) -> Result<Vec<StepReport>> {
     let path = folder.join(FOLDER_FILES[1]);
     let text = match fs::read_to_string(&path) {
@@ -160,8 +150,21 @@ fn read_curve(folder: &Path, step: u64) -> Result<Vec<StepReport>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(file(&path, &error)),
     };
-    let points = text.lines().map_while(|line| serde_json::from_str::<StepReport>(line).ok());
-    Ok(points.filter(|point| point.step <= step).collect())
+    let (mut points, mut kept) = (Vec::new(), String::new());
+    for line in text.lines() {
+        match serde_json::from_str::<StepReport>(line) {
+            Ok(point) if point.step <= step => {
+                points.push(point);
+                kept.push_str(line);
+                kept.push('\n');
+            }
+            _ => break,
+        }
+    }
+    if kept != text {
+        write_file(&path, kept.as_bytes(), Existing::Replace).map_err(TrainError::File)?;
+    }
+    Ok(points)
 }
 
 fn same_recipe(folder: &Path, there: &Recipe, here: &Recipe) -> Result<()> {

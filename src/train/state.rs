@@ -134,7 +134,8 @@ pub fn write_checkpoint(folder: &Path, parameters: &Parameters, tokenizer: &Valu
     put("model.safetensors", &to_bytes(&parameters.to_checkpoint()?, stored, Some(said))?)
 }
 
-fn to_bytes(
+/// Tensors as a safetensors file.
+pub(super) fn to_bytes(
     tensors: &[(String, Vec<usize>, Vec<f32>)],
     stored: Stored,
     said: Option<HashMap<String, String>>,
