@@ -123,13 +123,19 @@ pub const SUITES: &[Suite] = &[
     Suite {
         ceiling: |shots| 1.0 - 0.5_f64.powi(power(shots)),
         ..row("mapping-2", "two kinds of words, each with a label made up for the item", Mapping, |rng, shape| {
-            words(rng, shape, "mapping-2")
+            mapping(rng, shape, "mapping-2", Side::Training)
         })
     },
     Suite {
         ceiling: |shots| 1.0 - (2.0_f64 / 3.0).powi(power(shots)),
         ..row("mapping-3", "three kinds of words, each with a label made up for the item", Mapping, |rng, shape| {
-            words(rng, shape, "mapping-3")
+            mapping(rng, shape, "mapping-3", Side::Training)
+        })
+    },
+    Suite {
+        ceiling: |shots| 1.0 - 0.5_f64.powi(power(shots)),
+        ..row("mapping-2-new-words", "the same with a word that training never labels", Mapping, |rng, shape| {
+            mapping(rng, shape, "mapping-2", Side::Reserved)
         })
     },
     Suite {
@@ -174,10 +180,27 @@ fn strings(rng: &mut Rng, shape: Shape, name: &str) -> Item {
     assemble(rng, shape, task(name), Inputs::Strings, format)
 }
 
+/// Labels that training never shows, on words that it labels or, with `Side::Reserved`, does not.
+fn mapping(rng: &mut Rng, shape: Shape, name: &str, word: Side) -> Item {
+    let format = pick(rng, &FORMATS[..MEASURED]);
+    assemble_with(rng, shape, task(name), Inputs::Words, format, word)
+}
+
 /// The question is of the reserved side, the examples before it are of either.
 fn assemble(rng: &mut Rng, shape: Shape, task: &Task, inputs: Inputs, format: &'static Format) -> Item {
+    assemble_with(rng, shape, task, inputs, format, Side::Reserved)
+}
+
+fn assemble_with(
+    rng: &mut Rng,
+    shape: Shape,
+    task: &Task,
+    inputs: Inputs,
+    format: &'static Format,
+    question: Side,
+) -> Item {
     let mut source = (task.start)(rng, Plan { inputs, labels: Side::Reserved });
-    let query = (source.draw)(rng, Side::Reserved);
+    let query = (source.draw)(rng, question);
     let mut seen = HashSet::from([query.input.clone()]);
     let side = if inputs == Inputs::Strings { Side::Reserved } else { Side::Training };
     let mut shots = Vec::with_capacity(shape.shots);
