@@ -4,7 +4,8 @@
 //!
 //! FOLDER is what `kshot train --preset builtin` wrote or exported. Every figure is of this run: the suites of
 //! `src/corpus` by exact match, one table a group and nothing averaged over tasks; stories beside fresh documents of the
-//! generator; samples as they came. `--limit` is items of each cell, `--stream-steps` how many steps of the training
+//! generator; samples as they came. `--limit` is items of each cell, `--note` a remark on how the weights were
+//! made, `--stream-steps` how many steps of the training
 //! stream are searched for what stories share with it (all of them by default).
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a card")]
 
@@ -17,8 +18,9 @@ use kshot::corpus::{self, Group, SUITES};
 use kshot::engine::{Backend, CancelToken, GenerateRequest, LoadRequest, LocalModel, OnEndOfText, Produced};
 use kshot::eval::{Evaluation, Figures, Instructions, Plan, Rate, Source, Start, Tally};
 use kshot::sampling::{ParamId, Settings};
+use kshot::text::figures::grouped;
 use kshot::text::{SpecialTokens, TokenId, Tokenizer};
-use kshot::train::{Generated, Noise, Preset, Source as _};
+use kshot::train::{Generated, Noise, Preset, Schedule, Source as _};
 use sha2::{Digest as _, Sha256};
 
 /// Stories for the figures; the card shows the first 20.
@@ -29,13 +31,30 @@ const TEMPERATURE: f32 = 0.7;
 const BEGINNING: usize = 3;
 const SHOTS: [usize; 5] = [0, 1, 2, 4, 8];
 
+/// What no table says.
+const CANNOT: &str = "
+## What it cannot do
+
+- It knows some 700 English and French words and 150 Han characters. Any other word is spelled letter by letter and means
+  nothing to it: it is copied, put in capitals or given a label, and never translated.
+- A word that no mapping of the training text labels is not taken for one that can be labelled (`mapping-2-new-words`): what
+  never happened in training is taken for impossible, not for new.
+- It adds by what it has seen of sums up to 20 + 20, and counts on digit by digit: `next-number` fails where every digit
+  turns over in a number it was never asked about (99, 999).
+- Without an example or an instruction, a word alone is answered with the task it leans to in the training text; that is a
+  property of the generator (`src/corpus/runs.rs`), made so that no task wins everywhere.
+- Its sentences are those of the generator's frames. It has no facts but the capitals, colours and kinds listed in
+  `assets/corpus`, follows no instruction that is not one of the generator's lines, and does not chat.
+- The context is 256 tokens; learned positions end there.";
+
 fn main() -> anyhow::Result<()> {
-    let (mut folder, mut limit, mut stream_steps) = (None, 200usize, u64::MAX);
+    let (mut folder, mut limit, mut stream_steps, mut note) = (None, 200usize, u64::MAX, String::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().context("a number is missing");
+        let mut value = || arguments.next().context("a value is missing");
         match argument.as_str() {
             "--limit" => limit = value()?.parse()?,
+            "--note" => note = value()?,
             "--stream-steps" => stream_steps = value()?.parse()?,
             _ => folder = Some(PathBuf::from(argument)),
         }
@@ -46,26 +65,40 @@ fn main() -> anyhow::Result<()> {
     let info = model.info().clone();
     let recipe = (Preset::find("builtin").context("no preset builtin")?.recipe)();
 
+    let floor = match recipe.schedule {
+        Schedule::Cosine { floor } => format!("{} %", 100.0 * floor),
+        other => format!("{other:?}"),
+    };
     println!("# The built-in model\n");
     println!(
         "A GPT-2 of {} parameters ({} layers of {}, {} heads, context {}, vocabulary {}), trained by `kshot train` from nothing\non text that kshot generates (`src/corpus`): few-shot runs of small tasks, copying, short stories, facts, small talk. It is\nhere so that kshot shows in-context learning without a network; it knows some {} words and nothing of the world.\n",
-        info.parameters, info.layers, info.width, info.heads, info.context, info.vocab, 700
+        grouped(info.parameters as usize),
+        info.layers,
+        info.width,
+        info.heads,
+        info.context,
+        info.vocab,
+        700
     );
     println!("## How it was made\n");
     println!(
-        "`just train-builtin`: {} steps of {} tokens, AdamW with a largest rate of {:.0e} and a cosine to {:?}, seed {}. The text is\ndrawn anew for every step, so no document is seen twice on purpose.\n",
+        "`just train-builtin`: {} steps of {} tokens, AdamW with a largest rate of {:.0e} and a cosine to {} of it, seed {}. The text is\ndrawn anew for every step, so no document is seen twice on purpose.\n",
         recipe.steps,
         recipe.tokens_a_step(),
         recipe.lr,
-        recipe.schedule,
+        floor,
         recipe.seed
     );
 
+    if !note.is_empty() {
+        println!("{note}\n");
+    }
     eprintln!("suites");
     suites(&model, limit)?;
     eprintln!("stories");
     stories(&mut model, &recipe, stream_steps)?;
 
+    println!("{CANNOT}");
     println!("\n## Files\n");
     println!("`kshot models verify built-in` reads these lines, as sha256sum writes them:\n\n```");
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {
