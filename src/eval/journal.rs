@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -37,8 +38,14 @@ impl Journal {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         // A file system that knows no locks is no reason to refuse.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(EvalError::Busy { path: path.to_owned() });
+        // One held for a moment is no other run: a process that is just being started shares it until it is itself.
+        let mut tries = 0;
+        while let Err(TryLockError::WouldBlock) = file.try_lock() {
+            tries += 1;
+            if tries > 20 {
+                return Err(EvalError::Busy { path: path.to_owned() });
+            }
+            std::thread::sleep(Duration::from_millis(25));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
