@@ -4,7 +4,7 @@
 const POINTS: usize = 240;
 
 /// Means over stretches of x; the stretches double where they become too many. Adding a point costs the same however
-/// many there were before, and drawing never more than [`POINTS`].
+/// many there were before, and drawing never more than `POINTS`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve {
     /// Exponent of two: how long a stretch is.

@@ -1,7 +1,5 @@
 //! `kshot train`: a model from nothing, or further from where it was.
 
-use std::path::PathBuf;
-
 use kshot::text::Vocabulary;
 use kshot::text::figures::grouped;
 use kshot::train::{Preset, Recipe, Run, Schedule, State, StepReport, Text, induction, prepare};
@@ -132,7 +130,7 @@ fn recipe(args: &TrainArgs) -> anyhow::Result<(Recipe, Option<Text>)> {
 }
 
 fn begin(run: &Run, args: &TrainArgs, cx: &mut Context) -> anyhow::Result<()> {
-    let (trainer, folder) = (run.trainer(), args.out.as_ref().map(PathBuf::as_path));
+    let (trainer, folder) = (run.trainer(), args.out.as_deref());
     let config = trainer.parameters().config();
     cx.note(format!(
         "{} parameters, {} layers of {}, vocabulary {}, context {}; {} steps of {} tokens",

@@ -108,7 +108,7 @@ pub fn without_strings(text: &str) -> String {
         }
         let lower = word.to_ascii_lowercase();
         let singular = lower.strip_suffix('s').unwrap_or(&lower);
-        let twice = lower.len() % 2 == 0 && lower[..lower.len() / 2] == lower[lower.len() / 2..];
+        let twice = lower.len().is_multiple_of(2) && lower[..lower.len() / 2] == lower[lower.len() / 2..];
         if WORDS.knows(&lower) || !(is_fresh(&lower) || is_fresh(singular) || twice) {
             out.push_str(&word);
         }

@@ -215,7 +215,7 @@ impl Recipe {
                 return bad(key, "it is 0".into());
             }
         }
-        if shape.n_embd % shape.n_head != 0 {
+        if !shape.n_embd.is_multiple_of(shape.n_head) {
             return bad("n_embd", format!("{} is not divisible by n_head {}", shape.n_embd, shape.n_head));
         }
         if self.context > shape.n_positions {

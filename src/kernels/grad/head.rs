@@ -1,6 +1,6 @@
 //! The output head and its cross-entropy in one: logits of a few rows at a time, never `[N, V]` of them.
 //!
-//! loss = Σ wᵢ·(log Σ exp zᵢ − zᵢ[yᵢ]) with z = h·Wᵀ, so dz = w·(softmax(z) − onehot(y)), dh = dz·W and dW = dzᵀ·h. The
+//! loss = Σ wᵢ·(log Σ exp zᵢ − zᵢ at yᵢ) with z = h·Wᵀ, so dz = w·(softmax(z) − onehot(y)), dh = dz·W and dW = dzᵀ·h. The
 //! gradients are taken while the logits are there; the backward pass only multiplies them by the gradient of the loss.
 
 use std::sync::{Arc, Mutex};

@@ -4,7 +4,7 @@
 //! candle's own `layer_norm` and `softmax` cut the gradient, and its elementwise backward passes run on one thread; here
 //! every pass shares its rows among the threads of the barrier pool, and products go to the `gemm` crate, one call a
 //! thread over rows of its own. Results do not depend on which thread took which rows: sums over rows are taken in
-//! [`PARTS`] fixed parts that are added in order.
+//! `PARTS` fixed parts that are added in order.
 
 mod attention;
 mod dropout;
