@@ -41,3 +41,17 @@ compare-speed model:
 # numbers beside transformers, on a checkpoint folder with a real vocabulary
 compare-logits model:
     python tests/compare/logits.py {{model}} target/release/kshot
+
+# training speed beside torch
+compare-train:
+    cargo build --release
+    python tests/compare/train_speed.py target/release/kshot
+
+# what `kshot train` writes, and the built-in model, loaded by transformers
+train-loads:
+    cargo build --release
+    python tests/python/train_loads.py target/release/kshot --model assets/builtin
+
+# the built-in model again, from nothing; after a stop the same command goes on
+train-builtin:
+    cargo run --release -- train --preset builtin -o runs/builtin --export assets/builtin
