@@ -101,7 +101,7 @@ fn main() -> anyhow::Result<()> {
     println!("{CANNOT}");
     println!("\n## Files\n");
     println!("`kshot models verify built-in` reads these lines, as sha256sum writes them:\n\n```");
-    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
         let hash = Sha256::digest(std::fs::read(folder.join(name))?);
         println!("{}  {name}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     }

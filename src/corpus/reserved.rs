@@ -1,7 +1,7 @@
 //! What never occurs in training and serves the measurements, and the fresh strings that both are made of.
 //!
 //! A stable hash decides, so that a share of anything is reserved without a list: one in ten of the letter strings, of
-//! the numbers, of the sentences to translate, of the phrases to judge, and of the words that mappings label.
+//! the numbers, of the sentences to translate and of the phrases to judge, and one word of each kind that mappings label.
 
 use super::rng::{Rng, below, percent, pick};
 use super::words::WORDS;

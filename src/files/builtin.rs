@@ -21,7 +21,7 @@ macro_rules! files {
         )*];
     };
 }
-files!("CARD.md", "config.json", "model.safetensors", "tokenizer.json");
+files!("CARD.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
 
 /// The content of a file.
 pub(super) fn file(name: &str) -> Option<&'static [u8]> {

@@ -104,7 +104,7 @@ impl Vocabulary {
         let sequence = |steps: Vec<Value>| json!({ "type": "Sequence", "pretokenizers": steps });
         match self {
             Self::Bpe { .. } => byte_level(true),
-            Self::Characters => sequence(vec![split(r"(?s)."), byte_level(false)]),
+            Self::Characters => sequence(vec![split(r"[\s\S]"), byte_level(false)]),
             Self::Words { .. } => sequence(vec![split(r"\p{Han}|\p{Nd}"), byte_level(true)]),
         }
     }

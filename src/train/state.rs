@@ -7,15 +7,21 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Recipe, Result, TrainError, Trainer};
 use crate::model::{ModelError, Parameters};
 use crate::session::{Existing, write_file};
 
 /// What kshot writes into a run's folder.
-pub const FOLDER_FILES: [&str; 5] =
-    ["training.safetensors", "training.jsonl", "model.safetensors", "config.json", "tokenizer.json"];
+pub const FOLDER_FILES: [&str; 6] = [
+    "training.safetensors",
+    "training.jsonl",
+    "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
 
 const STATE: &str = FOLDER_FILES[0];
 
@@ -119,7 +125,7 @@ impl State {
     }
 }
 
-/// Writes `config.json`, `tokenizer.json` and `model.safetensors`: a folder that kshot and transformers load.
+/// Writes `config.json`, `tokenizer.json` with `tokenizer_config.json`, and `model.safetensors`: a folder that kshot and transformers load.
 ///
 /// # Errors
 /// A file that cannot be written; each is whole or as it was.
@@ -129,6 +135,18 @@ pub fn write_checkpoint(folder: &Path, parameters: &Parameters, tokenizer: &Valu
     let put =
         |name: &str, bytes: &[u8]| write_file(&folder.join(name), bytes, Existing::Replace).map_err(TrainError::File);
     put("tokenizer.json", &json(tokenizer)?)?;
+    // Without a class of its own here transformers takes `gpt2` for GPT-2's own way of cutting text.
+    let name = tokenizer.pointer("/added_tokens/0/content").cloned().unwrap_or_default();
+    put(
+        "tokenizer_config.json",
+        &json(&json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": name,
+            "eos_token": name,
+            "model_max_length": parameters.config().n_positions,
+            "clean_up_tokenization_spaces": false,
+        }))?,
+    )?;
     put("config.json", &json(&parameters.config_json(end_of_text))?)?;
     let said = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     put("model.safetensors", &to_bytes(&parameters.to_checkpoint()?, stored, Some(said))?)
