@@ -287,17 +287,30 @@ fn a_full_disk_is_an_error_with_the_file_in_it() {
 
 /// Attention only, on symbols: it starts without any folder, and its heads can be looked at.
 #[test]
-fn the_copy_preset_learns_and_shows_its_heads() {
-    let preset = (Preset::find("copy").unwrap().recipe)();
+fn two_layers_of_the_copy_preset_learn_it_by_an_induction_head_and_one_does_not() {
+    let (copied, score) = copying("copy");
+    assert!(copied >= 0.95 && score >= 0.6, "two layers: {copied} {score}");
+    let (copied, score) = copying("copy-1");
+    assert!(copied < 0.5 && score < 0.3, "one layer: {copied} {score}");
+}
+
+/// What a preset copies at the end, and its best head's score.
+fn copying(preset: &str) -> (f64, f32) {
+    let preset = (Preset::find(preset).unwrap().recipe)();
+    let layers = preset.shape.n_layer;
     let Data::Copying { symbols } = preset.data else { panic!("the copy preset copies") };
     let mut trainer = Trainer::new(preset, Box::new(Copying { symbols })).unwrap();
     let first = trainer.next().unwrap().unwrap();
     assert!((first.loss - (symbols as f64).ln()).abs() < 0.2, "chance is ln {symbols}: {}", first.loss);
     let heads = induction(trainer.decoder(), trainer.recipe().context / 2, 1).unwrap();
-    assert_eq!(heads.scores.len(), 2);
+    assert_eq!(heads.scores.len(), layers);
     assert_eq!(heads.pattern.len(), trainer.recipe().context);
     for row in &heads.pattern {
         assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "rows of a pattern add up to 1");
     }
     assert!(heads.score() < 0.3 && heads.copied < 0.3, "nothing is learned yet");
+    let last = trainer.by_ref().take(1299).last().unwrap().unwrap();
+    let heads = induction(trainer.decoder(), trainer.recipe().context / 2, 1).unwrap();
+    assert!(last.loss < first.loss);
+    (heads.copied, heads.score())
 }

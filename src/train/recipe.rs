@@ -67,7 +67,7 @@ pub struct Shape {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "source")]
 pub enum Data {
-    /// Random symbols, repeated once: the second half can be known from the first (Olsson et al. 2022).
+    /// Random symbols, then stretches of the same: what is copied can be known from before (Olsson et al. 2022).
     Copying {
         /// How many symbols there are.
         symbols: usize,
@@ -130,14 +130,14 @@ impl Preset {
 /// The toy of section 4.2 of Olsson et al.'s "In-context Learning and Induction Heads", small enough for a laptop.
 fn copying(n_layer: usize) -> Recipe {
     Recipe {
-        shape: Shape { n_layer, n_head: 4, n_embd: 64, n_inner: 0, n_positions: 32 },
+        shape: Shape { n_layer, n_head: 2, n_embd: 64, n_inner: 0, n_positions: 32 },
         data: Data::Copying { symbols: 32 },
         vocabulary: Vocabulary::Characters,
         context: 32,
         batch: 32,
         accumulate: 1,
-        steps: 3000,
-        lr: 1e-2,
+        steps: 2000,
+        lr: 3e-3,
         warmup: 50,
         schedule: Schedule::Constant,
         weight_decay: 0.01,

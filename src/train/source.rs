@@ -46,10 +46,14 @@ pub trait Source: Send {
     fn vocab(&self) -> usize;
 }
 
-/// Random symbols, all different, then the same again until the row is full; only what can be known from before counts.
+/// Most symbols of a stretch that is copied.
+const STRETCH: usize = 8;
+
+/// Random symbols, all different, then stretches of the same until the row is full; only what can be known from before
+/// counts: a stretch without its first symbol.
 ///
-/// Each row has a period of its own, from a quarter to half of the window: were it always the same, one layer could look
-/// back by position and copy without an induction head.
+/// A stretch is as likely to come from any place: were the row its first half again, one layer could look back by a fixed
+/// distance, and two could mix what stood within a few places, and copy without an induction head.
 pub struct Copying {
     /// How many symbols.
     pub symbols: usize,
@@ -60,10 +64,16 @@ impl Source for Copying {
         let mut out = Rows::with_room(rows * context);
         let shortest = (context / 4).max(1);
         for _ in 0..rows {
-            let period = shortest + noise.below(context / 2 - shortest + 1);
-            let once = noise.different(period, self.symbols);
-            let ids: Vec<TokenId> = once.iter().copied().cycle().take(context + 1).collect();
-            out.push(&ids, |at| at > period);
+            let length = shortest + noise.below(context / 2 - shortest + 1);
+            let once = noise.different(length.max(2), self.symbols);
+            let (mut ids, mut known) = (once.clone(), vec![false; once.len()]);
+            while ids.len() <= context {
+                let from = noise.below(once.len() - 1);
+                let stretch = &once[from..(from + 2 + noise.below(STRETCH - 1)).min(once.len())];
+                ids.extend_from_slice(stretch);
+                known.extend((0..stretch.len()).map(|at| at > 0));
+            }
+            out.push(&ids[..=context], |at| known[at]);
         }
         out
     }
@@ -177,6 +187,8 @@ impl Source for Generated {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -184,19 +196,19 @@ mod tests {
         let noise = || Noise::of(7, "test", 3);
         let copying = Copying { symbols: 10 }.rows(noise(), 20, 16);
         assert_eq!(copying, Copying { symbols: 10 }.rows(noise(), 20, 16), "the same noise gives the same rows");
-        let mut periods = Vec::new();
+        let mut distances = HashSet::new();
         for (row, tokens) in copying.tokens.chunks(16).enumerate() {
             let (targets, counts) = (&copying.targets[16 * row..][..16], &copying.counts[16 * row..][..16]);
             assert_eq!(tokens[1..], targets[..15]);
-            let period = counts.iter().position(|count| *count == 1.0).unwrap();
-            assert!(targets[period..].iter().zip(&tokens[1..]).all(|(target, before)| target == before));
-            assert!(counts[period..].iter().all(|count| *count == 1.0));
-            assert!((4..=8).contains(&period), "{period}");
-            periods.push(period);
+            let once = (1..16).find(|at| tokens[..*at].contains(&tokens[*at])).unwrap();
+            assert!((4..=8).contains(&once), "{once}");
+            for at in (0..16).filter(|at| counts[*at] == 1.0) {
+                let before = tokens[..once].iter().position(|token| *token == tokens[at]).unwrap();
+                assert_eq!(targets[at], tokens[before + 1], "what counts is what followed before");
+                distances.insert(at - before);
+            }
         }
-        periods.sort_unstable();
-        periods.dedup();
-        assert!(periods.len() > 2, "a fixed distance could be learned by position alone: {periods:?}");
+        assert!(distances.len() > 6, "a fixed distance could be learned by position alone: {distances:?}");
 
         let text = Tokens::new((0..100).collect(), 100, 9).unwrap();
         let rows = text.rows(noise(), 50, 9);

@@ -153,7 +153,7 @@ fn shape_text(recipe: &Recipe) -> String {
 fn what_to_see(recipe: &Recipe) -> &'static str {
     match recipe.data {
         Data::Copying { .. } if recipe.shape.n_layer > 1 => {
-            "Each row is random symbols, then the same again, at a distance that differs from row to row. Watch the loss stay flat and then fall at once: at that moment a head of the second layer learns to look at what followed the same symbol before, a stripe in its attention, and copying begins."
+            "Each row is random symbols, then stretches of the same from any place. Watch the loss stay flat and then fall at once: at that moment a head of the second layer learns to look at what followed the same symbol before, a stripe in its attention, and copying begins."
         }
         Data::Copying { .. } => {
             "The same rows with a single layer. A head that finds what followed the same symbol needs another one before it, so the loss stays near where guessing among the symbols seen puts it."
