@@ -18,6 +18,7 @@ use kshot::engine::{Event, FinishReason, JobId};
 use kshot::files::builtin;
 use kshot::session::{Author, Existing};
 use kshot::train;
+use kshot::train::finetune::{FinetuneStep, Form, Outcome};
 use kshot::ui::script::Driver;
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
@@ -625,6 +626,60 @@ fn train_view_of_a_copying_run() {
 #[test]
 fn train_view_of_a_run_on_generated_text() {
     snapshots("train-builtin", |size| trained(size, "builtin"), " ");
+}
+
+/// A fine-tuning with both λs half-way through.
+fn tuned(size: (u16, u16)) -> Driver<Scripted> {
+    let mut driver = loaded(size);
+    driver.run("<F8>jjjj<Right><Right><Enter>").unwrap();
+    let (_, plan) = last_started(&driver);
+    let train::Work::Finetune { model, lambdas, .. } = &plan.work else { panic!("{plan:?}") };
+    assert_eq!((model, lambdas.as_slice()), (&driver.shell.app.models.loaded.as_ref().unwrap().info.name, [0.0, 0.7].as_slice()));
+    let outcome = |accuracy| Outcome { l2: 0.6, accuracy, examples: 100 };
+    let facts = train::TuneFacts {
+        folder: "/data/runs/fine-tune".into(),
+        parameters: 1_469_056,
+        head_only: false,
+        form: Form::Classification,
+        labels: vec!["negative".into(), "positive".into()],
+        examples: 400,
+        steps: 72,
+        before: outcome(0.5),
+        baseline: Some(outcome(0.49)),
+    };
+    say(&mut driver, |job| train::Event::Tuning(job, Box::new(facts.clone())));
+    for step in 1..=40_u64 {
+        for (at, lambda) in lambdas.iter().enumerate() {
+            let known = 1.0 / (1.0 + (-(step as f64 - 20.0 - 4.0 * at as f64) / 4.0).exp());
+            let (l1, l2) = (2.0 - lambda * known, 0.7 - 0.6 * known);
+            let validation = step.is_multiple_of(3).then(|| outcome(0.5 + 0.45 * known));
+            let (lr, gradient_norm) = (1e-3 * (1.0 - step as f64 / 72.0), 1.5);
+            let l3 = l2 + lambda * l1;
+            let report =
+                FinetuneStep { step, l1, l2, l3, lr, gradient_norm, accuracy: 0.9, validation, seconds: 0.1 };
+            say(&mut driver, |job| train::Event::Tuned(job, at, report));
+        }
+    }
+    driver
+}
+
+#[test]
+fn train_view_of_a_fine_tuning() {
+    snapshots("train-tune", tuned, "");
+}
+
+#[test]
+fn a_classifier_is_not_opened_but_named() {
+    let mut driver = tuned((120, 36));
+    say(&mut driver, |job| train::Event::Saved(job, 72, "/data/runs/fine-tune".into()));
+    say(&mut driver, train::Event::Finished);
+    assert!(screen(&driver).contains("kshot classify -m /data/runs/fine-tune"), "{}", screen(&driver));
+    driver.run("o").unwrap();
+    assert!(screen(&driver).contains("a classifier answers"), "{}", screen(&driver));
+    // λ = 0 needs no second run beside it.
+    driver.run(&format!("{}<Enter>", "h".repeat(9))).unwrap();
+    let train::Work::Finetune { lambdas, .. } = last_started(&driver).1.work else { panic!("a fine-tuning") };
+    assert_eq!(lambdas, [0.0]);
 }
 
 #[test]

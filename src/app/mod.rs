@@ -20,6 +20,7 @@ pub mod sampler;
 pub mod screen;
 pub mod shots;
 pub mod train;
+pub mod tune;
 mod view;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use super::curve::Curve;
 use super::effect::Effect;
 use super::log::Level;
 use super::screen::Place;
+use super::tune::{Dial, Tuning};
 use crate::engine::{CancelToken, JobId};
 use crate::train::{Begin, Command, Data, Event, Facts, Induction, Plan, Preset, Recipe, Shots, StepReport, Work};
 
@@ -30,11 +31,48 @@ const STAY: [&str; 12] = [
     "quit",
 ];
 
+/// What can be started.
+#[derive(Clone, Copy)]
+pub enum Choice {
+    /// Pre-training by a preset.
+    Pretrain(&'static Preset),
+    /// Fine-tuning of the loaded model.
+    Finetune,
+}
+
+impl Choice {
+    /// How many there are.
+    pub const COUNT: usize = Preset::ALL.len() + 1;
+
+    /// The one on that row.
+    pub fn at(row: usize) -> Self {
+        Preset::ALL.get(row).map_or(Self::Finetune, Self::Pretrain)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain(preset) => preset.name,
+            Self::Finetune => "fine-tune",
+        }
+    }
+
+    /// What it shows.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Self::Pretrain(preset) => preset.doc,
+            Self::Finetune => "the loaded model learns to classify, as in GPT-1",
+        }
+    }
+}
+
 /// All that the train view shows.
 #[derive(Debug, Clone, Default)]
 pub struct TrainView {
-    /// The selected preset.
+    /// The row of the selected [`Choice`].
     pub selected: usize,
+    /// λ of the next fine-tuning.
+    pub lambda: Dial,
     /// The run under way, or the last one.
     pub run: Option<TrainRun>,
     /// The run is to be opened in the playground once it is saved.
@@ -73,15 +111,24 @@ pub struct ShotsCurve {
     pub curve: Curve,
 }
 
+/// What a run does.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Pre-training by this recipe.
+    Pretrain(Recipe),
+    /// Fine-tuning.
+    Finetune(Tuning),
+}
+
 /// A training run as the screen knows it.
 #[derive(Debug, Clone)]
 pub struct TrainRun {
     /// Its job.
     pub job: JobId,
-    /// Its preset.
-    pub preset: usize,
-    /// What it depends on.
-    pub recipe: Recipe,
+    /// The row of its [`Choice`].
+    pub choice: usize,
+    /// What it does.
+    pub kind: Kind,
     /// How far it is.
     pub phase: TrainPhase,
     /// What is known before the first step, the curve left out.
@@ -113,11 +160,11 @@ pub struct TrainRun {
 }
 
 impl TrainRun {
-    fn new(job: JobId, preset: usize, recipe: Recipe, cancel: CancelToken) -> Self {
+    fn new(job: JobId, choice: usize, kind: Kind, cancel: CancelToken) -> Self {
         Self {
             job,
-            preset,
-            recipe,
+            choice,
+            kind,
             phase: TrainPhase::Preparing,
             facts: None,
             newest: None,
@@ -137,9 +184,17 @@ impl TrainRun {
         }
     }
 
-    /// The preset's name.
+    /// What its choice is called.
     pub fn name(&self) -> &'static str {
-        Preset::ALL.get(self.preset).map_or("", |preset| preset.name)
+        Choice::at(self.choice).name()
+    }
+
+    /// Updates in all; 0 where that is not known yet.
+    pub fn steps(&self) -> u64 {
+        match &self.kind {
+            Kind::Pretrain(recipe) => recipe.steps,
+            Kind::Finetune(tuning) => tuning.facts.as_ref().map_or(0, |facts| facts.steps),
+        }
     }
 
     /// Whether it is neither over nor being stopped.
@@ -149,7 +204,10 @@ impl TrainRun {
 
     /// Updates done.
     pub fn step(&self) -> u64 {
-        self.newest.map_or(self.before, |step| step.step)
+        match &self.kind {
+            Kind::Pretrain(_) => self.newest.map_or(self.before, |step| step.step),
+            Kind::Finetune(tuning) => tuning.step(),
+        }
     }
 
     /// Tokens a second, averaged over the last steps.
@@ -165,7 +223,7 @@ impl TrainRun {
     /// Time that is left at the speed so far.
     pub fn eta(&self, now: Duration) -> Option<Duration> {
         let done = self.step().checked_sub(self.before).filter(|done| *done > 0)?;
-        let left = self.recipe.steps.saturating_sub(self.step());
+        let left = self.steps().saturating_sub(self.step());
         Duration::try_from_secs_f64(self.elapsed(now).as_secs_f64() / done as f64 * left as f64).ok()
     }
 
@@ -176,7 +234,7 @@ impl TrainRun {
 
     /// Whether its folder is a checkpoint that the playground can load.
     pub fn can_be_opened(&self) -> bool {
-        self.recipe.shape.n_inner > 0 && !matches!(self.recipe.data, Data::Copying { .. })
+        matches!(&self.kind, Kind::Pretrain(recipe) if recipe.shape.n_inner > 0)
     }
 
     fn enter(&mut self, phase: TrainPhase, now: Duration) {
@@ -224,9 +282,9 @@ impl TrainRun {
 }
 
 impl TrainView {
-    /// The selected preset.
-    pub fn preset(&self) -> Option<&'static Preset> {
-        Preset::ALL.get(self.selected)
+    /// What is selected.
+    pub fn choice(&self) -> Choice {
+        Choice::at(self.selected)
     }
 
     /// The run that is neither over nor being stopped.
@@ -262,14 +320,13 @@ impl App {
     }
 
     pub(super) fn train_select(&mut self, rows: isize) {
-        let last = Preset::ALL.len().saturating_sub(1);
-        self.train.selected = self.train.selected.saturating_add_signed(rows).min(last);
+        self.train.selected = self.train.selected.saturating_add_signed(rows).min(Choice::COUNT - 1);
     }
 
     /// Enter: starts the selected run, or goes on with it.
     pub(super) fn train_start(&mut self) {
         match self.train.live() {
-            Some(run) if run.preset != self.train.selected => {
+            Some(run) if run.choice != self.train.selected => {
                 let (name, stop) = (run.name(), self.keymap.hint("train-stop"));
                 self.log.say(Level::Warning, format!("the run {name} is under way; {stop} stops and saves it"));
             }
@@ -284,30 +341,42 @@ impl App {
 
     /// Begins the selected run; another one is stopped and saved first.
     pub(super) fn train_begin(&mut self, begin: Begin) {
-        let Some(preset) = self.train.preset() else { return };
+        let choice = self.train.choice();
+        let planned = match choice {
+            Choice::Pretrain(preset) => self.pretraining(preset),
+            Choice::Finetune => self.fine_tuning(),
+        };
+        let (kind, work) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                self.log.say(Level::Error, error);
+                return;
+            }
+        };
+        if let Some(old) = self.train.run.as_ref().filter(|run| run.is_live()) {
+            self.outbox.push(Effect::Train(Command::Stop(old.job)));
+        }
+        let (job, cancel) = (self.new_job(), CancelToken::new());
+        let plan = Plan { name: choice.name().to_owned(), work, begin };
+        self.train.opening = false;
+        self.train.run = Some(TrainRun::new(job, self.train.selected, kind, cancel.clone()));
+        self.outbox.push(Effect::Train(Command::Start(job, Box::new(plan), cancel)));
+    }
+
+    fn pretraining(&self, preset: &Preset) -> Result<(Kind, Work), String> {
         let recipe = (preset.recipe)();
         let mut text = String::new();
         if matches!(recipe.data, Data::Text { .. }) {
             text = self.document.text().into_owned();
             let (length, back) = (text.chars().count(), self.keymap.hint("train-back"));
             if length < LEAST_TEXT {
-                let error = format!(
+                return Err(format!(
                     "{} learns from the document, which has {length} characters: {back} goes back, paste at least {LEAST_TEXT}",
                     preset.name
-                );
-                self.log.say(Level::Error, error);
-                return;
+                ));
             }
         }
-        if let Some(old) = self.train.run.as_ref().filter(|run| run.is_live()) {
-            self.outbox.push(Effect::Train(Command::Stop(old.job)));
-        }
-        let (job, cancel) = (self.new_job(), CancelToken::new());
-        let work = Work::Pretrain { recipe: recipe.clone(), text };
-        let plan = Plan { name: preset.name.to_owned(), work, begin };
-        self.train.opening = false;
-        self.train.run = Some(TrainRun::new(job, self.train.selected, recipe, cancel.clone()));
-        self.outbox.push(Effect::Train(Command::Start(job, Box::new(plan), cancel)));
+        Ok((Kind::Pretrain(recipe.clone()), Work::Pretrain { recipe, text }))
     }
 
     /// Space: pauses, or goes on.
@@ -354,8 +423,17 @@ impl App {
             return;
         };
         if !run.can_be_opened() {
-            let name = run.name();
-            let text = format!("{name} works on symbols, not on text: there is nothing to open in the playground");
+            let text = match &run.kind {
+                Kind::Pretrain(_) => {
+                    format!("{} works on symbols, not on text: there is nothing to open in the playground", run.name())
+                }
+                Kind::Finetune(_) => match &run.saved {
+                    Some((_, folder)) => {
+                        format!("a classifier answers, it does not write: kshot classify -m {} TEXT", folder.display())
+                    }
+                    None => "a classifier answers, it does not write; it is saved when it is done or stopped".to_owned(),
+                },
+            };
             self.log.say(Level::Notice, text);
         } else if let Some((step, folder)) = &run.saved
             && *step == run.step()
@@ -402,6 +480,19 @@ impl App {
                 run.heads = Some((step, heads));
             }
             Event::Shots(_, step, all) => run.answered(step, all),
+            Event::Tuning(_, facts) => {
+                if let Kind::Finetune(tuning) = &mut run.kind {
+                    tuning.started(*facts);
+                }
+                if run.phase == TrainPhase::Preparing {
+                    run.enter(TrainPhase::Running, now);
+                }
+            }
+            Event::Tuned(_, at, step) => {
+                if let Kind::Finetune(tuning) = &mut run.kind {
+                    tuning.stepped(at, step);
+                }
+            }
             Event::Saved(_, step, folder) => {
                 run.saved = Some((step, folder.clone()));
                 if std::mem::take(&mut self.train.opening) {
@@ -417,7 +508,13 @@ impl App {
             Event::Finished(_) => {
                 run.enter(TrainPhase::Finished, now);
                 let open = self.keymap.hint("train-open");
-                let hint = if run.can_be_opened() { format!("; {open} opens it") } else { String::new() };
+                let hint = match (&run.kind, &run.saved) {
+                    (Kind::Finetune(_), Some((_, folder))) => {
+                        format!("; kshot classify -m {} TEXT uses it", folder.display())
+                    }
+                    _ if run.can_be_opened() => format!("; {open} opens it"),
+                    _ => String::new(),
+                };
                 self.log.say(Level::Notice, format!("{name} is done{hint}"));
             }
             Event::Failed(_, error) => {

@@ -17,9 +17,6 @@ use crate::cli::{Device, FinetuneArgs};
 /// Every so manyth example is held out where there is no test file.
 const HELD_OUT: usize = 10;
 
-/// Validations an epoch of a model that is small enough.
-const VALIDATIONS: u64 = 4;
-
 /// A line of `--json` for an update.
 #[derive(Serialize)]
 struct Line {
@@ -146,7 +143,7 @@ fn recipe(args: &FinetuneArgs, lambda: f64, parameters: u64, examples: usize) ->
         _ => None,
     };
     let defaults = FinetuneRecipe::for_parameters(parameters, tuned);
-    let mut recipe = FinetuneRecipe {
+    let recipe = FinetuneRecipe {
         lambda,
         lr: args.lr.unwrap_or(defaults.lr),
         batch: args.batch.get(),
@@ -156,10 +153,7 @@ fn recipe(args: &FinetuneArgs, lambda: f64, parameters: u64, examples: usize) ->
         seed: args.seed,
         ..defaults
     };
-    if recipe.tuned == Tuned::Whole && recipe.epochs <= 10 {
-        recipe.validate_every = (recipe.steps_an_epoch(examples) / VALIDATIONS).max(1);
-    }
-    recipe
+    recipe.with_a_curve(examples)
 }
 
 fn header(name: &str, train: &Examples, test: &Examples, runs: &[Run], cx: &mut Context) -> anyhow::Result<()> {

@@ -13,12 +13,13 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// A number of weights: `124M`, `1.6B`.
+/// A number of weights: `1.5M`, `124M`, `1.6B`.
 pub fn parameters(n: u64) -> String {
     let n = n as f64;
     match n {
         n if n < 999.5 => format!("{n}"),
         n if n < 999.5e3 => format!("{:.0}K", n / 1e3),
+        n if n < 9.95e6 => format!("{:.1}M", n / 1e6),
         n if n < 999.5e6 => format!("{:.0}M", n / 1e6),
         n => format!("{:.1}B", n / 1e9),
     }

@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
+use super::finetune::{FinetuneStep, Form, Outcome};
 use super::{Induction, Recipe, StepReport};
 use crate::engine::{CancelToken, JobId};
+use crate::files::Files;
 
 /// What the training thread is told.
 #[derive(Debug, Clone)]
@@ -42,6 +44,15 @@ pub enum Work {
         /// What it learns from, where the recipe wants a text.
         text: String,
     },
+    /// Fine-tuning on the first bundled data set (GPT-1 paper, eq. 5): one run for each λ, step by step beside each other.
+    Finetune {
+        /// What the pre-trained model is called.
+        model: String,
+        /// Where its files are.
+        files: Files,
+        /// The λs; the last one's classifier is saved.
+        lambdas: Vec<f64>,
+    },
 }
 
 /// Where a run begins.
@@ -66,6 +77,10 @@ pub enum Event {
     Induction(JobId, u64, Box<Induction>),
     /// Answers that were right after that many steps.
     Shots(JobId, u64, Vec<Shots>),
+    /// A fine-tuning has its examples and weights; the first step is next.
+    Tuning(JobId, Box<TuneFacts>),
+    /// The fine-tuning with the λ at this place did a step.
+    Tuned(JobId, usize, FinetuneStep),
     /// The run's folder holds the state after that many steps.
     Saved(JobId, u64, PathBuf),
     /// It was stopped; nothing more is said of it.
@@ -85,6 +100,8 @@ impl Event {
             | Self::Sample(job, ..)
             | Self::Induction(job, ..)
             | Self::Shots(job, ..)
+            | Self::Tuning(job, _)
+            | Self::Tuned(job, ..)
             | Self::Saved(job, ..)
             | Self::Stopped(job)
             | Self::Finished(job)
@@ -104,6 +121,29 @@ pub struct Facts {
     pub vocab: usize,
     /// The steps that were done before.
     pub curve: Vec<StepReport>,
+}
+
+/// What is known of a fine-tuning before its first step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TuneFacts {
+    /// Where the classifier is saved.
+    pub folder: PathBuf,
+    /// Weights of the model and the head.
+    pub parameters: u64,
+    /// Whether the head alone is trained.
+    pub head_only: bool,
+    /// The form of the examples.
+    pub form: Form,
+    /// Their labels.
+    pub labels: Vec<String>,
+    /// Examples to learn from.
+    pub examples: usize,
+    /// Updates in all.
+    pub steps: u64,
+    /// How the held-out examples are classified before the first update.
+    pub before: Outcome,
+    /// How logistic regression on bags of words classifies them.
+    pub baseline: Option<Outcome>,
 }
 
 /// How often a suite was answered right at a number of examples.

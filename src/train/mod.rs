@@ -27,7 +27,7 @@ mod worker;
 pub use adamw::AdamW;
 pub use error::TrainError;
 pub use induction::{Induction, induction};
-pub use message::{Begin, Command, Event, Facts, Plan, Shots, Work};
+pub use message::{Begin, Command, Event, Facts, Plan, Shots, TuneFacts, Work};
 pub use noise::Noise;
 pub use prepare::{Prepared, prepare};
 pub use read::Text;

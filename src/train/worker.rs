@@ -14,6 +14,8 @@ use crate::model::Decoder;
 use crate::sampling::{ParamId, Settings, Value};
 use crate::text::Tokenizer;
 
+mod tune;
+
 /// Steps between two looks at the heads while copying is learned.
 const LOOK_EVERY: u64 = 10;
 /// Most tokens that are repeated once where a language model's heads are looked at.
@@ -132,13 +134,18 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Runs to the end, or until a command ends it; a run that is to begin instead is handed back.
-    fn run(mut self) -> Result<(End, Option<Command>)> {
-        let Work::Pretrain { recipe, text } = &mut self.plan.work;
-        let text = Text { name: "the document".into(), documents: vec![std::mem::take(text)] };
+    fn run(self) -> Result<(End, Option<Command>)> {
+        match self.plan.work.clone() {
+            Work::Pretrain { recipe, text } => self.pretrain(recipe, text),
+            Work::Finetune { model, files, lambdas } => self.tune(&model, &files, &lambdas),
+        }
+    }
+
+    fn pretrain(&self, mut recipe: Recipe, text: String) -> Result<(End, Option<Command>)> {
+        let text = Text { name: "the document".into(), documents: vec![text] };
         if matches!(recipe.data, Data::Text { .. }) {
             recipe.data = text.data();
         }
-        let recipe = recipe.clone();
         recipe.check()?;
         let (folder, state) = self.folder(&recipe)?;
         let prepared = prepare(&recipe, Some(&text), state.as_ref())?;
@@ -158,7 +165,7 @@ impl Session<'_> {
         self.say(Event::Started(self.job, Box::new(facts)));
         self.look(&run, tokenizer.as_ref(), run.trainer().step())?;
         loop {
-            if let Flow::Stop(next) = self.commands(&mut run, &folder)? {
+            if let Flow::Stop(next) = self.commands(&mut || self.save(&mut run, &folder))? {
                 self.save(&mut run, &folder)?;
                 return Ok((End::Stopped, next));
             }
@@ -184,7 +191,7 @@ impl Session<'_> {
     }
 
     /// Takes in the commands that wait; while the run is paused it waits for more.
-    fn commands(&self, run: &mut Run, folder: &Path) -> Result<Flow> {
+    fn commands(&self, save: &mut dyn FnMut() -> Result<()>) -> Result<Flow> {
         let mut paused = false;
         loop {
             let command =
@@ -193,7 +200,7 @@ impl Session<'_> {
                 Ok(Command::Pause(job)) if job == self.job => paused = true,
                 Ok(Command::Resume(job)) if job == self.job => paused = false,
                 Ok(Command::Stop(job)) if job == self.job => return Ok(Flow::Stop(None)),
-                Ok(Command::Save(job)) if job == self.job => self.save(run, folder)?,
+                Ok(Command::Save(job)) if job == self.job => save()?,
                 Ok(start @ Command::Start(..)) => return Ok(Flow::Stop(Some(start))),
                 // Meant for another run.
                 Ok(_) => {}
@@ -205,13 +212,9 @@ impl Session<'_> {
 
     /// The folder to work in, and the state that is in it already.
     fn folder(&self, recipe: &Recipe) -> Result<(PathBuf, Option<State>)> {
-        let numbered = |number: usize| match number {
-            1 => self.runs.join(&self.plan.name),
-            number => self.runs.join(format!("{}.{number}", self.plan.name)),
-        };
-        let free = (1..FOLDERS).find(|number| !numbered(*number).exists()).unwrap_or(FOLDERS);
+        let free = self.free();
         if self.plan.begin == Begin::WhereItWasLeft {
-            for folder in (1..free).rev().map(numbered) {
+            for folder in (1..free).rev().map(|number| self.numbered(number)) {
                 // A folder that cannot be read is none to go on from.
                 if let Ok(Some(state)) = State::read(&folder)
                     && state.step < recipe.steps
@@ -221,7 +224,20 @@ impl Session<'_> {
                 }
             }
         }
-        Ok((numbered(free), None))
+        Ok((self.numbered(free), None))
+    }
+
+    /// The folder of that number among those of the run's name.
+    fn numbered(&self, number: usize) -> PathBuf {
+        match number {
+            1 => self.runs.join(&self.plan.name),
+            number => self.runs.join(format!("{}.{number}", self.plan.name)),
+        }
+    }
+
+    /// The first number without a folder.
+    fn free(&self) -> usize {
+        (1..FOLDERS).find(|number| !self.numbered(*number).exists()).unwrap_or(FOLDERS)
     }
 
     /// Measures what is due after `step` steps.

@@ -98,7 +98,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
         }
     }
     if let Some(run) = app.train.live() {
-        let text = format!("training {} {}/{}", run.name(), run.step(), run.recipe.steps);
+        let text = format!("training {} {}/{}", run.name(), run.step(), run.steps());
         pieces.push(Piece::new(6, theme.good, text).or_short(format!("training {}", run.step())));
     }
     if app.run.is_some() || app.models.job.is_none() {

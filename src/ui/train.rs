@@ -12,9 +12,11 @@ use super::pane::View;
 use super::widget::{Bar, Mark, Plot, Series, Shades, visible_rows};
 use crate::app::curve::Curve;
 use crate::app::screen::SizeClass;
-use crate::app::train::{TrainPhase, TrainRun};
+use crate::app::train::{Choice, Kind, TrainPhase, TrainRun};
 use crate::text::figures;
-use crate::train::{Data, Preset, Recipe};
+use crate::train::{Data, Recipe};
+
+mod tune;
 
 /// Columns of the presets and figures.
 const LEFT: u16 = 34;
@@ -34,11 +36,11 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     }
     let left = if body.width >= 110 { LEFT } else { LEFT_NARROW };
     let (left, right) = split_left(body, left.min(body.width));
-    let presets = u16::try_from(Preset::ALL.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let presets = presets.saturating_add(if body.height > 26 { 5 } else { 0 }).min(left.height / 2 + 1);
-    let (top, bottom) = split_top(left, presets);
+    let choices = u16::try_from(Choice::COUNT).unwrap_or(u16::MAX).saturating_add(2);
+    let choices = choices.saturating_add(if body.height > 26 { 5 } else { 0 }).min(left.height / 2 + 1);
+    let (top, bottom) = split_top(left, choices);
     let inner = framed(view, top, buf, Line::from("Runs"), true);
-    draw_presets(view, inner, buf);
+    draw_choices(view, inner, buf);
     let inner = framed(view, bottom, buf, Line::from("This run"), false);
     match &view.app.train.run {
         Some(run) => {
@@ -52,8 +54,12 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         return about(view, inner, buf);
     };
     let (loss, rest) = split_top(right, right.height / 2);
+    let recipe = match &run.kind {
+        Kind::Pretrain(recipe) => recipe,
+        Kind::Finetune(tuning) => return tune::draw(view, tuning, loss, rest, buf),
+    };
     draw_loss(view, run, loss, buf);
-    match run.recipe.data {
+    match recipe.data {
         Data::Copying { .. } => {
             let (scores, heads) = split_left(rest, rest.width.saturating_sub(heads_width(rest)));
             draw_copying(view, run, scores, buf);
@@ -71,9 +77,10 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
 /// One row of presets, one of figures, two pictures side by side.
 fn small(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let mut tabs = Line::default();
-    for (at, preset) in Preset::ALL.iter().enumerate() {
+    for at in 0..Choice::COUNT {
         let style = if at == view.app.train.selected { view.theme.selected } else { view.theme.dim };
-        tabs.spans.extend([Span::styled(format!(" {} ", preset.name), style), Span::raw(" ")]);
+        let dial = if at == view.app.train.selected { tune::dial_text(view) } else { String::new() };
+        tabs.spans.extend([Span::styled(format!(" {}{dial} ", Choice::at(at).name()), style), Span::raw(" ")]);
     }
     paint::line(buf, body, &tabs);
     let rest = paint::below(body, 1);
@@ -85,8 +92,12 @@ fn small(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     figures.extend(time_left(view, run).map(|left| Span::raw(format!("  {left} left"))));
     paint::line(buf, rest, &Line::from(figures));
     let (left, right) = split_left(paint::below(rest, 1), body.width / 2);
+    let recipe = match &run.kind {
+        Kind::Pretrain(recipe) => recipe,
+        Kind::Finetune(tuning) => return tune::small(view, tuning, left, right, buf),
+    };
     draw_loss(view, run, left, buf);
-    match run.recipe.data {
+    match recipe.data {
         Data::Copying { .. } => draw_heads(view, run, right, buf),
         Data::Text { .. } => draw_sample(view, run, right, buf),
         Data::Generated if run.shots.is_empty() => draw_sample(view, run, right, buf),
@@ -99,29 +110,40 @@ fn heads_width(area: Rect) -> u16 {
     (area.height.saturating_sub(3) * 2 + 4).clamp(26, (area.width / 2).max(26))
 }
 
-fn draw_presets(view: &View<'_>, area: Rect, buf: &mut Buffer) {
+fn draw_choices(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let train = &view.app.train;
-    let visible = visible_rows(train.selected, Preset::ALL.len(), area.height);
-    paint::more(buf, view.theme, area, &visible, Preset::ALL.len());
+    let visible = visible_rows(train.selected, Choice::COUNT, area.height);
+    paint::more(buf, view.theme, area, &visible, Choice::COUNT);
     let used = u16::try_from(visible.len()).unwrap_or(u16::MAX);
     for (row, index) in paint::rows(area).zip(visible) {
-        let Some(preset) = Preset::ALL.get(index) else { continue };
-        let run = train.run.as_ref().filter(|run| run.preset == index);
-        let mut line = Line::from(Span::styled(format!("{:<NAME$}", preset.name), view.theme.strong));
-        line.spans.extend(run.map(|run| phase_text(view, run)));
+        let run = train.run.as_ref().filter(|run| run.choice == index);
+        let mut line = Line::from(Span::styled(format!("{:<NAME$}", Choice::at(index).name()), view.theme.strong));
+        let dial = if index == train.selected && used + 1 >= area.height { tune::dial_text(view) } else { String::new() };
+        match dial.is_empty() {
+            true => line.spans.extend(run.map(|run| phase_text(view, run))),
+            // The phase stands below as well.
+            false => line.spans.push(Span::styled(dial, view.theme.strong)),
+        }
         paint::line(buf, row, &line);
         if index == train.selected {
             paint::highlight(buf, row, view.theme.selected);
         }
     }
-    if let Some(preset) = train.preset() {
-        paint_text(paint::below(area, used.saturating_add(1)), buf, preset.doc, view.theme.dim);
+    let mut rest = paint::below(area, used.saturating_add(1));
+    if matches!(train.choice(), Choice::Finetune) {
+        tune::draw_dial(view, rest, buf);
+        rest = paint::below(rest, 2);
     }
+    paint_text(rest, buf, train.choice().doc(), view.theme.dim);
 }
 
 /// What the selected preset does, before there is anything to show.
 fn about(view: &View<'_>, area: Rect, buf: &mut Buffer) {
-    let Some(preset) = view.app.train.preset() else { return };
+    let choice = view.app.train.choice();
+    let preset = match choice {
+        Choice::Pretrain(preset) => preset,
+        Choice::Finetune => return tune::about(view, area, buf),
+    };
     let recipe = (preset.recipe)();
     let hint = |name: &str| view.app.keymap.hint(name);
     let text = format!(
@@ -189,7 +211,7 @@ fn figures_of(view: &View<'_>, run: &TrainRun, width: u16) -> Vec<Line<'static>>
     let row = |name: &str, value: String| {
         Line::from(vec![Span::styled(format!("{name:<NAME$}"), theme.dim), Span::styled(value, theme.text)])
     };
-    let steps = figures::grouped(usize::try_from(run.recipe.steps).unwrap_or(usize::MAX));
+    let steps = figures::grouped(usize::try_from(run.steps()).unwrap_or(usize::MAX));
     let step = figures::grouped(usize::try_from(run.step()).unwrap_or(usize::MAX));
     let mut lines = vec![
         Line::from(vec![Span::styled(format!("{:<NAME$}", run.name()), theme.strong), phase_text(view, run)]),
@@ -197,6 +219,9 @@ fn figures_of(view: &View<'_>, run: &TrainRun, width: u16) -> Vec<Line<'static>>
         // The progress bar.
         Line::default(),
     ];
+    if let Kind::Finetune(tuning) = &run.kind {
+        lines.extend(tune::figures_of(tuning).into_iter().map(|(name, value)| row(name, value)));
+    }
     if let Some(newest) = run.newest {
         lines.push(row("loss", format!("{:.4} nats/token", newest.loss)));
         let validation = run.validation.last().map(|(_, loss)| format!("{loss:.4}"));
@@ -214,7 +239,7 @@ fn figures_of(view: &View<'_>, run: &TrainRun, width: u16) -> Vec<Line<'static>>
     }
     if let Some((step, folder)) = &run.saved {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        lines.push(row("saved", format!("{name} at step {step}")));
+        lines.push(row("saved", format!("step {step}, {name}")));
     }
     if let TrainPhase::Failed(error) = &run.phase {
         lines.push(Line::default());
@@ -225,7 +250,7 @@ fn figures_of(view: &View<'_>, run: &TrainRun, width: u16) -> Vec<Line<'static>>
 
 fn draw_progress(view: &View<'_>, run: &TrainRun, area: Rect, buf: &mut Buffer) {
     let row = Rect { height: 1, ..paint::below(area, 2) }.intersection(area);
-    let share = run.step() as f64 / run.recipe.steps.max(1) as f64;
+    let share = run.step() as f64 / run.steps().max(1) as f64;
     Bar { share, style: view.theme.bar, rest: view.theme.dim, glyphs: &view.theme.glyphs }.render(row, buf);
 }
 

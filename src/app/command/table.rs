@@ -121,6 +121,8 @@ commands! {
         "train-back" ["esc"] "back" "dismiss the message, else back to the playground; the run goes on" |cx| cx.app.train_back();
         "train-up" ["up", "k"] "" "previous run" |cx| cx.app.train_select(-1);
         "train-down" ["down", "j"] "" "next run" |cx| cx.app.train_select(1);
+        "train-less" ["left", "h"] "" "smaller λ of the fine-tuning" |cx| cx.app.turn_lambda(-1);
+        "train-more" ["right", "l"] "" "larger λ of the fine-tuning" |cx| cx.app.turn_lambda(1);
     }
     Models {
         "model-up" ["up", "k"] "" "previous model" |cx| cx.app.models_select(-1);

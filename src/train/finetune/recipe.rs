@@ -7,6 +7,11 @@ use crate::train::{Result, TrainError};
 /// Parameters above which only the head is trained unless the whole model is asked for.
 const BIG: u64 = 20_000_000;
 
+/// Validations an epoch of a model that is small enough.
+const VALIDATIONS: u64 = 4;
+/// Epochs above which one validation an epoch is enough.
+const MANY: usize = 10;
+
 /// What is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -58,7 +63,7 @@ impl FinetuneRecipe {
         let (lr, epochs) = match tuned {
             Tuned::Head => (1e-3, 30),
             Tuned::Whole if count > BIG => (6.25e-5, 3),
-            Tuned::Whole => (1e-3, 3),
+            Tuned::Whole => (1e-3, 6),
         };
         Self {
             tuned,
@@ -75,6 +80,15 @@ impl FinetuneRecipe {
             seed: 1,
             validate_every: 0,
         }
+    }
+
+    /// Validates several times an epoch, where that is cheap and the epochs are few: a curve wants points.
+    #[must_use]
+    pub fn with_a_curve(mut self, examples: usize) -> Self {
+        if self.tuned == Tuned::Whole && self.epochs <= MANY {
+            self.validate_every = (self.steps_an_epoch(examples) / VALIDATIONS).max(1);
+        }
+        self
     }
 
     /// Refuses what cannot be run.
