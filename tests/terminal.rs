@@ -284,7 +284,7 @@ fn session(size: (u16, u16)) {
     // What was typed is not replaced until somebody says so.
     assert!(screen.contains("Enter puts it in"), "{screen}");
     tty.press(ENTER);
-    tty.see("live in the document");
+    tty.see("P(it)");
 
     tty.press(F3);
     tty.press(&RIGHT.repeat(3));

@@ -59,13 +59,13 @@ impl Scope {
             Self::Global => "Everywhere",
             Self::Document => "Document",
             Self::Shots => "Few-shot",
-            Self::Next => "Next token",
+            Self::Next => "Tokens (Esc or Ctrl+T) and next token",
             Self::Sampling => "Sampling",
             Self::Train => "Train (F8)",
             Self::Models => "Models (F2)",
             Self::Picker => "Choosing from a list",
             Self::Confirm => "Yes or no",
-            Self::Reader => "Help, preview, messages",
+            Self::Reader => "Help, preview, messages, figures",
             Self::Input => "Typing one line",
         }
     }
@@ -75,7 +75,7 @@ impl Layer {
     /// Whose keys an overlay has.
     pub fn scope(self) -> Scope {
         match self {
-            Self::Help | Self::Preview | Self::Log => Scope::Reader,
+            Self::Help | Self::Preview | Self::Log | Self::Statistics => Scope::Reader,
             Self::Models => Scope::Models,
             Self::Confirm => Scope::Confirm,
             Self::Tasks | Self::Presets => Scope::Picker,

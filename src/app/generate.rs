@@ -7,8 +7,11 @@ use super::command::Cx;
 use super::effect::Effect;
 use super::log::Level;
 use super::models::Stage;
+use super::reading::KEEP;
 use super::run::{Begin, Phase, Run, Seeding};
-use crate::engine::{CancelToken, Command, EngineError, Event, Finish, GenerateRequest, JobId, OnEndOfText, Step};
+use crate::engine::{
+    CancelToken, Command, EngineError, Event, Finish, GenerateRequest, JobId, OnEndOfText, Step, TokenScore,
+};
 
 /// How many of the model's candidates each step carries: a full column of the tallest usual screen.
 const TOP: usize = 50;
@@ -78,7 +81,7 @@ impl App {
             job,
             cancel: cancel.clone(),
             model,
-            max_tokens: self.sampler.settings.max_tokens(),
+            max_tokens: self.most.take().unwrap_or_else(|| self.sampler.settings.max_tokens()),
             revision: self.document.revision(),
             now: self.now,
         });
@@ -90,10 +93,11 @@ impl App {
             seed,
             stop: self.sampler.stop.clone(),
             on_end_of_text: OnEndOfText::Stop,
-            top: TOP,
+            // As many as are kept of every position; a step itself keeps those that a screen shows.
+            top: KEEP,
         };
         self.document.begin_generation();
-        self.next_at = None;
+        self.leave_tokens();
         self.run = Some(run);
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
     }
@@ -137,17 +141,24 @@ impl App {
             Event::Loaded(job, info, tokenizer) => self.loaded(job, info, tokenizer),
             Event::Step(job, step) => {
                 if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.takes_steps()) {
-                    let step: Arc<Step> = step.into();
-                    let id = step.sampled.id;
+                    let (score, step) = split(*step);
+                    let (id, index) = (step.sampled.id, self.document.tokens().len());
                     self.document.append_token(id, &step.bytes, step.shown, Some(step.clone()));
+                    if self.document.tokens().len() > index {
+                        self.reading.sampled(index, score);
+                    }
                     run.left_at = self.document.revision();
                     run.push(step, self.now);
                 }
             }
             Event::Finished(job, finish) => self.finished(job, finish),
             Event::Failed(job, error) => self.failed(job, &error),
-            // Scores are asked for by no command yet; reading the prompt shows in the phase.
-            Event::Prefilled(..) | Event::Scored(..) => {}
+            Event::Read(job, first, scores) => self.read(job, first, scores),
+            Event::ReadEnd(job, end) => self.read_to_end(job, end),
+            Event::Aside(job, aside) => self.read_aside(job, aside),
+            Event::Scored(job, scores) => self.scored(job, &scores),
+            // Reading the prompt shows in the phase.
+            Event::Prefilled(..) => {}
         }
     }
 
@@ -159,6 +170,9 @@ impl App {
     }
 
     fn failed(&mut self, job: JobId, error: &EngineError) {
+        if self.read_failed(job, error) || self.score_failed(job, error) {
+            return;
+        }
         if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
             run.phase = Phase::Failed;
             self.document.seal();
@@ -178,8 +192,23 @@ impl App {
     }
 }
 
+/// The score of a sampled token with all that is kept of its position, and the step with what a screen shows of it.
+fn split(mut step: Step) -> (TokenScore, Arc<Step>) {
+    let sampled = &mut step.sampled;
+    let score = TokenScore {
+        id: sampled.id,
+        logprob: Some(sampled.logprob),
+        rank: Some(sampled.rank),
+        entropy: Some(sampled.entropy_bits),
+        top: sampled.top.iter().map(|candidate| (candidate.id, candidate.logprob)).collect(),
+    };
+    sampled.top.truncate(TOP);
+    sampled.top.shrink_to_fit();
+    (score, Arc::new(step))
+}
+
 /// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

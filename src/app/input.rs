@@ -15,6 +15,8 @@ pub enum Purpose {
     HubId,
     /// A folder with a checkpoint.
     Folder,
+    /// Part of a token of the vocabulary, with escapes.
+    FindToken,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

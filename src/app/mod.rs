@@ -15,10 +15,13 @@ pub mod log;
 pub mod models;
 mod open;
 pub mod page;
+mod reading;
 pub mod run;
 pub mod sampler;
 pub mod screen;
 pub mod shots;
+pub mod statistics;
+pub mod token;
 pub mod train;
 pub mod tune;
 mod view;
@@ -37,10 +40,13 @@ use keymap::Typing;
 use log::{Level, Log};
 use models::Models;
 use page::{Document, Page};
+pub use reading::Reading;
 use run::{Run, Seeding};
 use sampler::Sampler;
 use screen::{Layer, PaneId, Place, SizeClass};
 use shots::Shots;
+use statistics::LongText;
+use token::{Colouring, Picks, Pin};
 use train::{TrainPhase, TrainView};
 
 /// All that the program knows.
@@ -69,9 +75,17 @@ pub struct App {
     pub layers: Vec<Layer>,
     /// The line being typed.
     pub input: Option<Input>,
-    /// The step that the next-token pane shows; `None`: the newest.
-    pub next_at: Option<usize>,
-    /// First row on screen of what the keys scroll: help, preview, messages, candidates.
+    /// What the model makes of the document.
+    pub reading: Reading,
+    /// The token that is looked at; `None`: the place where the text goes on.
+    pub at: Option<usize>,
+    /// The selected row of the next-token pane.
+    pub candidate: usize,
+    /// What the colours of the document mean.
+    pub colouring: Colouring,
+    /// A position to compare with.
+    pub pin: Option<Pin>,
+    /// First row on screen of what the keys scroll: help, preview, messages, statistics.
     pub scroll: usize,
     /// The selected row of a list to choose from.
     pub picked: usize,
@@ -79,6 +93,11 @@ pub struct App {
     pub size: (u16, u16),
     /// Time since the start.
     pub now: Duration,
+    picks: Picks,
+    searched: Option<String>,
+    long_text: LongText,
+    /// Most tokens of the next generation, where that is not what is set.
+    most: Option<usize>,
     file: Option<PathBuf>,
     refused: Option<PathBuf>,
     saved_revision: Option<u64>,
@@ -109,7 +128,15 @@ impl App {
             focus: PaneId::Document,
             layers: Vec::new(),
             input: None,
-            next_at: None,
+            reading: Reading::default(),
+            at: None,
+            candidate: 0,
+            colouring: Colouring::default(),
+            pin: None,
+            picks: Picks::default(),
+            searched: None,
+            long_text: LongText::default(),
+            most: None,
             scroll: 0,
             picked: 0,
             size: (0, 0),
@@ -153,6 +180,7 @@ impl App {
             Message::Tick => {}
         }
         self.tokenise();
+        self.read_on();
         self.count_shots();
         page.sync(&self.document);
         if std::mem::take(&mut self.show_end) {
@@ -184,6 +212,7 @@ impl App {
             (None, Some(layer)) => layer.scope(),
             (None, None) if self.place == Place::Train => Scope::Train,
             (None, None) => match self.focus {
+                PaneId::Document if self.at.is_some() => Scope::Next,
                 PaneId::Document => Scope::Document,
                 PaneId::Shots => Scope::Shots,
                 PaneId::Next => Scope::Next,

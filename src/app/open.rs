@@ -213,6 +213,9 @@ impl App {
         self.document.unsettle_all();
         self.tokenising = None;
         self.shots.recount();
+        self.reading.forget();
+        self.leave_tokens();
+        self.pin = None;
         self.models.loaded = Some(Loaded { info, tokenizer });
         self.generate_queued();
         if let Some(rows) = self.models.rows.take() {

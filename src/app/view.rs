@@ -64,11 +64,13 @@ impl App {
         if self.is_running() || self.queued.is_some() {
             self.stop();
         } else if !self.log.dismiss() {
-            if self.layers.is_empty() {
-                self.focus = PaneId::Document;
-            } else {
+            if !self.layers.is_empty() {
                 self.close_layer();
+            } else if self.searched.take().is_none() {
+                self.leave_tokens();
+                self.focus = PaneId::Document;
             }
+            self.candidate = 0;
         }
     }
 
@@ -118,20 +120,6 @@ impl App {
         self.scroll = self.scroll.saturating_add_signed(rows);
     }
 
-    pub(super) fn next_scroll(&mut self, rows: isize) {
-        let step = self.run.as_ref().and_then(|run| run.steps.get(self.next_at.unwrap_or(run.steps.len().max(1) - 1)));
-        let candidates = step.map_or(0, |step| step.sampled.top.len());
-        self.scroll = self.scroll.saturating_add_signed(rows).min(candidates.saturating_sub(1));
-    }
-
-    /// Chooses an older or newer step of the last run for the next-token pane; past the newest it follows again.
-    pub(super) fn next_browse(&mut self, steps: isize) {
-        let len = self.run.as_ref().map_or(0, |run| run.steps.len());
-        let newest = len.saturating_sub(1);
-        let at = self.next_at.unwrap_or(newest).saturating_add_signed(steps);
-        self.next_at = (at < newest).then_some(at);
-    }
-
     pub(super) fn ask(&mut self, input: Input) {
         self.input = Some(input);
     }
@@ -162,6 +150,10 @@ impl App {
             Purpose::SaveAs => {
                 let text = text.to_owned();
                 self.save(&text);
+                Ok(())
+            }
+            Purpose::FindToken => {
+                self.found_token(&input.text);
                 Ok(())
             }
             Purpose::HubId => self.find(text),

@@ -67,6 +67,7 @@ fn flag(spec: &'static ParamSpec) -> Arg {
     match spec.id {
         // The length is no stage of the sampling, and has the name that llama.cpp's users know.
         ParamId::MaxTokens => arg.visible_alias("n-predict"),
+        ParamId::Speed => arg,
         _ => arg.help_heading(HEADING),
     }
 }

@@ -4,7 +4,9 @@ use crate::model::ModelError;
 use crate::sampling::SamplingError;
 use crate::text::TextError;
 
-use super::{CancelToken, Finish, GenerateRequest, ModelInfo, Prefilled, ScoreRequest, Scores, Step};
+use super::{
+    Aside, AsideRequest, CancelToken, Finish, GenerateRequest, ModelInfo, Prefilled, ReadEnd, ReadRequest, ScoreRequest, Scores, Step, TokenScore,
+};
 
 /// Anything that goes on from a prompt and scores a text.
 pub trait Backend: Send {
@@ -28,6 +30,23 @@ pub trait Backend: Send {
     /// # Errors
     /// As for [`Backend::generate`], and [`EngineError::Cancelled`].
     fn score(&mut self, request: &ScoreRequest, cancel: &CancelToken) -> Result<Scores, EngineError>;
+
+    /// Reads a document that fits the context: `sink` hears the scores from an index on as they are known.
+    ///
+    /// # Errors
+    /// As for [`Backend::score`], and a text that does not fit.
+    fn read(
+        &mut self,
+        request: &ReadRequest,
+        cancel: &CancelToken,
+        sink: &mut dyn FnMut(usize, Vec<TokenScore>),
+    ) -> Result<ReadEnd, EngineError>;
+
+    /// Scores a continuation and gives the row of logits after it; what the cache holds stays.
+    ///
+    /// # Errors
+    /// As for [`Backend::read`].
+    fn aside(&mut self, request: &AsideRequest, cancel: &CancelToken) -> Result<Aside, EngineError>;
 }
 
 /// What [`Backend::generate`] tells while it runs.

@@ -1,19 +1,19 @@
 //! The model in this process.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device};
 
 use crate::files::Files;
 use crate::model::{Checkpoint, Decoder, KvCache, MemoryEstimate, free_memory};
-use crate::sampling::random_seed;
+use crate::sampling::{ParamId, random_seed};
 use crate::text::Tokenizer;
 
 use super::generation::PREFILL_CHUNK;
 use super::{
-    Backend, CancelToken, EngineError, Finish, FinishReason, GenerateRequest, Generation, LoadRequest, ModelInfo,
-    Produced, ScoreRequest, Scores, StopStrings, score,
+    Aside, AsideRequest, Backend, CancelToken, EngineError, Finish, FinishReason, GenerateRequest, Generation, LoadRequest, ModelInfo,
+    Produced, ReadEnd, ReadRequest, ScoreRequest, Scores, StopStrings, TokenScore, read, score,
 };
 
 /// A checkpoint in memory with its tokenizer and the cache of what it read last.
@@ -119,6 +119,14 @@ impl LocalModel {
     }
 }
 
+/// Sleeps, but not through a stop.
+fn wait_until(end: Instant, cancel: &CancelToken) {
+    const NAP: Duration = Duration::from_millis(20);
+    while let Some(rest) = end.checked_duration_since(Instant::now()).filter(|_| !cancel.is_cancelled()) {
+        std::thread::sleep(rest.min(NAP));
+    }
+}
+
 impl Backend for LocalModel {
     fn info(&self) -> &ModelInfo {
         &self.info
@@ -138,11 +146,17 @@ impl Backend for LocalModel {
             started => started?,
         };
         sink(Produced::Prefilled(generation.prefilled()));
+        let (begun, speed) = (Instant::now(), request.settings.float(ParamId::Speed));
+        let mut rounds = 0;
         while let Some(step) = generation.next() {
             let step = match step {
                 Err(error) if error.is_cancelled() => break,
                 other => other?,
             };
+            if step.sequence == 0 && speed > 0.0 {
+                wait_until(begun + Duration::from_secs_f64(f64::from(rounds) / speed), cancel);
+                rounds += 1;
+            }
             let sequence = step.sequence;
             let watched = stops[sequence].push(step);
             watched.released.into_iter().for_each(|step| sink(Produced::Step(Box::new(step))));
@@ -161,5 +175,18 @@ impl Backend for LocalModel {
 
     fn score(&mut self, request: &ScoreRequest, cancel: &CancelToken) -> Result<Scores, EngineError> {
         score::score(&self.decoder, &self.tokenizer, &mut self.cache, request, cancel)
+    }
+
+    fn read(
+        &mut self,
+        request: &ReadRequest,
+        cancel: &CancelToken,
+        sink: &mut dyn FnMut(usize, Vec<TokenScore>),
+    ) -> Result<ReadEnd, EngineError> {
+        read::read(&self.decoder, &self.tokenizer, &mut self.cache, request, cancel, sink)
+    }
+
+    fn aside(&mut self, request: &AsideRequest, cancel: &CancelToken) -> Result<Aside, EngineError> {
+        read::aside(&self.decoder, &self.tokenizer, &self.cache, request, cancel)
     }
 }

@@ -48,6 +48,10 @@ pub enum Command {
     Generate(JobId, GenerateRequest, CancelToken),
     /// Score given tokens.
     Score(JobId, ScoreRequest, CancelToken),
+    /// Score the tokens of a document from a place on, and give the row after its last one.
+    Read(JobId, ReadRequest, CancelToken),
+    /// Score a continuation, or give the row of logits at an older place, beside the document.
+    Aside(JobId, AsideRequest, CancelToken),
     /// Drop the model and free its memory.
     Unload,
 }
@@ -56,13 +60,17 @@ impl Command {
     /// The job it starts.
     pub fn job(&self) -> Option<JobId> {
         match self {
-            Self::Load(job, ..) | Self::Generate(job, ..) | Self::Score(job, ..) => Some(*job),
+            Self::Load(job, ..)
+            | Self::Generate(job, ..)
+            | Self::Score(job, ..)
+            | Self::Read(job, ..)
+            | Self::Aside(job, ..) => Some(*job),
             Self::Unload => None,
         }
     }
 }
 
-/// What the engine thread says. After `Finished`, `Scored`, `Loaded` or `Failed` a job says nothing more.
+/// What the engine thread says. After `Finished`, `Scored`, `ReadEnd`, `Aside`, `Loaded` or `Failed` a job says nothing more.
 #[derive(Debug)]
 pub enum Event {
     /// Bytes of weights read so far, and in all.
@@ -77,6 +85,12 @@ pub enum Event {
     Finished(JobId, Box<Finish>),
     /// The scores of the text that was given.
     Scored(JobId, Box<Scores>),
+    /// Scores of the tokens of a document from that index on, as far as they are.
+    Read(JobId, usize, Vec<TokenScore>),
+    /// The document was read to its end.
+    ReadEnd(JobId, ReadEnd),
+    /// What was asked beside the document.
+    Aside(JobId, Aside),
     /// The job ended with an error (cancelled loads and scores end here too, with [`EngineError::Cancelled`]).
     Failed(JobId, EngineError),
 }
@@ -246,6 +260,48 @@ pub struct ScoreRequest {
     pub start: Start,
     /// How many candidates each position, and the one after the last, carry.
     pub top: usize,
+}
+
+/// A document to read.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// Token ids of all of it.
+    pub ids: Vec<TokenId>,
+    /// Where to start. An empty document is always read from `<|endoftext|>`.
+    pub start: Start,
+    /// The first token that wants a score.
+    pub from: usize,
+    /// How many candidates each score carries.
+    pub keep: usize,
+}
+
+/// Something to be known beside the document, which stays in the cache as it is.
+#[derive(Debug, Clone)]
+pub struct AsideRequest {
+    /// Token ids before it. Empty: `<|endoftext|>`.
+    pub ids: Vec<TokenId>,
+    /// The tokens to score; none where the row of logits is wanted only.
+    pub target: Vec<TokenId>,
+}
+
+/// What was asked beside the document.
+#[derive(Debug, Clone)]
+pub struct Aside {
+    /// The scores of the target, without candidates.
+    pub scores: Vec<TokenScore>,
+    /// The logits of the token after it, over the whole vocabulary.
+    pub row: Arc<[f32]>,
+}
+
+/// What is known at the end of a document.
+#[derive(Debug, Clone)]
+pub struct ReadEnd {
+    /// The logits of the token after the last one, over the whole vocabulary.
+    pub row: Arc<[f32]>,
+    /// Tokens that were run: those that the cache did not hold, and those scored.
+    pub ran: usize,
+    /// Seconds the model ran.
+    pub seconds: f64,
 }
 
 /// One token of a scored text.

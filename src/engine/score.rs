@@ -9,6 +9,7 @@ use crate::sampling::Row;
 use crate::text::{TokenId, Tokenizer};
 
 use super::generation::{PREFILL_CHUNK, check_ids};
+use super::read::score_of;
 use super::{CancelToken, EngineError, ScoreRequest, Scores, Start, TokenScore};
 
 /// Scores every token of the request given those before it.
@@ -53,19 +54,12 @@ pub(super) fn score(
             if !wanted.is_empty() {
                 let rows = decoder.logits(&hidden.narrow(0, wanted.start - at, wanted.len())?)?.to_vec2::<f32>()?;
                 for (logits, position) in rows.iter().zip(wanted) {
-                    let row = Row::new(logits)?;
                     match read.get(position + 1) {
                         Some(&id) if window.scored.contains(&(position + 1)) => {
-                            scores.tokens[position + 1 - lead] = TokenScore {
-                                id,
-                                logprob: Some(row.logprob(id)?),
-                                rank: Some(row.rank(id)?),
-                                entropy: Some(row.entropy_bits()),
-                                top: row.top(request.top),
-                            };
+                            scores.tokens[position + 1 - lead] = score_of(logits, id, request.top)?;
                         }
                         Some(_) => {}
-                        None => scores.next = row.top(request.top),
+                        None => scores.next = Row::new(logits)?.top(request.top),
                     }
                 }
             }

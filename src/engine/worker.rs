@@ -97,6 +97,15 @@ fn carry_out(command: Command, model: &mut Option<LocalModel>, outbox: &Sender<E
             let scores = loaded(model)?.score(&request, &cancel)?;
             tell(Event::Scored(job, Box::new(scores)));
         }
+        Command::Read(job, request, cancel) => {
+            let end = loaded(model)?
+                .read(&request, &cancel, &mut |first, scores| tell(Event::Read(job, first, scores)))?;
+            tell(Event::ReadEnd(job, end));
+        }
+        Command::Aside(job, request, cancel) => {
+            let aside = loaded(model)?.aside(&request, &cancel)?;
+            tell(Event::Aside(job, aside));
+        }
     }
     Ok(())
 }

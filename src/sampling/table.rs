@@ -3,7 +3,7 @@
 use super::params::{ParamId, ParamKind, ParamSpec, Value};
 use super::stage::StageId;
 
-pub(super) const COUNT: usize = 11;
+pub(super) const COUNT: usize = 12;
 pub(super) const SPECS: [ParamSpec; COUNT] = [
     ParamSpec {
         id: ParamId::Temperature,
@@ -190,6 +190,23 @@ pub(super) const SPECS: [ParamSpec; COUNT] = [
         neutral: Value::Integer(64),
         default: Value::Integer(64),
         words: &[],
+        stage: None,
+    },
+    ParamSpec {
+        id: ParamId::Speed,
+        key: "speed",
+        flag: "speed",
+        short: None,
+        value_name: "N",
+        doc: "Samples at most N tokens a second, so that a room can read along",
+        kind: ParamKind::Float,
+        range: (0.0, 1000.0),
+        slider: (0.0, 20.0),
+        step: 1.0,
+        big_step: 5.0,
+        neutral: Value::Float(0.0),
+        default: Value::Float(0.0),
+        words: &[(0.0, "off")],
         stage: None,
     },
 ];

@@ -285,6 +285,20 @@ impl<T> Document<T> {
         }
     }
 
+    /// Puts a token that somebody chose at the place of the token `index`, and nothing after it, as one step of undo.
+    /// While bytes are pending it does nothing.
+    pub fn take(&mut self, index: usize, id: u32, bytes: &[u8]) {
+        if !self.pending().is_empty() {
+            return;
+        }
+        let index = index.min(self.tokens.len());
+        let start = self.token_range(index).map_or(self.len(), |range| range.start);
+        let end = self.len();
+        self.seal();
+        self.splice(Kind::Alone, start..end, bytes, &Runs::whole(bytes.len(), Author::Model), index);
+        self.push_token(DocToken { id, len: bytes.len(), origin: Origin::Sampled, info: None });
+    }
+
     /// Ends the current step of undo: the next edit starts a new one (the caret moved, a generation is over).
     pub fn seal(&mut self) {
         self.history.seal();

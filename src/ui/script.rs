@@ -272,7 +272,7 @@ impl<E: Executor> Driver<E> {
         self.wait_while(|driver| {
             let app = &driver.shell.app;
             let job = app.models.job.as_ref().is_some_and(|job| !matches!(job.stage, Stage::Asking(_)));
-            job || driver.asked > 0
+            job || driver.asked > 0 || app.reading.is_busy()
         })
     }
 

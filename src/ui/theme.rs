@@ -47,6 +47,8 @@ pub struct Theme {
     pub warning: Style,
     /// Something failed.
     pub error: Style,
+    /// Tokens from expected to surprising, in five classes.
+    levels: [Style; 5],
     /// Which characters to draw with.
     pub glyphs: Glyphs,
 }
@@ -82,8 +84,30 @@ impl Theme {
             good: colour(0x00_80_00, 28, Color::Green),
             warning: colour(0xa0_6a_00, 130, Color::Yellow).add_modifier(Modifier::BOLD),
             error: colour(0xd0_30_30, 160, Color::Red).add_modifier(Modifier::BOLD),
+            levels: match palette {
+                Palette::Plain => [
+                    Style::new(),
+                    Style::new().add_modifier(Modifier::UNDERLINED),
+                    Style::new().add_modifier(Modifier::BOLD),
+                    Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+                    Style::new().add_modifier(Modifier::REVERSED),
+                ],
+                // From blue to orange, which no common colour blindness mixes up; the last two are marked without colour too.
+                _ => [
+                    colour(0x2f_7a_d0, 32, Color::Blue),
+                    colour(0x00_84_84, 30, Color::Cyan),
+                    colour(0x7a_7a_30, 100, Color::Green),
+                    colour(0xb0_68_00, 130, Color::Yellow).add_modifier(Modifier::UNDERLINED),
+                    colour(0xd0_30_30, 160, Color::Red).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+                ],
+            },
             glyphs,
         }
+    }
+
+    /// The style of a token's class, 0 (expected) to 4 (surprising).
+    pub fn level(&self, class: usize) -> Style {
+        self.levels[class.min(self.levels.len() - 1)]
     }
 
     /// The theme that the environment asks for: NO_COLOR, COLORTERM, TERM, LC_ALL, LC_CTYPE and LANG, read through `var`.

@@ -11,7 +11,10 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
-use kshot::engine::{Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, Step, Timings};
+use kshot::engine::{
+    Aside, Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, ReadEnd, ReadRequest, Start, Step, Timings,
+    TokenScore,
+};
 use kshot::prompt::Library;
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
 use kshot::session::Existing;
@@ -50,6 +53,8 @@ pub struct Asked {
     pub saved: Vec<(PathBuf, Vec<u8>)>,
     /// And whether one that was there could be replaced.
     pub existing: Vec<Existing>,
+    /// Documents that were to be read.
+    pub reads: Vec<ReadRequest>,
     /// What the training thread was told.
     pub train: Vec<train::Command>,
     /// Pictures that were to be written.
@@ -86,6 +91,18 @@ impl Executor for Scripted {
                 self.engine.0.send(Event::Loaded(job, info, Arc::new(tokenizer()))).unwrap();
             }
             Command::Generate(job, request, _) => self.asked.borrow_mut().generation = Some((job, request)),
+            Command::Read(job, request, _) => {
+                let scores = (request.from..request.ids.len()).map(|at| score(request.ids[at], at, request.start));
+                self.engine.0.send(Event::Read(job, request.from, scores.collect())).unwrap();
+                let end = ReadEnd { row: row(), ran: request.ids.len() - request.from, seconds: 0.01 };
+                self.engine.0.send(Event::ReadEnd(job, end)).unwrap();
+                self.asked.borrow_mut().reads.push(request);
+            }
+            Command::Aside(job, request, _) => {
+                let before = request.ids.len();
+                let scores = request.target.iter().enumerate().map(|(at, id)| score(*id, before + at, Start::EndOfText));
+                self.engine.0.send(Event::Aside(job, Aside { scores: scores.collect(), row: row() })).unwrap();
+            }
             Command::Score(..) | Command::Unload => {}
         }
     }
@@ -205,6 +222,28 @@ impl Player {
         self.sender.send(Event::Finished(self.job, Box::new(finish))).unwrap();
         driver.pump().unwrap();
     }
+}
+
+/// The shares of the likeliest tokens at every position; the words of [`WORDS`] have them in their order.
+const SHARES: [f32; 8] = [0.31, 0.22, 0.11, 0.06, 0.04, 0.03, 0.02, 0.01];
+
+/// A row of logits over bytes, the end of text and the words.
+pub fn row() -> Arc<[f32]> {
+    let mut row = vec![-9.0; 257 + WORDS.len()];
+    for (place, share) in SHARES.iter().enumerate() {
+        row[257 + place] = share.ln();
+    }
+    row.into()
+}
+
+/// The score of a token: unlikelier from one to the next, and again from the start.
+pub fn score(id: u32, at: usize, start: Start) -> TokenScore {
+    if at == 0 && start == Start::FirstToken {
+        return TokenScore { id, logprob: None, rank: None, entropy: None, top: Vec::new() };
+    }
+    let top: Vec<(u32, f32)> = SHARES.iter().zip(257..).map(|(share, id)| (id, share.ln())).collect();
+    let (logprob, rank) = [(0.6_f32.ln(), 1), (0.3_f32.ln(), 2), (0.04_f32.ln(), 40), (0.004_f32.ln(), 700)][at % 4];
+    TokenScore { id, logprob: Some(logprob), rank: Some(rank), entropy: Some(1.5 + (at % 4) as f32), top }
 }
 
 /// A step that drew the token with these bytes.

@@ -21,10 +21,13 @@ macro_rules! commands {
 commands! {
     Global {
         "generate" ["ctrl-g", "f5"] "generate" "generate: go on from the end of the document" |cx| cx.generate();
-        "stop" ["esc"] "stop" "stop; else dismiss the message; else close the overlay; else back to the document" |cx| cx.app.escape();
+        "stop" ["esc"] "stop" "stop; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
         "help" ["f1", "?"] "help" "all keys" |cx| cx.app.toggle_layer(Layer::Help);
         "next-pane" ["tab"] "pane" "next pane" |cx| cx.app.step_focus(1);
         "previous-pane" ["shift-tab"] "" "previous pane" |cx| cx.app.step_focus(-1);
+        "tokens" ["ctrl-t"] "tokens" "token mode: look at any token, take another; again: back to the text" |cx| cx.toggle_tokens();
+        "step" ["f6"] "" "draw one token" |cx| cx.app.step_once();
+        "statistics" ["f7"] "" "perplexity, bits per byte, ranks and surprisal of the text" |cx| cx.app.open_statistics();
         "models" ["f2"] "models" "models: load, download, folder" |cx| cx.app.open_models();
         "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
         "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
@@ -85,12 +88,26 @@ commands! {
         "shots-put" ["enter"] "put in" "put the assembled prompt in the document (undo brings the old text back)" |cx| cx.app.shots_put();
     }
     Next {
-        "next-older" ["left", "h"] "older" "the step before" |cx| cx.app.next_browse(-1);
-        "next-newer" ["right", "l"] "newer" "the step after" |cx| cx.app.next_browse(1);
-        "next-first" ["home", "g"] "" "the first step of the run" |cx| cx.app.next_browse(isize::MIN);
-        "next-live" ["end", "shift-g"] "live" "the newest step, followed as tokens come" |cx| cx.app.next_browse(isize::MAX);
-        "next-up" ["up", "k"] "" "scroll up" |cx| cx.app.next_scroll(-1);
-        "next-down" ["down", "j"] "" "scroll down" |cx| cx.app.next_scroll(1);
+        "token-left" ["left", "h"] "" "the token before" |cx| cx.token_move(-1);
+        "token-right" ["right", "l"] "← → token" "the token after; behind the last one is where the text goes on" |cx| cx.token_move(1);
+        "token-first" ["home", "g"] "" "the first token" |cx| cx.token_move(isize::MIN);
+        "token-live" ["end", "shift-g"] "" "where the text goes on" |cx| cx.token_move(isize::MAX);
+        "candidate-up" ["up", "k"] "" "a likelier token" |cx| cx.app.candidate_select(-1);
+        "candidate-down" ["down", "j"] "" "a less likely token" |cx| cx.app.candidate_select(1);
+        "candidate-page-up" ["pageup"] "" "ten rows up" |cx| cx.app.candidate_select(-10);
+        "candidate-page-down" ["pagedown"] "" "ten rows down" |cx| cx.app.candidate_select(10);
+        "take" ["enter"] "take" "take the selected token here and generate from it" |cx| cx.take(true);
+        "choose" ["space"] "choose" "take the selected token here and stay: you are the sampler" |cx| cx.take(false);
+        "find-token" ["/"] "find" "find any token of the vocabulary: its rank and probability" |cx| cx.app.ask_token();
+        "next-uncertain" ["n"] "uncertain" "the next token below 10 %" |cx| cx.next_uncertain(true);
+        "previous-uncertain" ["shift-n"] "" "the token below 10 % before" |cx| cx.next_uncertain(false);
+        "next-fork" ["f"] "" "the next place where the likeliest token is below 70 %" |cx| cx.next_fork(true);
+        "previous-fork" ["shift-f"] "" "the place before where the likeliest token is below 70 %" |cx| cx.next_fork(false);
+        "colour" ["c"] "colour" "colour the text by probability, rank, surprisal, entropy" |cx| cx.app.next_colouring();
+        "pin" ["p"] "pin" "pin this position and compare others with it" |cx| cx.app.toggle_pin();
+        "start" ["e"] "" "begin scores at the second token, or behind <|endoftext|>" |cx| cx.app.toggle_start();
+        "single-step" ["."] "" "draw one token" |cx| cx.app.step_once();
+        "pop" ["backspace"] "" "take the last token back" |cx| cx.pop_token();
     }
     Sampling {
         "row-up" ["up", "k"] "" "previous row" |cx| cx.app.sampler_select(-1);

@@ -6,6 +6,7 @@ mod log;
 mod models;
 mod picker;
 mod preview;
+mod statistics;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -30,6 +31,7 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Presets => picker::draw_presets(view, body, buf),
         Layer::Preview => preview::draw(view, body, buf),
         Layer::Log => log::draw(view, body, buf),
+        Layer::Statistics => statistics::draw(view, body, buf),
         Layer::Shots => {
             let area = centred(body, 60, body.height);
             clear(area, buf);

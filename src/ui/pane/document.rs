@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Pane, View, inside};
 use crate::app::Scope;
+use crate::app::token::Colouring;
 use crate::session::Author;
 use crate::ui::paint;
 
@@ -25,7 +26,14 @@ impl Pane for DocumentPane {
     fn title(&self, view: &View<'_>) -> Line<'static> {
         let document = &view.app.document;
         let mut title = Line::from("Document");
-        if document.runs().iter().any(|run| run.author == Author::Model) {
+        let colouring = view.app.colouring;
+        if colouring != Colouring::Author {
+            title.spans.push(Span::styled(format!("   {} ", colouring.name()), view.theme.dim));
+            for (class, name) in colouring.classes().into_iter().enumerate() {
+                title.spans.push(Span::styled(name, view.theme.level(class)));
+                title.spans.push(Span::raw(" "));
+            }
+        } else if document.runs().iter().any(|run| run.author == Author::Model) {
             title.spans.push(Span::styled("   typed ", view.theme.text));
             title.spans.push(Span::styled("model", view.theme.model));
         }
@@ -40,6 +48,10 @@ impl Pane for DocumentPane {
         Scope::Document
     }
 
+    fn scope_now(&self, view: &View<'_>) -> Scope {
+        if view.app.at.is_some() { Scope::Next } else { Scope::Document }
+    }
+
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let document = &view.app.document;
         let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
@@ -48,8 +60,8 @@ impl Pane for DocumentPane {
             paint::lines(buf, hints, what_next(view, area.width));
             return Some(area.as_position());
         }
-        let authors = Authors::new(view);
-        let caret = view.page.view.draw(document.bytes(), area, buf, |range| authors.style(range));
+        let styles = Styles::new(view);
+        let caret = view.page.view.draw(document.bytes(), area, buf, |range| styles.style(range));
         if view.page.view.new_text_below() {
             let key = view.app.keymap.hint("text-end");
             let text = format!(" {} new text below: {key} follows ", view.theme.glyphs.below);
@@ -62,23 +74,30 @@ impl Pane for DocumentPane {
     }
 }
 
-/// The style of any stretch of bytes, found by binary search over the runs.
-struct Authors<'a> {
-    /// Where each run ends, and its style.
-    ends: Vec<(usize, Style)>,
+/// The style of any stretch of bytes, found by binary search over the runs and the tokens.
+struct Styles<'a> {
     view: &'a View<'a>,
+    /// The bytes of the token looked at.
+    here: Range<usize>,
 }
 
-impl<'a> Authors<'a> {
+impl<'a> Styles<'a> {
     fn new(view: &'a View<'a>) -> Self {
-        let style = |author| if author == Author::Model { view.theme.model } else { view.theme.text };
-        let ends = view.app.document.runs().iter().map(|run| (run.end, style(run.author)));
-        Self { ends: ends.collect(), view }
+        let here = view.app.at.and_then(|at| view.app.document.token_range(at)).unwrap_or_default();
+        Self { view, here }
     }
 
     fn style(&self, range: Range<usize>) -> Style {
-        let at = self.ends.partition_point(|(end, _)| *end <= range.start);
-        self.ends.get(at).map_or(self.view.theme.text, |(_, style)| *style)
+        let (app, theme) = (self.view.app, self.view.theme);
+        let style = match app.colouring {
+            Colouring::Author if app.document.author_at(range.start) == Author::Model => theme.model,
+            Colouring::Author => theme.text,
+            by => {
+                let score = app.document.token_at(range.start).and_then(|(index, _)| app.reading.score(index));
+                score.and_then(|score| by.class(score)).map_or(theme.dim, |class| theme.level(class))
+            }
+        };
+        if self.here.contains(&range.start) { style.patch(theme.selected) } else { style }
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) trait Pane: Sync {
     fn title(&self, view: &View<'_>) -> Line<'static>;
     /// The commands hinted at on the lower border.
     fn scope(&self) -> Scope;
+    /// The same in the mode that the pane is in.
+    fn scope_now(&self, _view: &View<'_>) -> Scope {
+        self.scope()
+    }
     /// Draws the inside; gives the cell of the caret.
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position>;
 }
@@ -50,7 +54,7 @@ pub(super) const PANES: [(PaneId, &dyn Pane); 4] = [
 pub(super) fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let (_, pane) = PANES.iter().find(|(pane, _)| *pane == id)?;
     let style = if view.has_keys(id) { view.theme.focus } else { view.theme.border };
-    let inner = frame(view, area, buf, Frame { title: pane.title(view), scope: pane.scope(), style });
+    let inner = frame(view, area, buf, Frame { title: pane.title(view), scope: pane.scope_now(view), style });
     pane.draw(view, inner, buf)
 }
 

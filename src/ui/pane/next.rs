@@ -1,19 +1,19 @@
-//! The next token: what the model's distribution was at a step of the last run, before and after the chain.
+//! The next token: what the model expects where the text goes on or at the token looked at, raw and after the chain.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 use ratatui::widgets::Widget;
 
 use super::{Pane, View};
 use crate::app::Scope;
-use crate::app::run::Run;
-use crate::engine::Step;
-use crate::sampling::Candidate;
-use crate::text::{figures, sanitise};
+use crate::app::screen::PaneId;
+use crate::app::token::{After, Listed};
+use crate::sampling::StageCount;
+use crate::text::{TokenId, figures, sanitise};
 use crate::ui::paint;
-use crate::ui::widget::Bar;
+use crate::ui::widget::{Bar, visible_rows};
 
 /// The next-token pane.
 pub(super) struct NextPane;
@@ -23,14 +23,14 @@ const FIGURE: u16 = 7;
 
 impl Pane for NextPane {
     fn title(&self, view: &View<'_>) -> Line<'static> {
-        let Some(run) = view.app.run.as_ref().filter(|run| !run.steps.is_empty()) else {
-            return Line::from("Next token");
-        };
-        let newest = run.steps.len();
-        Line::from(match view.app.next_at {
-            Some(at) => format!("Next token at step {} of {newest}", at + 1),
-            None if run.takes_steps() => format!("Next token at step {newest} (live)"),
-            None => format!("Next token at step {newest} (last)"),
+        let app = view.app;
+        let tokens = app.document.tokens().len();
+        let running = app.run.as_ref().is_some_and(|run| run.takes_steps());
+        Line::from(match (app.searched().filter(|text| !text.is_empty()), app.at) {
+            (Some(text), _) => format!("Tokens that hold \"{}\"", sanitise::line(text)),
+            (None, Some(at)) => format!("Token {} of {}", figures::grouped(at + 1), figures::grouped(tokens)),
+            (None, None) if running => "Next token (live)".to_owned(),
+            (None, None) => "Next token".to_owned(),
         })
     }
 
@@ -39,64 +39,92 @@ impl Pane for NextPane {
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
-        let run = view.app.run.as_ref();
-        let step = run.and_then(|run| run.steps.get(view.app.next_at.unwrap_or(run.steps.len().saturating_sub(1))));
-        let (Some(run), Some(step)) = (run, step) else {
-            let generate = view.app.keymap.hint("generate");
-            let text = format!(
-                "No token was sampled yet. {generate} generates; then each step's candidates are shown here, as the decode saw them."
-            );
-            paint::lines(
-                buf,
-                area,
-                paint::wrap(&text, area.width).into_iter().map(|row| Line::styled(row, view.theme.dim)),
-            );
+        let listed = view.app.listed();
+        if listed.is_empty() {
+            let lines = paint::wrap(&why_empty(view), area.width).into_iter();
+            paint::lines(buf, area, lines.map(|row| Line::styled(row, view.theme.dim)));
             return None;
-        };
-        let facts = facts(view, run, step, area.width);
+        }
+        let facts = facts(view, area.width);
         let facts_rows = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height / 3);
         let (top, bottom) = paint::split_bottom(area, facts_rows);
         paint::lines(buf, bottom, facts);
-        let table = Table::new(view, run, step, area.width);
+        let table = Table::new(view, area.width);
         table.head(top, buf);
         let room = paint::below(top, 1);
         let (rows, rest) = paint::split_bottom(room, u16::from(room.height > 2));
-        let candidates = &step.sampled.top;
-        let last = candidates.len().saturating_sub(usize::from(rows.height));
-        let shown = candidates.iter().skip(view.app.scroll.min(last)).take(usize::from(rows.height));
-        let mut shown_now: Vec<&Candidate> = shown.collect();
-        // The token that was drawn is always among the rows, below the likelier ones where it is none of them.
-        let sampled = &step.sampled;
-        let drawn =
-            Candidate { id: sampled.id, logprob: sampled.logprob, logprob_sampled: Some(sampled.logprob_sampled) };
-        if view.app.scroll == 0 && shown_now.iter().all(|candidate| candidate.id != drawn.id) {
-            shown_now.pop();
-            shown_now.push(&drawn);
+        let selected = view.app.candidate.min(listed.len() - 1);
+        let visible = visible_rows(selected, listed.len(), rows.height);
+        let mut shown: Vec<Listed> = listed.get(visible.clone()).unwrap_or_default().to_vec();
+        // The token that stands here is always among the rows, below the likelier ones where it is none of them.
+        if let Some(here) = table.here
+            && selected == 0
+            && view.app.searched().is_none()
+            && shown.iter().all(|row| row.id != here)
+            && let Some(row) = listed.iter().find(|row| row.id == here).copied().or_else(|| unlisted(view, here))
+        {
+            shown.pop();
+            shown.push(row);
         }
-        for (row, candidate) in paint::rows(rows).zip(&shown_now) {
-            table.candidate(candidate, row, buf);
+        let keys = view.has_keys(PaneId::Next) || view.app.at.is_some();
+        for ((row, listed), index) in paint::rows(rows).zip(&shown).zip(visible) {
+            table.row(listed, row, buf);
+            if keys && index == selected {
+                paint::highlight(buf, row, view.theme.selected);
+            }
         }
-        let used = u16::try_from(shown_now.len()).unwrap_or(u16::MAX).min(rows.height);
+        let used = u16::try_from(shown.len()).unwrap_or(u16::MAX).min(rows.height);
         let rest = if rest.is_empty() { rest } else { Rect { y: rows.y + used, ..rest } };
-        table.rest(&shown_now, rest, buf);
+        table.rest(&shown, rest, buf);
         None
     }
 }
 
-/// Columns of the table: label, raw figure and bar, figure and bar after the chain.
+fn why_empty(view: &View<'_>) -> String {
+    let app = view.app;
+    let context = app.models.loaded.as_ref().map_or(usize::MAX, |loaded| loaded.info.context);
+    let first = app.at == Some(0);
+    match &app.models.loaded {
+        None => "Here stands what the model expects next, before anything is sampled. No model is loaded yet.".to_owned(),
+        Some(_) if app.document.tokens().len() > context => format!(
+            "The text is longer than the context of {} tokens. {} scores it in windows.",
+            figures::grouped(context),
+            app.keymap.hint("statistics")
+        ),
+        Some(_) if first => format!("{}. {} changes that.", app.first_token_note(), app.keymap.hint("start")),
+        Some(_) => "The model reads the text.".to_owned(),
+    }
+}
+
+/// A token that is not listed, with what is known of it where it stands.
+fn unlisted(view: &View<'_>, id: TokenId) -> Option<Listed> {
+    let logprob = match view.app.at {
+        Some(at) => view.app.reading.score(at).filter(|score| score.id == id)?.logprob?,
+        None => view.app.shown_step().filter(|step| step.sampled.id == id)?.sampled.logprob,
+    };
+    let after = view.app.shown_step().map_or(After::Unknown, |step| After::Kept(step.sampled.logprob_sampled));
+    Some(Listed { id, logprob, after })
+}
+
+/// Columns of the table: label, raw figure and bar, figure and bar after the chain (or at the pinned position).
 struct Table<'a> {
     view: &'a View<'a>,
-    run: &'a Run,
-    step: &'a Step,
+    /// The token that stands at the position, or was drawn there.
+    here: Option<TokenId>,
     label: u16,
     bar: u16,
 }
 
 impl<'a> Table<'a> {
-    fn new(view: &'a View<'a>, run: &'a Run, step: &'a Step, width: u16) -> Self {
+    fn new(view: &'a View<'a>, width: u16) -> Self {
         let label = (width / 3).clamp(6, 14);
         let bar = width.saturating_sub(label + 2 * FIGURE) / 2;
-        Self { view, run, step, label, bar }
+        let app = view.app;
+        let here = match app.at {
+            Some(at) => app.document.tokens().get(at).map(|token| token.id),
+            None => app.shown_step().map(|step| step.sampled.id),
+        };
+        Self { view, here, label, bar }
     }
 
     fn cells(&self, row: Rect) -> [Rect; 5] {
@@ -111,36 +139,55 @@ impl<'a> Table<'a> {
     fn head(&self, row: Rect, buf: &mut Buffer) {
         let [label, raw, raw_bar, after, after_bar] = self.cells(Rect { height: row.height.min(1), ..row });
         let dim = self.view.theme.dim;
+        let second = match self.view.app.pin.as_ref().map(|pin| pin.at) {
+            Some(Some(at)) => format!(" pinned {}", at + 1),
+            Some(None) => " pinned end".to_owned(),
+            None => " after chain".to_owned(),
+        };
         paint::line(buf, label, &Line::styled("token", dim));
         paint::line(buf, raw.union(raw_bar), &Line::styled(" raw model", dim));
-        paint::line(buf, after.union(after_bar), &Line::styled(" after chain", dim));
+        paint::line(buf, after.union(after_bar), &Line::styled(second, dim));
     }
 
-    fn candidate(&self, candidate: &Candidate, row: Rect, buf: &mut Buffer) {
+    fn row(&self, listed: &Listed, row: Rect, buf: &mut Buffer) {
         let [label, raw, raw_bar, after, after_bar] = self.cells(row);
-        let sampled = candidate.id == self.step.sampled.id;
-        let bytes = self.run.model.tokenizer.bytes(candidate.id).unwrap_or_default();
-        let text = sanitise::token_label(bytes);
-        let mark = if sampled { self.view.theme.glyphs.pointer } else { " " };
-        let text = paint::cut(&text, usize::from(label.width.saturating_sub(2)), self.view.theme.glyphs.ellipsis);
-        let style = if sampled { self.view.theme.strong } else { self.view.theme.text };
+        let theme = self.view.theme;
+        let here = self.here == Some(listed.id);
+        let text = label_of(self.view, listed.id);
+        let mark = if here { theme.glyphs.pointer } else { " " };
+        let text = paint::cut(&text, usize::from(label.width.saturating_sub(2)), theme.glyphs.ellipsis);
+        let style = if here { theme.strong } else { theme.text };
         paint::line(buf, label, &Line::styled(format!("{mark}{text}"), style));
-        self.share(f64::from(candidate.logprob).exp(), raw, raw_bar, buf);
-        match candidate.logprob_sampled {
-            Some(logprob) => self.share(f64::from(logprob).exp(), after, after_bar, buf),
-            None => paint::line(buf, after, &Line::styled("   cut", self.view.theme.dim)),
+        self.share(f64::from(listed.logprob).exp(), raw, raw_bar, buf);
+        let second = match &self.view.app.pin {
+            // Beyond what is kept of the pinned position nothing is claimed.
+            Some(pin) => pin.top.iter().find(|(id, _)| *id == listed.id).map_or(After::Unknown, |it| After::Kept(it.1)),
+            None => listed.after,
+        };
+        match second {
+            After::Kept(logprob) => self.share(f64::from(logprob).exp(), after, after_bar, buf),
+            After::Cut => paint::line(buf, after, &Line::styled("   cut", theme.dim)),
+            After::Unknown => paint::line(buf, after, &Line::styled("     -", theme.dim)),
         }
     }
 
     /// What the rows above do not show.
-    fn rest(&self, shown: &[&Candidate], row: Rect, buf: &mut Buffer) {
+    fn rest(&self, shown: &[Listed], row: Rect, buf: &mut Buffer) {
         let [label, raw, raw_bar, after, after_bar] = self.cells(row);
-        let raw_shown: f64 = shown.iter().map(|c| f64::from(c.logprob).exp()).sum();
-        let after_shown: f64 = shown.iter().filter_map(|c| c.logprob_sampled).map(|p| f64::from(p).exp()).sum();
-        let what = if self.view.app.scroll > 0 { " not shown" } else { " the rest" };
+        let raw_shown: f64 = shown.iter().map(|it| f64::from(it.logprob).exp()).sum();
+        let selected = self.view.app.candidate > 0 || self.view.app.searched().is_some();
+        let what = if selected { " not shown" } else { " the rest" };
         paint::line(buf, label, &Line::styled(what, self.view.theme.dim));
         self.share((1.0 - raw_shown).max(0.0), raw, raw_bar, buf);
-        self.share((1.0 - after_shown).max(0.0), after, after_bar, buf);
+        let kept = |it: &Listed| match it.after {
+            After::Kept(logprob) => Some(f64::from(logprob).exp()),
+            After::Cut => Some(0.0),
+            After::Unknown => None,
+        };
+        let known: Option<Vec<f64>> = shown.iter().map(kept).collect();
+        if let (Some(known), None) = (known, &self.view.app.pin) {
+            self.share((1.0 - known.iter().sum::<f64>()).max(0.0), after, after_bar, buf);
+        }
     }
 
     fn share(&self, share: f64, figure: Rect, bar: Rect, buf: &mut Buffer) {
@@ -151,25 +198,71 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The draw, the survivors of each stage, the entropies.
-fn facts(view: &View<'_>, run: &Run, step: &Step, width: u16) -> Vec<Line<'static>> {
-    let sampled = &step.sampled;
-    let bytes = run.model.tokenizer.bytes(sampled.id).unwrap_or_default();
-    let took = format!(
-        "took {}  rank {}  {:.1}% raw, {:.1}% after",
-        sanitise::token_label(bytes),
-        figures::grouped(sampled.rank),
-        f64::from(sampled.logprob).exp() * 100.0,
-        f64::from(sampled.logprob_sampled).exp() * 100.0,
-    );
-    let mut chain = figures::grouped(sampled.candidates);
-    for count in sampled.survivors.iter().filter(|count| count.is_on) {
-        chain += &format!(" > {} {}", count.stage, figures::grouped(count.kept));
+fn label_of(view: &View<'_>, id: TokenId) -> String {
+    let tokenizer = view.app.models.loaded.as_ref().map(|loaded| &loaded.tokenizer);
+    sanitise::token_label(tokenizer.and_then(|tokenizer| tokenizer.bytes(id)).unwrap_or_default())
+}
+
+/// The token that stands here, the survivors of each stage, the entropies, what was chosen by hand.
+fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
+    let app = view.app;
+    let step = app.shown_step();
+    let mut rows = Vec::new();
+    if app.searched().is_some()
+        && let Some(row) = app.listed().get(app.candidate)
+        && let Some((rank, logprob)) = app.figures_of(row.id)
+    {
+        let share = f64::from(logprob).exp() * 100.0;
+        let text = format!(
+            "{}  id {}  rank {}  {share:.4}% raw, log-probability {logprob:.3}",
+            label_of(view, row.id),
+            row.id,
+            figures::grouped(rank)
+        );
+        rows.push((text, view.theme.text));
+    } else if let Some(score) = app.at.and_then(|at| app.reading.score(at)) {
+        let figures = score.logprob.zip(score.rank).map_or("no score".to_owned(), |(logprob, rank)| {
+            format!("rank {}  {:.1}% raw", figures::grouped(rank), f64::from(logprob).exp() * 100.0)
+        });
+        let drawn = step.map_or(String::new(), |step| {
+            format!(", drawn at {:.1}%", f64::from(step.sampled.logprob_sampled).exp() * 100.0)
+        });
+        rows.push((format!("{}  {figures}{drawn}", label_of(view, score.id)), view.theme.text));
+    } else if let Some(step) = step.filter(|_| app.at.is_none()) {
+        let sampled = &step.sampled;
+        let text = format!(
+            "took {}  rank {}  {:.1}% raw, {:.1}% after",
+            label_of(view, sampled.id),
+            figures::grouped(sampled.rank),
+            f64::from(sampled.logprob).exp() * 100.0,
+            f64::from(sampled.logprob_sampled).exp() * 100.0,
+        );
+        rows.push((text, view.theme.text));
     }
-    let entropy = format!("entropy {:.1} > {:.1} bits", sampled.entropy_bits, sampled.entropy_sampled_bits);
-    let mut lines = Vec::new();
-    for (text, style) in [(took, view.theme.text), (chain, view.theme.dim), (entropy, view.theme.dim)] {
-        lines.extend(paint::wrap(&text, width).into_iter().map(|row| Line::from(Span::styled(row, style))));
+    let chain = |candidates: usize, survivors: &[StageCount]| {
+        survivors.iter().filter(|count| count.is_on).fold(figures::grouped(candidates), |text, count| {
+            format!("{text} > {} {}", count.stage, figures::grouped(count.kept))
+        })
+    };
+    let entropy = |raw: f32, after: f32| format!("entropy {raw:.1} > {after:.1} bits");
+    if let Some(it) = app.reading.preview() {
+        rows.push((chain(it.candidates, &it.survivors), view.theme.dim));
+        rows.push((entropy(it.entropy_bits, it.entropy_sampled_bits), view.theme.dim));
+    } else if let Some(step) = step {
+        rows.push((chain(step.sampled.candidates, &step.sampled.survivors), view.theme.dim));
+        rows.push((entropy(step.sampled.entropy_bits, step.sampled.entropy_sampled_bits), view.theme.dim));
+    } else if let Some(bits) = app.at.and_then(|at| app.reading.score(at)).and_then(|score| score.entropy) {
+        rows.push((format!("entropy {bits:.1} bits"), view.theme.dim));
     }
-    lines
+    if let Some((picks, (chosen, likeliest))) = app.picks().and_then(|picks| Some((picks, picks.means()?))) {
+        let text = format!(
+            "your {} picks: {chosen:.2} nats a token; the model's likeliest: {likeliest:.2}",
+            figures::grouped(picks.count as usize)
+        );
+        rows.push((text, view.theme.strong));
+    }
+    let lines = rows.into_iter().flat_map(|(text, style)| {
+        paint::wrap(&text, width).into_iter().map(move |row| Line::styled(row, style))
+    });
+    lines.collect()
 }

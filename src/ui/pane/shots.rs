@@ -9,7 +9,7 @@ use crate::app::Scope;
 use crate::app::screen::PaneId;
 use crate::app::shots::Chosen;
 use crate::prompt::{Entry, Instruction, Task};
-use crate::text::sanitise;
+use crate::text::{figures, sanitise};
 use crate::ui::paint;
 use crate::ui::widget::visible_rows;
 
@@ -118,20 +118,28 @@ fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
         (_, None) => "no model to count with".to_owned(),
     };
     let expected = chosen.prompt().expected.as_ref().map_or("not known", |answer| answer.label.as_str());
-    let state = if app.shots_live() {
-        "live in the document".to_owned()
-    } else {
-        format!("{} puts it in", app.keymap.hint("shots-put"))
+    let (label, state) = match (app.shots_live(), app.reading.answer()) {
+        // Of all its tokens together; the rank is that of the first.
+        (true, Some((logprob, rank, _))) => {
+            ("P(it)", format!("{}, rank {}", probability(logprob.exp()), figures::grouped(rank)))
+        }
+        (true, None) => ("", "live in the document".to_owned()),
+        (false, _) => ("", format!("{} puts it in", app.keymap.hint("shots-put"))),
     };
     let count = value(view, "shots", &count, area.width);
     let rows = [
         value(view, "query", &shots.query(), area.width),
         value(view, "expect", expected, area.width),
         value(view, "prompt", &tokens, area.width),
-        value(view, "", &state, area.width),
+        value(view, label, &state, area.width),
     ];
     let count = (area.height >= FOOT).then(|| [Line::default(), count]);
     paint::lines(buf, area, count.into_iter().flatten().chain(rows));
+}
+
+/// `93.2%`, or where that would be 0.0 the power of ten.
+fn probability(p: f64) -> String {
+    if p >= 0.0005 { format!("{:.1}%", p * 100.0) } else { format!("{p:.0e}") }
 }
 
 fn value(view: &View<'_>, label: &str, text: &str, width: u16) -> Line<'static> {

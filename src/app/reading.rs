@@ -1,0 +1,354 @@
+//! What the model makes of the document: a score for every token, typed or sampled, and the row of logits after the last.
+//!
+//! Scores belong to ids, not to bytes: a change keeps those of all tokens before it. One job reads at a time; a newer
+//! document cancels it and is read next, so that fast typing costs one read and not one for each key.
+
+use std::sync::Arc;
+
+use super::App;
+use super::effect::Effect;
+use super::log::Level;
+use crate::engine::{Aside, AsideRequest, CancelToken, Command, JobId, ReadEnd, ReadRequest, Start, TokenScore};
+use crate::sampling::{Chain, Distribution, Row, Settings};
+use crate::text::{SpecialTokens, TokenId};
+
+/// Candidates kept of every position.
+pub(super) const KEEP: usize = 512;
+
+/// The scores of the document.
+#[derive(Debug)]
+pub struct Reading {
+    /// Whether the first token is scored too, behind `<|endoftext|>`.
+    pub start: Start,
+    /// Tokens that were run for the newest answer: after an edit, those from the change on.
+    pub ran: usize,
+    ids: Vec<TokenId>,
+    scores: Vec<Option<Arc<TokenScore>>>,
+    row: Option<Arc<[f32]>>,
+    job: Option<(JobId, CancelToken)>,
+    /// What the document was when it was looked at last: revision and tokens.
+    seen: Option<(u64, usize)>,
+    preview: Option<Preview>,
+    older: Option<Older>,
+    answer: Option<Answer>,
+    /// The ids cannot be read; said once, until they change.
+    refused: bool,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            start: Start::FirstToken,
+            ran: 0,
+            ids: Vec::new(),
+            scores: Vec::new(),
+            row: None,
+            job: None,
+            seen: None,
+            preview: None,
+            older: None,
+            answer: None,
+            refused: false,
+        }
+    }
+}
+
+/// A row through the chain as it is set now.
+#[derive(Debug)]
+struct Preview {
+    row: Arc<[f32]>,
+    settings: Settings,
+    distribution: Distribution,
+}
+
+/// The whole row at an older position, found again on demand.
+#[derive(Debug)]
+struct Older {
+    at: usize,
+    job: Option<(JobId, CancelToken)>,
+    row: Option<Arc<[f32]>>,
+}
+
+/// The answer that the few-shot query expects, as a continuation of the document.
+#[derive(Debug)]
+struct Answer {
+    row: Arc<[f32]>,
+    continuation: String,
+    job: Option<(JobId, CancelToken)>,
+    scores: Vec<TokenScore>,
+}
+
+impl Reading {
+    /// The expected answer's log-probability, the rank of its first token, and how many tokens it has.
+    pub fn answer(&self) -> Option<(f64, usize, usize)> {
+        let answer = self.answer.as_ref().filter(|answer| answer.job.is_none())?;
+        let rank = answer.scores.first()?.rank?;
+        let logprob = answer.scores.iter().filter_map(|score| score.logprob).map(f64::from).sum();
+        Some((logprob, rank, answer.scores.len()))
+    }
+
+    /// The score of a token of the document.
+    pub fn score(&self, index: usize) -> Option<&Arc<TokenScore>> {
+        self.scores.get(index)?.as_ref()
+    }
+
+    /// All scores in order; none where one is not known (yet).
+    pub fn scores(&self) -> &[Option<Arc<TokenScore>>] {
+        &self.scores
+    }
+
+    /// The logits of the token after the last one.
+    pub fn row(&self) -> Option<&Arc<[f32]>> {
+        self.row.as_ref()
+    }
+
+    /// Whether the engine reads.
+    pub fn is_busy(&self) -> bool {
+        self.job.is_some()
+            || self.older.as_ref().is_some_and(|older| older.job.is_some())
+            || self.answer.as_ref().is_some_and(|answer| answer.job.is_some())
+    }
+
+    /// The row at `at`, which is shown: the newest one, or the older one that was asked for.
+    pub fn row_at(&self, at: Option<usize>) -> Option<&Arc<[f32]>> {
+        match at {
+            None => self.row(),
+            Some(at) => self.older.as_ref().filter(|older| older.at == at)?.row.as_ref(),
+        }
+    }
+
+    /// The shown row through the chain as it is set now.
+    pub fn preview(&self) -> Option<&Distribution> {
+        self.preview.as_ref().map(|preview| &preview.distribution)
+    }
+
+    /// Forgets everything: another model is in use.
+    pub fn forget(&mut self) {
+        self.cancel();
+        *self = Self { start: self.start, ..Self::default() };
+    }
+
+    /// A sampled token was appended to a document that is known up to it.
+    pub(super) fn sampled(&mut self, index: usize, score: TokenScore) {
+        if self.ids.len() == index {
+            self.ids.push(score.id);
+            self.scores.push(Some(Arc::new(score)));
+            (self.row, self.preview) = (None, None);
+        }
+    }
+
+    fn cancel(&mut self) {
+        let older = self.older.take().and_then(|older| older.job);
+        let answer = self.answer.take().and_then(|answer| answer.job);
+        for (_, cancel) in self.job.iter().chain(&older).chain(&answer) {
+            cancel.cancel();
+        }
+    }
+
+    /// Keeps what belongs to the ids at the start that are still the same. Says whether anything changed.
+    fn take(&mut self, ids: Vec<TokenId>) -> bool {
+        let same = self.ids.iter().zip(&ids).take_while(|(a, b)| a == b).count();
+        if same == self.ids.len() && same == ids.len() {
+            return false;
+        }
+        self.scores.truncate(same);
+        self.scores.resize(ids.len(), None);
+        (self.row, self.preview, self.refused) = (None, None, false);
+        self.older = None;
+        self.ids = ids;
+        true
+    }
+
+    /// The first token without a score that can have one.
+    fn first_missing(&self) -> usize {
+        self.scores.iter().position(Option::is_none).unwrap_or(self.scores.len())
+    }
+}
+
+impl App {
+    /// Follows the document: asks for what is not known yet, as far as the engine is free.
+    pub(super) fn read_on(&mut self) {
+        let Some(loaded) = &self.models.loaded else { return };
+        let (context, has_end) = (loaded.info.context, loaded.info.end_of_text.is_some());
+        let seen = (self.document.revision(), self.document.tokens().len());
+        if self.reading.seen != Some(seen) {
+            self.reading.seen = Some(seen);
+            // A text that does not fit is scored in windows, on demand.
+            let ids = if seen.1 > context { Vec::new() } else { self.document.ids().unwrap_or_default() };
+            if self.document.pending().is_empty() && self.reading.take(ids) {
+                if let Some((_, cancel)) = &self.reading.job {
+                    cancel.cancel();
+                }
+                self.at = self.at.filter(|at| *at < seen.1);
+            }
+        }
+        let settled = self.document.pending().is_empty() && self.reading.ids.len() == seen.1;
+        if self.is_running() || self.queued.is_some() {
+            if let Some((_, cancel)) = &self.reading.job {
+                cancel.cancel();
+            }
+        } else if settled && self.reading.row.is_none() && self.reading.job.is_none() && !self.reading.refused {
+            let (job, cancel) = (self.new_job(), CancelToken::new());
+            let reading = &mut self.reading;
+            let lead = usize::from(reading.start == Start::EndOfText || reading.ids.is_empty());
+            if reading.ids.len() + lead > context || (reading.ids.is_empty() && !has_end) {
+                return;
+            }
+            let request = ReadRequest {
+                ids: reading.ids.clone(),
+                start: reading.start,
+                from: reading.first_missing(),
+                keep: KEEP,
+            };
+            reading.job = Some((job, cancel.clone()));
+            self.outbox.push(Effect::Engine(Command::Read(job, request, cancel)));
+        }
+        self.read_older();
+        self.read_answer();
+        self.preview();
+    }
+
+    /// Asks for the whole row at the position that is looked at.
+    fn read_older(&mut self) {
+        let Some(at) = self.at.filter(|_| !self.is_running() && self.reading.job.is_none()) else { return };
+        let lead = match (self.reading.start, self.models.loaded.as_ref().and_then(|loaded| loaded.info.end_of_text)) {
+            (Start::EndOfText, Some(id)) => vec![id],
+            _ => Vec::new(),
+        };
+        if self.reading.older.as_ref().is_some_and(|older| older.at == at) || at + lead.len() == 0 {
+            return;
+        }
+        let Some(before) = self.reading.ids.get(..at) else { return };
+        let ids = lead.into_iter().chain(before.iter().copied()).collect();
+        let (job, cancel) = (self.new_job(), CancelToken::new());
+        if let Some((_, old)) = self.reading.older.take().and_then(|older| older.job) {
+            old.cancel();
+        }
+        self.reading.older = Some(Older { at, job: Some((job, cancel.clone())), row: None });
+        self.outbox.push(Effect::Engine(Command::Aside(job, AsideRequest { ids, target: Vec::new() }, cancel)));
+    }
+
+    /// Scores the answer that the query expects, where the document is the few-shot prompt.
+    fn read_answer(&mut self) {
+        let (Some(row), true) = (&self.reading.row, self.shots_live()) else {
+            self.reading.answer = None;
+            return;
+        };
+        let (Some(answer), Some(loaded)) =
+            (self.shots.prompt().and_then(|prompt| prompt.expected.as_ref()), &self.models.loaded)
+        else {
+            self.reading.answer = None;
+            return;
+        };
+        let known = self.reading.answer.as_ref();
+        if known.is_some_and(|it| Arc::ptr_eq(&it.row, row) && it.continuation == answer.continuation) {
+            return;
+        }
+        let (row, continuation) = (row.clone(), answer.continuation.clone());
+        // A prompt never ends in a space, so that its answer is spelled as it would be behind it.
+        let target = loaded.tokenizer.encode(&continuation, SpecialTokens::Parse).unwrap_or_default();
+        let (job, cancel) = (self.new_job(), CancelToken::new());
+        let request = AsideRequest { ids: self.reading.ids.clone(), target };
+        self.reading.answer = Some(Answer { row, continuation, job: Some((job, cancel.clone())), scores: Vec::new() });
+        self.outbox.push(Effect::Engine(Command::Aside(job, request, cancel)));
+    }
+
+    /// Sends the shown row through the chain, where the row or the chain changed.
+    fn preview(&mut self) {
+        let Some(row) = self.reading.row_at(self.at).cloned() else {
+            self.reading.preview = None;
+            return;
+        };
+        let settings = &self.sampler.settings;
+        let known = self.reading.preview.as_ref();
+        if known.is_some_and(|known| Arc::ptr_eq(&known.row, &row) && known.settings == *settings) {
+            return;
+        }
+        let history = self.reading.ids.get(..self.at.unwrap_or(self.reading.ids.len())).unwrap_or_default();
+        let distribution = Chain::new(settings).distribution(&row, history, KEEP);
+        self.reading.preview = match distribution {
+            Ok(distribution) => Some(Preview { settings: settings.clone(), row, distribution }),
+            Err(error) => {
+                self.log.say(Level::Error, error.to_string());
+                None
+            }
+        };
+    }
+
+    pub(super) fn read(&mut self, job: JobId, first: usize, scores: Vec<TokenScore>) {
+        if self.reading.job.as_ref().is_none_or(|(current, cancel)| *current != job || cancel.is_cancelled()) {
+            return;
+        }
+        for (index, score) in (first..).zip(scores) {
+            if let Some(place) = self.reading.scores.get_mut(index) {
+                *place = Some(Arc::new(score));
+            }
+        }
+    }
+
+    pub(super) fn read_to_end(&mut self, job: JobId, end: ReadEnd) {
+        if let Some((_, cancel)) = self.reading.job.take_if(|(current, _)| *current == job)
+            && !cancel.is_cancelled()
+        {
+            self.reading.row = Some(end.row);
+            self.reading.ran = end.ran;
+        }
+    }
+
+    pub(super) fn read_aside(&mut self, job: JobId, aside: Aside) {
+        if let Some(older) = &mut self.reading.older
+            && older.job.take_if(|(current, _)| *current == job).is_some()
+        {
+            older.row = Some(aside.row);
+        } else if let Some(answer) = &mut self.reading.answer
+            && answer.job.take_if(|(current, _)| *current == job).is_some()
+        {
+            answer.scores = aside.scores;
+        }
+    }
+
+    /// A read ended with an error; says whether it was one. What was cancelled is asked for again.
+    pub(super) fn read_failed(&mut self, job: JobId, error: &crate::engine::EngineError) -> bool {
+        let own = self.reading.job.take_if(|(current, _)| *current == job).is_some();
+        let older = self.reading.older.as_ref().and_then(|older| older.job.as_ref()).is_some_and(|(it, _)| *it == job);
+        if own && !error.is_cancelled() {
+            self.reading.refused = true;
+            self.log.say(Level::Warning, format!("no probabilities for this text: {error}"));
+        }
+        if older {
+            match &mut self.reading.older {
+                // Tried again when the position is left and looked at again.
+                Some(older) if !error.is_cancelled() => older.job = None,
+                _ => self.reading.older = None,
+            }
+        }
+        let answer = self.reading.answer.as_mut();
+        let answer = answer.is_some_and(|answer| answer.job.take_if(|(current, _)| *current == job).is_some());
+        own || older || answer
+    }
+
+    /// A token's rank and log-probability in the row that is shown: exact, over the whole vocabulary.
+    pub fn figures_of(&self, id: TokenId) -> Option<(usize, f32)> {
+        let row = self.reading.row_at(self.at)?;
+        let row = Row::new(row).ok()?;
+        Some((row.rank(id).ok()?, row.logprob(id).ok()?))
+    }
+
+    /// Scores the first token too, behind `<|endoftext|>`, or not.
+    pub(super) fn toggle_start(&mut self) {
+        let can = self.models.loaded.as_ref().is_some_and(|loaded| loaded.info.end_of_text.is_some());
+        let text = match (self.reading.start, can) {
+            (Start::FirstToken, true) => {
+                self.reading.start = Start::EndOfText;
+                "scores begin behind <|endoftext|>: the first token has one too"
+            }
+            (Start::FirstToken, false) => "this vocabulary has no <|endoftext|> to start from",
+            (Start::EndOfText, _) => {
+                self.reading.start = Start::FirstToken;
+                "scores begin at the second token: nothing stands before the first"
+            }
+        };
+        self.reading.forget();
+        self.log.say(Level::Notice, text);
+    }
+}

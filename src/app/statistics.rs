@@ -1,0 +1,151 @@
+//! Figures of the whole text under the model: perplexity, bits per byte, ranks, surprisal.
+
+use super::App;
+use super::effect::Effect;
+use super::log::Level;
+use super::screen::Layer;
+use super::token::Colouring;
+use crate::engine::{CancelToken, Command, EngineError, JobId, ScoreRequest, Scores, Start, TokenScore};
+
+/// What the text costs the model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Statistics {
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// Tokens that have a score.
+    pub scored: usize,
+    /// Bytes of the tokens that have one.
+    pub bytes: usize,
+    /// Sum of −log P in nats.
+    pub nats: f64,
+    /// Sum of the entropies in bits.
+    pub entropy: f64,
+    /// How many tokens were of rank 1, up to 10, 100, 1000, and beyond.
+    pub ranks: [usize; 5],
+    /// Surprisal in bits, by token.
+    pub surprisal: Vec<(f64, f64)>,
+    /// Windows that the text was read in.
+    pub windows: usize,
+}
+
+/// A text longer than the context, scored on demand.
+#[derive(Debug, Default)]
+pub(super) struct LongText {
+    job: Option<(JobId, CancelToken)>,
+    /// For which revision of the document, and what came out.
+    done: Option<(u64, Statistics)>,
+}
+
+impl Statistics {
+    fn add(&mut self, score: &TokenScore, bytes: usize) {
+        let at = self.tokens;
+        self.tokens += 1;
+        let (Some(logprob), Some(class)) = (score.logprob, Colouring::Rank.class(score)) else { return };
+        self.scored += 1;
+        self.bytes += bytes;
+        self.nats -= f64::from(logprob);
+        self.entropy += f64::from(score.entropy.unwrap_or_default());
+        if let Some(count) = self.ranks.get_mut(class) {
+            *count += 1;
+        }
+        self.surprisal.push((at as f64, -f64::from(logprob) / std::f64::consts::LN_2));
+    }
+
+    /// exp of the mean −log P of the scored tokens.
+    pub fn perplexity(&self) -> Option<f64> {
+        (self.scored > 0).then(|| (self.nats / self.scored as f64).exp())
+    }
+
+    /// Bits that the scored tokens cost, for each of their bytes.
+    pub fn bits_per_byte(&self) -> Option<f64> {
+        (self.bytes > 0).then(|| self.nats / std::f64::consts::LN_2 / self.bytes as f64)
+    }
+
+    /// Mean entropy in bits of the distributions the tokens were scored under.
+    pub fn mean_entropy(&self) -> Option<f64> {
+        (self.scored > 0).then(|| self.entropy / self.scored as f64)
+    }
+}
+
+impl App {
+    /// Opens or closes the figures of the text; a text longer than the context is scored now, in windows.
+    pub(super) fn open_statistics(&mut self) {
+        self.toggle_layer(Layer::Statistics);
+        let Some(loaded) = self.models.loaded.as_ref().filter(|_| self.layers.last() == Some(&Layer::Statistics)) else {
+            return;
+        };
+        let revision = self.document.revision();
+        let known = self.long_text.done.as_ref().is_some_and(|(done, _)| *done == revision);
+        if self.document.tokens().len() <= loaded.info.context || known || self.long_text.job.is_some() {
+            return;
+        }
+        if self.is_running() {
+            return self.log.say(Level::Notice, "the text is scored when the model has stopped writing");
+        }
+        let Some(ids) = self.document.ids() else { return };
+        let (job, cancel) = (self.new_job(), CancelToken::new());
+        self.long_text = LongText { job: Some((job, cancel.clone())), done: None };
+        let request = ScoreRequest { ids, start: self.reading.start, top: 0 };
+        self.outbox.push(Effect::Engine(Command::Score(job, request, cancel)));
+    }
+
+    /// The figures, as far as they are known.
+    pub fn statistics(&self) -> Option<Statistics> {
+        if let Some((revision, done)) = &self.long_text.done
+            && *revision == self.document.revision()
+        {
+            return Some(done.clone());
+        }
+        let context = self.models.loaded.as_ref()?.info.context;
+        let tokens = self.document.tokens();
+        if tokens.len() > context || self.reading.scores().len() != tokens.len() {
+            return None;
+        }
+        let mut all = Statistics { windows: 1, ..Statistics::default() };
+        for (index, token) in tokens.iter().enumerate() {
+            match self.reading.score(index) {
+                Some(score) => all.add(score, token.len),
+                // Only the first may lack one; where others do, the text is not read yet.
+                None => return None,
+            }
+        }
+        Some(all)
+    }
+
+    /// Whether a long text is being scored.
+    pub fn is_scoring(&self) -> bool {
+        self.long_text.job.is_some()
+    }
+
+    pub(super) fn scored(&mut self, job: JobId, scores: &Scores) {
+        if self.long_text.job.take_if(|(current, _)| *current == job).is_none() {
+            return;
+        }
+        let mut all = Statistics { windows: scores.windows, ..Statistics::default() };
+        let tokens = self.document.tokens();
+        if tokens.len() != scores.tokens.len() || tokens.iter().zip(&scores.tokens).any(|(a, b)| a.id != b.id) {
+            return self.log.say(Level::Notice, "the text changed while it was scored; open the figures again");
+        }
+        for (token, score) in tokens.iter().zip(&scores.tokens) {
+            all.add(score, token.len);
+        }
+        self.long_text.done = Some((self.document.revision(), all));
+    }
+
+    /// A score ended with an error; says whether it was one.
+    pub(super) fn score_failed(&mut self, job: JobId, error: &EngineError) -> bool {
+        let own = self.long_text.job.take_if(|(current, _)| *current == job).is_some();
+        if own && !error.is_cancelled() {
+            self.log.say(Level::Error, super::generate::chain(error));
+        }
+        own
+    }
+
+    /// How the first token's score is shown.
+    pub fn first_token_note(&self) -> &'static str {
+        match self.reading.start {
+            Start::FirstToken => "nothing stands before the first token, so it has no score",
+            Start::EndOfText => "the first token is scored behind <|endoftext|>",
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Token mode: walking the tokens of the document, seeing what else could stand there, and taking it.
+
+use std::sync::Arc;
+
+use super::App;
+use super::command::Cx;
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::page::Motion;
+use super::run::Seeding;
+use super::screen::PaneId;
+use crate::engine::{Step, TokenScore};
+use crate::sampling::Row;
+use crate::text::{TokenId, unescape};
+
+/// A fork: the likeliest token is less likely than this.
+const FORK: f32 = 0.7;
+/// An uncertain token: the one that stands there is less likely than this.
+const UNCERTAIN: f32 = 0.1;
+/// Most tokens that a search lists.
+const FOUND: usize = 512;
+
+/// What the colours of the document mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Colouring {
+    /// Who wrote it.
+    #[default]
+    Author,
+    /// The probability of the token.
+    Probability,
+    /// Its rank in the vocabulary (Gehrmann et al. 2019, GLTR).
+    Rank,
+    /// −log₂ of its probability.
+    Surprisal,
+    /// The entropy of the distribution it was drawn from.
+    Entropy,
+}
+
+impl Colouring {
+    /// All of them, in the order of the key.
+    pub const ALL: [Self; 5] = [Self::Author, Self::Probability, Self::Rank, Self::Surprisal, Self::Entropy];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Author => "author",
+            Self::Probability => "probability",
+            Self::Rank => "rank",
+            Self::Surprisal => "surprisal, bits",
+            Self::Entropy => "entropy, bits",
+        }
+    }
+
+    /// The names of its five classes, from expected to surprising.
+    pub fn classes(self) -> [&'static str; 5] {
+        match self {
+            Self::Author => [""; 5],
+            Self::Probability => [">50%", ">20%", ">5%", ">1%", "less"],
+            Self::Rank => ["1", "-10", "-100", "-1000", "more"],
+            Self::Surprisal => ["<1", "<3", "<6", "<10", "more"],
+            Self::Entropy => ["<1", "<2", "<4", "<6", "more"],
+        }
+    }
+
+    /// The class of a token, 0 to 4; none where it has no score.
+    pub fn class(self, score: &TokenScore) -> Option<usize> {
+        let below = |value: f32, limits: [f32; 4]| limits.iter().filter(|limit| value >= **limit).count();
+        match self {
+            Self::Author => None,
+            Self::Probability => score.logprob.map(|it| 4 - below(it.exp(), [0.01, 0.05, 0.2, 0.5])),
+            Self::Rank => score.rank.map(|rank| [1, 10, 100, 1000].iter().filter(|limit| rank > **limit).count()),
+            Self::Surprisal => score.logprob.map(|it| below(-it / std::f32::consts::LN_2, [1.0, 3.0, 6.0, 10.0])),
+            Self::Entropy => score.entropy.map(|bits| below(bits, [1.0, 2.0, 4.0, 6.0])),
+        }
+    }
+}
+
+/// What a person chose, against what the model would have.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Picks {
+    /// Tokens chosen in a row.
+    pub count: u32,
+    /// Sum of their log-probabilities.
+    pub chosen: f64,
+    /// Sum of the log-probabilities of the model's likeliest tokens at the same places.
+    pub likeliest: f64,
+    /// The document after the last of them.
+    revision: u64,
+}
+
+impl Picks {
+    /// Mean log-probability of the chosen tokens and of the likeliest ones, in nats.
+    pub fn means(&self) -> Option<(f64, f64)> {
+        let n = f64::from(self.count);
+        (self.count > 0).then(|| (self.chosen / n, self.likeliest / n))
+    }
+}
+
+/// A position that was pinned to be compared.
+#[derive(Debug, Clone)]
+pub struct Pin {
+    /// Its index; none for the place after the last token.
+    pub at: Option<usize>,
+    /// Its candidates with their log-probabilities, best first.
+    pub top: Vec<(TokenId, f32)>,
+}
+
+/// A row of the next-token pane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Listed {
+    /// The token.
+    pub id: TokenId,
+    /// Its log-probability under the raw model.
+    pub logprob: f32,
+    /// What the chain makes of it.
+    pub after: After,
+}
+
+/// A token after the chain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum After {
+    /// Not known yet: the row is being found again.
+    Unknown,
+    /// A stage cut it.
+    Cut,
+    /// Its log-probability.
+    Kept(f32),
+}
+
+impl App {
+    /// The step that drew the token at `at`, if what stands before it is what it was drawn after.
+    pub fn step_at(&self, at: usize) -> Option<&Arc<Step>> {
+        let step = self.document.tokens().get(at)?.info.as_ref()?;
+        let score = self.reading.score(at)?;
+        let same = score.logprob.is_some_and(|logprob| (logprob - step.sampled.logprob).abs() < 1e-3);
+        same.then_some(step)
+    }
+
+    /// The step that the pane shows: the newest one of a run that goes on, or the one at the position looked at.
+    pub fn shown_step(&self) -> Option<&Arc<Step>> {
+        match self.at {
+            Some(at) => self.step_at(at),
+            None => self.run.as_ref().filter(|run| run.takes_steps())?.steps.last(),
+        }
+    }
+
+    /// The tokens that the pane lists: those found by a search, else the likeliest, best first.
+    pub fn listed(&self) -> Vec<Listed> {
+        if let Some(preview) = self.reading.preview() {
+            let after = |logprob: Option<f32>| logprob.map_or(After::Cut, After::Kept);
+            let Some(found) = self.found_tokens() else {
+                let row = |it: &crate::sampling::Candidate| Listed {
+                    id: it.id,
+                    logprob: it.logprob,
+                    after: after(it.logprob_sampled),
+                };
+                return preview.top.iter().map(row).collect();
+            };
+            let known = |id| preview.top.iter().find(|it| it.id == id).map(|it| after(it.logprob_sampled));
+            return found
+                .into_iter()
+                .map(|(id, logprob)| Listed { id, logprob, after: known(id).unwrap_or(After::Unknown) })
+                .collect();
+        }
+        if let Some(step) = self.shown_step() {
+            let after = |logprob: Option<f32>| logprob.map_or(After::Cut, After::Kept);
+            let row = |it: &crate::sampling::Candidate| Listed {
+                id: it.id,
+                logprob: it.logprob,
+                after: after(it.logprob_sampled),
+            };
+            return step.sampled.top.iter().map(row).collect();
+        }
+        let score = self.at.and_then(|at| self.reading.score(at));
+        let row = |&(id, logprob): &(TokenId, f32)| Listed { id, logprob, after: After::Unknown };
+        score.map_or_else(Vec::new, |score| score.top.iter().map(row).collect())
+    }
+
+    /// What is searched for in the vocabulary: the line being typed, or the last one that was accepted.
+    pub fn searched(&self) -> Option<&str> {
+        match &self.input {
+            Some(input) if input.purpose == Purpose::FindToken => Some(&input.text),
+            _ => self.searched.as_deref(),
+        }
+    }
+
+    /// The tokens whose bytes hold what is searched for, with their log-probabilities, best first.
+    fn found_tokens(&self) -> Option<Vec<(TokenId, f32)>> {
+        let wanted = unescape(self.searched()?).unwrap_or_default();
+        let (row, loaded) = (self.reading.row_at(self.at)?, self.models.loaded.as_ref()?);
+        if wanted.is_empty() {
+            return None;
+        }
+        let sum = Row::new(row).ok()?.log_sum_exp();
+        let holds = |id: &TokenId| {
+            let bytes = loaded.tokenizer.bytes(*id).unwrap_or_default();
+            bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes())
+        };
+        let mut found: Vec<(TokenId, f32)> = (0..).zip(row.iter()).filter(|(id, _)| holds(id)).map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32)).collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(FOUND);
+        Some(found)
+    }
+
+    /// Chooses a row of the list.
+    pub(super) fn candidate_select(&mut self, rows: isize) {
+        let last = self.listed().len().saturating_sub(1);
+        self.candidate = self.candidate.saturating_add_signed(rows).min(last);
+    }
+
+    /// Leaves token mode, if it is on.
+    pub(super) fn leave_tokens(&mut self) -> bool {
+        (self.candidate, self.searched) = (0, None);
+        self.at.take().is_some()
+    }
+
+    /// The next colouring of the document.
+    pub(super) fn next_colouring(&mut self) {
+        let all = Colouring::ALL;
+        let at = all.iter().position(|it| *it == self.colouring).unwrap_or(0);
+        self.colouring = all[(at + 1) % all.len()];
+    }
+
+    /// Pins the position looked at, or takes the pin away.
+    pub(super) fn toggle_pin(&mut self) {
+        if self.pin.as_ref().is_some_and(|pin| pin.at == self.at) {
+            self.pin = None;
+            return;
+        }
+        let top: Vec<_> = self.listed().iter().map(|row| (row.id, row.logprob)).collect();
+        if top.is_empty() {
+            self.log.say(Level::Notice, "there is nothing to pin here");
+        } else {
+            self.pin = Some(Pin { at: self.at, top });
+        }
+    }
+
+    pub(super) fn ask_token(&mut self) {
+        let text = self.searched.take().unwrap_or_default();
+        self.candidate = 0;
+        self.ask(Input::new(Purpose::FindToken, "find a token that holds", text));
+    }
+
+    pub(super) fn found_token(&mut self, text: &str) {
+        self.candidate = 0;
+        self.searched = (!text.is_empty()).then(|| text.to_owned());
+        if self.searched.is_some() && self.listed().is_empty() {
+            self.searched = None;
+            self.log.say(Level::Notice, format!("no token of this vocabulary holds {text}"));
+        }
+    }
+
+    /// What a person chose so far, while nothing else changes the document.
+    pub fn picks(&self) -> Option<&Picks> {
+        Some(&self.picks).filter(|picks| picks.count > 0 && picks.revision == self.document.revision())
+    }
+
+    /// Draws one token from the chain.
+    pub(super) fn step_once(&mut self) {
+        if !self.is_running() {
+            self.at = None;
+            self.most = Some(1);
+            self.generate(Seeding::AsSet);
+        }
+    }
+}
+
+impl Cx<'_> {
+    /// Looks at the token under the caret, or goes back to the text.
+    pub fn toggle_tokens(&mut self) {
+        if self.app.leave_tokens() {
+            self.app.focus = PaneId::Document;
+            return;
+        }
+        let tokens = self.app.document.tokens().len();
+        let here = self.app.document.token_at(self.page.caret()).map(|(index, _)| index);
+        match here.or_else(|| tokens.checked_sub(1)) {
+            Some(index) => self.look_at(Some(index)),
+            None => self.app.log.say(Level::Notice, "there is no token to look at yet"),
+        }
+    }
+
+    /// Goes to the token `steps` further; behind the last one is the place where the text goes on.
+    pub fn token_move(&mut self, steps: isize) {
+        let len = self.app.document.tokens().len();
+        let at = self.app.at.unwrap_or(len).saturating_add_signed(steps);
+        self.look_at((at < len).then_some(at));
+    }
+
+    /// Esc where nothing else is to be left: from the text to its tokens and back.
+    pub fn escape(&mut self) {
+        let idle = !self.app.is_running() && self.app.layers.is_empty() && self.app.input.is_none();
+        let in_text = idle && self.app.focus == PaneId::Document && self.app.at.is_none() && !self.app.document.is_empty();
+        if in_text && !self.app.log.current().is_some() && self.app.models.loaded.is_some() {
+            self.toggle_tokens();
+        } else {
+            self.app.escape();
+        }
+    }
+
+    /// The next token that `wanted` holds for, in the given direction.
+    fn token_find(&mut self, forwards: bool, wanted: fn(&TokenScore) -> bool, what: &str) {
+        let len = self.app.document.tokens().len();
+        let holds = |at: &usize| self.app.reading.score(*at).is_some_and(|score| wanted(score));
+        let found = match forwards {
+            true => (self.app.at.map_or(0, |at| at + 1)..len).find(holds),
+            false => (0..self.app.at.unwrap_or(len)).rev().find(holds),
+        };
+        match found {
+            Some(at) => self.look_at(Some(at)),
+            None => self.app.log.say(Level::Notice, format!("no {what} {}", if forwards { "further on" } else { "before" })),
+        }
+    }
+
+    /// The next token that was unlikely where it stands.
+    pub fn next_uncertain(&mut self, forwards: bool) {
+        let wanted = |score: &TokenScore| score.logprob.is_some_and(|it| it.exp() < UNCERTAIN);
+        self.token_find(forwards, wanted, "token below 10 %");
+    }
+
+    /// The next place where several tokens were likely.
+    pub fn next_fork(&mut self, forwards: bool) {
+        let wanted = |score: &TokenScore| score.top.first().is_some_and(|(_, it)| it.exp() < FORK);
+        self.token_find(forwards, wanted, "place where the likeliest token is below 70 %");
+    }
+
+    /// Puts the selected token where the position looked at is; what came after it goes. `go_on` generates from there.
+    pub fn take(&mut self, go_on: bool) {
+        if self.app.refuse_while_running("taking a token") {
+            return;
+        }
+        let app = &mut *self.app;
+        let (listed, tokens) = (app.listed(), app.document.tokens().len());
+        let (Some(row), Some(loaded)) = (listed.get(app.candidate).copied(), &app.models.loaded) else {
+            app.log.say(Level::Notice, "there is no token to take yet");
+            return;
+        };
+        if !app.document.pending().is_empty() {
+            return;
+        }
+        let bytes = loaded.tokenizer.bytes(row.id).unwrap_or_default().to_vec();
+        let at = app.at.unwrap_or(tokens);
+        let same = app.document.tokens().get(at).is_some_and(|token| token.id == row.id);
+        if bytes.is_empty() || loaded.tokenizer.is_special(row.id) {
+            app.log.say(Level::Warning, "this token has no text; it cannot stand in the document");
+            return;
+        }
+        if !same {
+            let likeliest = app.reading.preview().and_then(|preview| preview.top.first()).map(|top| top.logprob);
+            let before = app.picks().copied().unwrap_or_default();
+            app.document.take(at, row.id, &bytes);
+            app.picks = Picks {
+                count: before.count + 1,
+                chosen: before.chosen + f64::from(row.logprob),
+                likeliest: before.likeliest + f64::from(likeliest.unwrap_or(row.logprob)),
+                revision: app.document.revision(),
+            };
+        }
+        app.leave_tokens();
+        self.page.sync(&self.app.document);
+        self.page.follow_end(&self.app.document);
+        if same && at + 1 < tokens {
+            self.look_at(Some(at + 1));
+        } else if go_on {
+            self.app.generate(Seeding::AsSet);
+        }
+    }
+
+    /// Removes the last token.
+    pub fn pop_token(&mut self) {
+        if self.app.refuse_while_running("stepping back") {
+            return;
+        }
+        let app = &mut *self.app;
+        let last = app.document.tokens().len().checked_sub(1).and_then(|last| app.document.token_range(last));
+        match last {
+            Some(range) if app.document.pending().is_empty() => {
+                let end = range.start;
+                app.leave_tokens();
+                app.document.delete(range);
+                self.page.sync(&self.app.document);
+                self.page.set_caret(&self.app.document, end);
+            }
+            _ => app.log.say(Level::Notice, "there is no token to take back"),
+        }
+    }
+
+    fn look_at(&mut self, at: Option<usize>) {
+        (self.app.candidate, self.app.searched) = (0, None);
+        self.app.at = at;
+        match at.and_then(|at| self.app.document.token_range(at)) {
+            Some(range) => self.page.set_caret(&self.app.document, range.start),
+            None => self.page.move_caret(&self.app.document, Motion::End),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Live next-token bars and token mode, driven by key scripts over a scripted engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
+
+#[path = "support/scripted.rs"]
+#[allow(dead_code, reason = "shared with the benchmark")]
+mod scripted;
+
+use kshot::app::screen::PaneId;
+use kshot::app::token::Colouring;
+use kshot::engine::{FinishReason, Start};
+use kshot::ui::script::Driver;
+use scripted::{Player, Scripted, loaded, score};
+
+const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
+
+fn screen(driver: &Driver<Scripted>) -> String {
+    let buffer = driver.buffer();
+    let rows = (0..buffer.area.height).map(|y| {
+        let row: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
+        row.trim_end().to_owned() + "\n"
+    });
+    rows.collect()
+}
+
+fn snapshots(name: &str, script: &str) {
+    for size in SIZES {
+        let mut driver = loaded(size);
+        driver.run(script).unwrap();
+        insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), screen(&driver));
+    }
+}
+
+fn text(driver: &Driver<Scripted>) -> String {
+    driver.shell.app.document.text().into_owned()
+}
+
+fn reads(driver: &Driver<Scripted>) -> usize {
+    driver.executor.asked.borrow().reads.len()
+}
+
+#[test]
+fn bars_stand_before_anything_is_sampled() {
+    snapshots("bars", "The water");
+}
+
+#[test]
+fn token_mode_shows_what_else_could_stand_there() {
+    snapshots("token-mode", "The water of<Esc><Left>c");
+}
+
+#[test]
+fn figures_of_the_text() {
+    snapshots("statistics", "The water of the river<F7>");
+}
+
+#[test]
+fn a_slider_moves_the_bars_without_the_model() {
+    let mut driver = loaded((120, 36));
+    driver.run("water").unwrap();
+    let before = (reads(&driver), driver.shell.app.reading.preview().unwrap().entropy_sampled_bits);
+    driver.run("<F3><Right><Right><Right><Right>").unwrap();
+    let after = driver.shell.app.reading.preview().unwrap().entropy_sampled_bits;
+    assert!(after > before.1, "hotter is flatter: {after} after {}", before.1);
+    assert_eq!(reads(&driver), before.0, "no model run");
+    // Greedy leaves one bar.
+    driver.run("0<Enter>").unwrap();
+    assert_eq!(driver.shell.app.reading.preview().unwrap().entropy_sampled_bits, 0.0);
+}
+
+#[test]
+fn an_edit_is_read_from_the_change_on() {
+    let mut driver = loaded((120, 36));
+    driver.run("abcdef").unwrap();
+    let last = |driver: &Driver<Scripted>| driver.executor.asked.borrow().reads.last().unwrap().clone();
+    assert_eq!((last(&driver).ids.len(), last(&driver).from), (6, 5), "each key reads its own token");
+    driver.run("<Left><Left><Backspace>").unwrap();
+    let read = last(&driver);
+    assert_eq!((read.ids, read.from), (b"abcef".map(u32::from).to_vec(), 3));
+    // What stands before the change keeps its scores, what stands after it has those of its new place.
+    for at in 0..5 {
+        let expected = score(u32::from(b"abcef"[at]), at, Start::FirstToken);
+        let found = driver.shell.app.reading.score(at).unwrap();
+        assert_eq!((found.id, found.logprob, found.rank), (expected.id, expected.logprob, expected.rank));
+    }
+}
+
+#[test]
+fn walking_and_jumping_through_tokens() {
+    let mut driver = loaded((120, 36));
+    driver.run("abcdefgh").unwrap();
+    let at = |driver: &Driver<Scripted>| driver.shell.app.at;
+    assert_eq!(at(&driver), None);
+    driver.run("<Esc>").unwrap();
+    assert_eq!(at(&driver), Some(7), "the token before the end");
+    driver.run("h").unwrap();
+    assert_eq!(at(&driver), Some(6));
+    assert_eq!(text(&driver), "abcdefgh", "letters are commands here");
+    // The scripted scores repeat: 60 %, 30 %, 4 %, 0.4 %.
+    driver.run("gn").unwrap();
+    assert_eq!(at(&driver), Some(2), "below 10 %");
+    driver.run("n").unwrap();
+    assert_eq!(at(&driver), Some(3));
+    driver.run("nN").unwrap();
+    assert_eq!(at(&driver), Some(3));
+    driver.run("G").unwrap();
+    assert_eq!(at(&driver), None);
+    assert_eq!(driver.shell.app.focus, PaneId::Document);
+    driver.run("!<Esc>h<Esc>?").unwrap();
+    assert_eq!((text(&driver).len(), at(&driver)), (10, None), "back in the text, keys are text");
+}
+
+#[test]
+fn another_token_is_taken_and_gone_on_from() {
+    let mut driver = loaded((120, 36));
+    driver.run("abcd<Esc>hh<Down><Down><Enter>").unwrap();
+    // The third likeliest token of the scripted row is " water"; what came after its place is gone.
+    assert_eq!(text(&driver), "a water");
+    let (_, request) = driver.executor.asked.borrow().generation.clone().unwrap();
+    assert_eq!(request.prompt, [u32::from(b'a'), 259]);
+    assert_eq!(driver.shell.app.at, None);
+    let mut player = Player::new(&driver);
+    player.tokens(&mut driver, &[" mer"]);
+    player.finish(&mut driver, FinishReason::Length);
+    assert_eq!(text(&driver), "a water mer");
+    driver.run("<Ctrl+_><Ctrl+_>").unwrap();
+    assert_eq!(text(&driver), "abcd", "the generation, then the token");
+}
+
+#[test]
+fn you_are_the_sampler() {
+    let mut driver = loaded((120, 36));
+    driver.run("ab<Tab><Tab>").unwrap();
+    assert_eq!(driver.shell.app.focus, PaneId::Next);
+    driver.run("<Space><Down><Space>").unwrap();
+    assert_eq!(text(&driver), "ab eau l");
+    assert!(driver.executor.asked.borrow().generation.is_none(), "nothing was sampled");
+    let (count, means) = driver.shell.app.picks().map(|picks| (picks.count, picks.means().unwrap())).unwrap();
+    assert_eq!(count, 2);
+    let (chosen, likeliest) = means;
+    let expected = (f64::from(0.31_f32.ln()) + f64::from(0.22_f32.ln())) / 2.0;
+    let sum: f64 = scripted::row().iter().map(|logit| f64::from(logit.exp())).sum();
+    assert!((chosen - (expected - sum.ln())).abs() < 1e-4, "{chosen}");
+    assert!(likeliest > chosen && screen(&driver).contains("your 2 picks"), "{}", screen(&driver));
+    driver.run("<Backspace>").unwrap();
+    assert_eq!(text(&driver), "ab eau", "a step back");
+    assert!(driver.shell.app.picks().is_none());
+    // One token from the chain.
+    driver.run(".").unwrap();
+    assert_eq!(driver.executor.asked.borrow().generation.as_ref().unwrap().1.max_tokens, 1);
+}
+
+#[test]
+fn any_token_of_the_vocabulary_is_found_with_its_rank() {
+    let mut driver = loaded((120, 36));
+    driver.run("ab<Tab><Tab>/wat").unwrap();
+    assert!(screen(&driver).contains("Tokens that hold \"wat\""), "{}", screen(&driver));
+    driver.run("<Enter>").unwrap();
+    let listed = driver.shell.app.listed();
+    assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), [259]);
+    assert_eq!(driver.shell.app.figures_of(259).unwrap().0, 3);
+    assert!(screen(&driver).contains("rank 3"), "{}", screen(&driver));
+    driver.run("<Esc>").unwrap();
+    assert!(driver.shell.app.listed().len() > 100, "Esc brings all back");
+    driver.run("/nothing like this<Enter>").unwrap();
+    assert!(screen(&driver).contains("no token of this vocabulary holds"), "{}", screen(&driver));
+}
+
+#[test]
+fn sampled_tokens_keep_the_figures_of_their_decode() {
+    let mut driver = loaded((120, 36));
+    driver.run("ab<Ctrl+G>").unwrap();
+    let mut player = Player::new(&driver);
+    player.tokens(&mut driver, &[" eau", " de"]);
+    let before = reads(&driver);
+    player.finish(&mut driver, FinishReason::Length);
+    let app = &driver.shell.app;
+    assert_eq!(app.reading.score(2).unwrap().logprob, Some(0.31_f32.ln()));
+    assert_eq!(app.reading.score(2).unwrap().top.len(), 12, "all that came with it");
+    let read = driver.executor.asked.borrow().reads.last().unwrap().clone();
+    assert_eq!((reads(&driver), read.from), (before + 1, 4), "only the place after the last token is run");
+    driver.run("<Esc>").unwrap();
+    assert!(driver.shell.app.step_at(3).is_some() && screen(&driver).contains("31.0% raw, drawn at"), "{}", screen(&driver));
+}
+
+#[test]
+fn a_position_is_pinned_and_compared() {
+    let mut driver = loaded((120, 36));
+    driver.run("abcd<Esc>p<Left>").unwrap();
+    assert!(screen(&driver).contains("pinned 4"), "{}", screen(&driver));
+    driver.run("<Right>p").unwrap();
+    assert!(screen(&driver).contains("after chain"), "{}", screen(&driver));
+}
+
+#[test]
+fn classes_of_a_token() {
+    let class = |by: Colouring, at| by.class(&score(1, at, Start::EndOfText));
+    for by in [Colouring::Probability, Colouring::Rank, Colouring::Surprisal] {
+        assert!(class(by, 0) < class(by, 1) && class(by, 2) < class(by, 3), "{by:?}");
+        assert!(by.class(&score(1, 0, Start::FirstToken)).is_none(), "{by:?}: no score, no class");
+    }
+    assert_eq!(Colouring::Rank.class(&score(1, 3, Start::FirstToken)), Some(3));
+    assert_eq!(Colouring::Probability.class(&score(1, 0, Start::EndOfText)), Some(0));
+}
+
+#[test]
+fn the_start_is_a_switch() {
+    let mut driver = loaded((120, 36));
+    driver.run("ab<Esc>e").unwrap();
+    assert_eq!(driver.executor.asked.borrow().reads.last().unwrap().start, Start::EndOfText);
+    assert!(driver.shell.app.reading.score(0).unwrap().logprob.is_some());
+    driver.run("<F7>").unwrap();
+    assert!(screen(&driver).contains("2 of 2"), "{}", screen(&driver));
+    assert!(screen(&driver).contains("behind <|endoftext|>"), "{}", screen(&driver));
+}
+
+#[test]
+fn the_expected_answer_has_its_probability_at_every_number_of_examples() {
+    let mut driver = loaded((120, 36));
+    driver.run("<F4>t<Enter>").unwrap();
+    let (logprob, rank, tokens) = driver.shell.app.reading.answer().unwrap();
+    assert!(tokens > 0 && rank > 0 && logprob < 0.0);
+    assert!(screen(&driver).contains(&format!("P(it)   {:.0e}, rank {rank}", logprob.exp())), "{}", screen(&driver));
+    driver.run("0").unwrap();
+    let zero = driver.shell.app.reading.answer().unwrap();
+    let ids = driver.shell.app.document.ids().unwrap().len();
+    let expected: f64 = (0..zero.2).map(|at| f64::from(score(0, ids + at, Start::EndOfText).logprob.unwrap())).sum();
+    assert!((zero.0 - expected).abs() < 1e-9);
+}
