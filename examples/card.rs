@@ -37,10 +37,10 @@ const CANNOT: &str = "
 
 - It knows some 700 English and French words and 150 Han characters. Any other word is spelled letter by letter and means
   nothing to it: it is copied, put in capitals or given a label, and never translated.
-- A word that no mapping of the training text labels is not taken for one that can be labelled (`mapping-2-new-words`): what
-  never happened in training is taken for impossible, not for new.
-- It adds by what it has seen of sums up to 20 + 20, and counts on digit by digit: `next-number` fails where every digit
-  turns over in a number it was never asked about (99, 999).
+- A word that no mapping of the training text labels is hardly taken for one that can be labelled (`mapping-2-new-words`):
+  what never happened in training is taken for unlikely, not for new.
+- It adds by what it has seen of sums up to 20 + 20, and counts on digit by digit: what `next-number` misses is 99, which it
+  was never asked about and takes for 9.
 - Without an example or an instruction, a word alone is answered with the task it leans to in the training text; that is a
   property of the generator (`src/corpus/runs.rs`), made so that no task wins everywhere.
 - Its sentences are those of the generator's frames. It has no facts but the capitals, colours and kinds listed in
