@@ -20,6 +20,11 @@ review:
 bench:
     cargo bench --bench sampling --bench frame
 
+# the pictures in docs again, on the built-in model
+moments:
+    cargo build --release
+    for script in docs/moments/*.keys; do target/release/kshot screenshot -s 7 --keys "$(cat $script)" -o ${script%.keys}.svg; done
+
 # golden checkpoints again (needs Python; versions in the script)
 goldens:
     python tests/goldens/make.py

@@ -190,7 +190,11 @@ impl<E: Executor> Driver<E> {
             ScriptStep::Wait(tokens) => {
                 self.settle()?;
                 let has = |driver: &Self| driver.shell.app.run.as_ref().map_or(0, |run| run.steps.len());
-                return self.wait_while(|driver| driver.shell.app.is_running() && has(driver) < tokens);
+                self.wait_while(|driver| driver.shell.app.is_running() && has(driver) < tokens)?;
+                // What the model makes of the place after the last token comes right behind it.
+                if self.shell.app.is_running() {
+                    return Ok(());
+                }
             }
             ScriptStep::Train(steps) => {
                 self.settle()?;
