@@ -1,6 +1,9 @@
 //! Milliseconds of UI work for each streamed token: taking in the step, drawing the frame, and writing what changed as
 //! escape sequences. Texts of several lengths side by side in one run: a frame must not cost more in a long one.
 //!
+//! Then a document that fills the context of 1,024 tokens in every colouring, the bars under a moving slider over 50,257
+//! logits, and the bytes that are kept of its positions.
+//!
 //! `cargo bench --bench frame`
 
 #![allow(
@@ -17,8 +20,10 @@ mod scripted;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use kshot::app::Message;
-use kshot::engine::{Event, ModelInfo};
+use kshot::app::token::Colouring;
+use kshot::engine::{Event, ModelInfo, TokenScore};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
@@ -48,6 +53,60 @@ fn main() {
             );
         }
     }
+    full_context();
+}
+
+/// Frames of a full context in every colouring, sliders, memory.
+fn full_context() {
+    let size = (120, 36);
+    let mut driver = loaded(size);
+    driver.executor.vocab = 50_257;
+    let text: String = "The river runs to the sea. ".chars().cycle().take(1020).collect();
+    driver.run(&format!("<paste {text}>")).unwrap();
+    let app = &driver.shell.app;
+    let kept: usize =
+        app.reading.scores().iter().flatten().map(|score| size_of::<TokenScore>() + score.top.len() * 8).sum();
+    let tokens = app.document.tokens().len();
+    println!("\n{tokens} tokens at 120x36; milliseconds: median, 99th percentile, worst");
+    println!(
+        "kept of them (scripted: 8 candidates each; a real read keeps 512)   {kept} bytes; with 512: {} bytes",
+        tokens * (size_of::<TokenScore>() + 512 * 8)
+    );
+    let area = Rect::new(0, 0, size.0, size.1);
+    let backend = CrosstermBackend::new(Vec::new());
+    let mut terminal = Terminal::with_options(backend, TerminalOptions { viewport: Viewport::Fixed(area) }).unwrap();
+    driver.run("<Esc>").unwrap();
+    for colouring in Colouring::ALL {
+        driver.shell.app.colouring = colouring;
+        let mut times: Vec<Duration> = (0..300)
+            .map(|index| {
+                // Another token each time, so that every frame differs from the one before.
+                let key = if index % 2 == 0 { "h" } else { "l" };
+                driver.run(key).unwrap();
+                let begun = Instant::now();
+                terminal.draw(|frame| driver.shell.draw(frame)).unwrap();
+                begun.elapsed()
+            })
+            .collect();
+        print(&format!("frame coloured by {}", colouring.name()), &mut times);
+    }
+    driver.run("<Esc><F3>").unwrap();
+    let mut times: Vec<Duration> = (0..300)
+        .map(|index| {
+            let key = KeyEvent::new(if index % 20 < 10 { KeyCode::Right } else { KeyCode::Left }, KeyModifiers::NONE);
+            let begun = Instant::now();
+            driver.shell.update(Duration::from_millis(25 * index), Message::Key(key));
+            terminal.draw(|frame| driver.shell.draw(frame)).unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    print("slider key to bars, 50,257 logits", &mut times);
+}
+
+fn print(what: &str, times: &mut [Duration]) {
+    times.sort_unstable();
+    let ms = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!("{what:<40} {:6.3} {:6.3} {:6.3}", ms(0.5), ms(0.99), ms(1.0));
 }
 
 /// What each frame took, for tokens that follow a text of `length` bytes.
@@ -59,6 +118,9 @@ fn frames(size: (u16, u16), length: usize) -> Vec<Duration> {
     let line = "Translate it, I love computer, 我爱计算机. The river runs to the sea and the sea is wide.\n";
     let text: String = line.chars().cycle().take(length).collect();
     driver.run(&format!("<paste {text}><Ctrl+G>")).unwrap();
+    // From here on as in real life, where a text that long is not read token by token.
+    let model = driver.shell.app.models.loaded.as_mut().unwrap();
+    model.info = Arc::new(ModelInfo { context: 1024, ..(*model.info).clone() });
     let job = driver.executor.asked.borrow().generation.as_ref().unwrap().0;
     let area = Rect::new(0, 0, size.0, size.1);
     let backend = CrosstermBackend::new(Vec::new());

@@ -23,7 +23,8 @@ fn every_moment_shows_what_it_promises() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/moments");
     let scripts = std::fs::read_dir(&folder).unwrap().filter_map(|entry| {
         let path = entry.unwrap().path();
-        (path.extension().is_some_and(|it| it == "keys")).then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        (path.extension().is_some_and(|it| it == "keys"))
+            .then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
     });
     let mut scripts: Vec<String> = scripts.collect();
     scripts.sort();

@@ -138,7 +138,7 @@ fn you_are_the_sampler() {
     assert_eq!(count, 2);
     let (chosen, likeliest) = means;
     let expected = (f64::from(0.31_f32.ln()) + f64::from(0.22_f32.ln())) / 2.0;
-    let sum: f64 = scripted::row().iter().map(|logit| f64::from(logit.exp())).sum();
+    let sum: f64 = scripted::row(257 + scripted::WORDS.len()).iter().map(|logit| f64::from(logit.exp())).sum();
     assert!((chosen - (expected - sum.ln())).abs() < 1e-4, "{chosen}");
     assert!(likeliest > chosen && screen(&driver).contains("your 2 picks"), "{}", screen(&driver));
     driver.run("<Backspace>").unwrap();
@@ -179,7 +179,11 @@ fn sampled_tokens_keep_the_figures_of_their_decode() {
     let read = driver.executor.asked.borrow().reads.last().unwrap().clone();
     assert_eq!((reads(&driver), read.from), (before + 1, 4), "only the place after the last token is run");
     driver.run("<Esc>").unwrap();
-    assert!(driver.shell.app.step_at(3).is_some() && screen(&driver).contains("31.0% raw, drawn at"), "{}", screen(&driver));
+    assert!(
+        driver.shell.app.step_at(3).is_some() && screen(&driver).contains("31.0% raw, drawn at"),
+        "{}",
+        screen(&driver)
+    );
 }
 
 #[test]

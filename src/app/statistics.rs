@@ -71,7 +71,8 @@ impl App {
     /// Opens or closes the figures of the text; a text longer than the context is scored now, in windows.
     pub(super) fn open_statistics(&mut self) {
         self.toggle_layer(Layer::Statistics);
-        let Some(loaded) = self.models.loaded.as_ref().filter(|_| self.layers.last() == Some(&Layer::Statistics)) else {
+        let Some(loaded) = self.models.loaded.as_ref().filter(|_| self.layers.last() == Some(&Layer::Statistics))
+        else {
             return;
         };
         let revision = self.document.revision();

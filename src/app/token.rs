@@ -196,7 +196,11 @@ impl App {
             let bytes = loaded.tokenizer.bytes(*id).unwrap_or_default();
             bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes())
         };
-        let mut found: Vec<(TokenId, f32)> = (0..).zip(row.iter()).filter(|(id, _)| holds(id)).map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32)).collect();
+        let mut found: Vec<(TokenId, f32)> = (0..)
+            .zip(row.iter())
+            .filter(|(id, _)| holds(id))
+            .map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32))
+            .collect();
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         found.truncate(FOUND);
         Some(found)
@@ -290,7 +294,8 @@ impl Cx<'_> {
     /// Esc where nothing else is to be left: from the text to its tokens and back.
     pub fn escape(&mut self) {
         let idle = !self.app.is_running() && self.app.layers.is_empty() && self.app.input.is_none();
-        let in_text = idle && self.app.focus == PaneId::Document && self.app.at.is_none() && !self.app.document.is_empty();
+        let in_text =
+            idle && self.app.focus == PaneId::Document && self.app.at.is_none() && !self.app.document.is_empty();
         if in_text && !self.app.log.current().is_some() && self.app.models.loaded.is_some() {
             self.toggle_tokens();
         } else {
@@ -308,7 +313,9 @@ impl Cx<'_> {
         };
         match found {
             Some(at) => self.look_at(Some(at)),
-            None => self.app.log.say(Level::Notice, format!("no {what} {}", if forwards { "further on" } else { "before" })),
+            None => {
+                self.app.log.say(Level::Notice, format!("no {what} {}", if forwards { "further on" } else { "before" }))
+            }
         }
     }
 

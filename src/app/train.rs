@@ -431,7 +431,9 @@ impl App {
                     Some((_, folder)) => {
                         format!("a classifier answers, it does not write: kshot classify -m {} TEXT", folder.display())
                     }
-                    None => "a classifier answers, it does not write; it is saved when it is done or stopped".to_owned(),
+                    None => {
+                        "a classifier answers, it does not write; it is saved when it is done or stopped".to_owned()
+                    }
                 },
             };
             self.log.say(Level::Notice, text);

@@ -5,7 +5,8 @@ use crate::sampling::SamplingError;
 use crate::text::TextError;
 
 use super::{
-    Aside, AsideRequest, CancelToken, Finish, GenerateRequest, ModelInfo, Prefilled, ReadEnd, ReadRequest, ScoreRequest, Scores, Step, TokenScore,
+    Aside, AsideRequest, CancelToken, Finish, GenerateRequest, ModelInfo, Prefilled, ReadEnd, ReadRequest,
+    ScoreRequest, Scores, Step, TokenScore,
 };
 
 /// Anything that goes on from a prompt and scores a text.

@@ -12,8 +12,8 @@ use crate::text::Tokenizer;
 
 use super::generation::PREFILL_CHUNK;
 use super::{
-    Aside, AsideRequest, Backend, CancelToken, EngineError, Finish, FinishReason, GenerateRequest, Generation, LoadRequest, ModelInfo,
-    Produced, ReadEnd, ReadRequest, ScoreRequest, Scores, StopStrings, TokenScore, read, score,
+    Aside, AsideRequest, Backend, CancelToken, EngineError, Finish, FinishReason, GenerateRequest, Generation,
+    LoadRequest, ModelInfo, Produced, ReadEnd, ReadRequest, ScoreRequest, Scores, StopStrings, TokenScore, read, score,
 };
 
 /// A checkpoint in memory with its tokenizer and the cache of what it read last.

@@ -17,8 +17,8 @@ pub use backend::{Backend, EngineError, Produced};
 pub use generation::{Generation, Prefilled};
 pub use local::{Description, LocalModel};
 pub use message::{
-    Aside, AsideRequest, CancelToken, Command, Event, Finish, FinishReason, GenerateRequest, JobId, LoadRequest, ModelInfo, OnEndOfText,
-    ReadEnd, ReadRequest, ScoreRequest, Scores, Start, Step, Timings, TokenScore,
+    Aside, AsideRequest, CancelToken, Command, Event, Finish, FinishReason, GenerateRequest, JobId, LoadRequest,
+    ModelInfo, OnEndOfText, ReadEnd, ReadRequest, ScoreRequest, Scores, Start, Step, Timings, TokenScore,
 };
 pub use stop::StopStrings;
 pub use worker::Engine;

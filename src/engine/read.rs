@@ -174,7 +174,8 @@ mod tests {
     fn what_is_read_is_what_is_scored_and_an_edit_runs_from_the_change_on() {
         let mut model = model();
         let encode = |text: &str| model.tokenizer().encode(text, SpecialTokens::Literal).unwrap();
-        let (long, edited) = (encode("the cat likes milk and the dog likes bread"), encode("the cat likes milk and the boy sings"));
+        let (long, edited) =
+            (encode("the cat likes milk and the dog likes bread"), encode("the cat likes milk and the boy sings"));
         let same = long.iter().zip(&edited).take_while(|(a, b)| a == b).count();
         assert!(same > 2 && same < edited.len());
         for start in [Start::FirstToken, Start::EndOfText] {
@@ -187,15 +188,23 @@ mod tests {
             let (scores, end) = read_all(&mut model, &request(&long, 0));
             close(&scores, &expected.tokens);
             let next = Row::new(&end.row).unwrap().top(3);
-            assert_eq!(next.iter().map(|it| it.0).collect::<Vec<_>>(), expected.next.iter().map(|it| it.0).collect::<Vec<_>>());
+            assert_eq!(
+                next.iter().map(|it| it.0).collect::<Vec<_>>(),
+                expected.next.iter().map(|it| it.0).collect::<Vec<_>>()
+            );
 
             let (scores, end) = read_all(&mut model, &request(&edited, same));
-            assert_eq!(end.ran, edited.len() - same + usize::from(same + lead > 0), "the change, and one token before it");
+            assert_eq!(
+                end.ran,
+                edited.len() - same + usize::from(same + lead > 0),
+                "the change, and one token before it"
+            );
             close(&scores, &scored(&mut model, &edited).tokens[same..]);
 
             // The row of an older place leaves the cache as it is.
             read_all(&mut model, &request(&edited, 0));
-            let before = if start == Start::EndOfText { vec![model.tokenizer().end_of_text().unwrap()] } else { Vec::new() };
+            let before =
+                if start == Start::EndOfText { vec![model.tokenizer().end_of_text().unwrap()] } else { Vec::new() };
             let ids: Vec<TokenId> = before.into_iter().chain(edited[..same].iter().copied()).collect();
             let older = model.aside(&aside(&ids, &[]), &CancelToken::new()).unwrap();
             let score = Row::new(&older.row).unwrap().logprob(edited[same]).unwrap();

@@ -98,8 +98,8 @@ fn carry_out(command: Command, model: &mut Option<LocalModel>, outbox: &Sender<E
             tell(Event::Scored(job, Box::new(scores)));
         }
         Command::Read(job, request, cancel) => {
-            let end = loaded(model)?
-                .read(&request, &cancel, &mut |first, scores| tell(Event::Read(job, first, scores)))?;
+            let end =
+                loaded(model)?.read(&request, &cancel, &mut |first, scores| tell(Event::Read(job, first, scores)))?;
             tell(Event::ReadEnd(job, end));
         }
         Command::Aside(job, request, cancel) => {

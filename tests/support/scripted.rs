@@ -12,8 +12,8 @@ use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
 use kshot::engine::{
-    Aside, Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, ReadEnd, ReadRequest, Start, Step, Timings,
-    TokenScore,
+    Aside, Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, ReadEnd, ReadRequest, Start, Step,
+    Timings, TokenScore,
 };
 use kshot::prompt::Library;
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
@@ -33,6 +33,8 @@ pub const WORDS: [&str; 12] =
 pub struct Scripted {
     /// What was asked.
     pub asked: Rc<RefCell<Asked>>,
+    /// Entries of a row of logits.
+    pub vocab: usize,
     engine: (Sender<Event>, Receiver<Event>),
     io: (Sender<IoEvent>, Receiver<IoEvent>),
     train: (Sender<train::Event>, Receiver<train::Event>),
@@ -64,7 +66,13 @@ pub struct Asked {
 impl Scripted {
     /// An executor that lists three models, loads any, encodes by bytes, and waits for the rest.
     pub fn new() -> Self {
-        Self { asked: Rc::default(), engine: unbounded(), io: unbounded(), train: unbounded() }
+        Self {
+            asked: Rc::default(),
+            vocab: 257 + WORDS.len(),
+            engine: unbounded(),
+            io: unbounded(),
+            train: unbounded(),
+        }
     }
 
     /// The sender of engine events.
@@ -94,14 +102,18 @@ impl Executor for Scripted {
             Command::Read(job, request, _) => {
                 let scores = (request.from..request.ids.len()).map(|at| score(request.ids[at], at, request.start));
                 self.engine.0.send(Event::Read(job, request.from, scores.collect())).unwrap();
-                let end = ReadEnd { row: row(), ran: request.ids.len() - request.from, seconds: 0.01 };
+                let end = ReadEnd { row: row(self.vocab), ran: request.ids.len() - request.from, seconds: 0.01 };
                 self.engine.0.send(Event::ReadEnd(job, end)).unwrap();
                 self.asked.borrow_mut().reads.push(request);
             }
             Command::Aside(job, request, _) => {
                 let before = request.ids.len();
-                let scores = request.target.iter().enumerate().map(|(at, id)| score(*id, before + at, Start::EndOfText));
-                self.engine.0.send(Event::Aside(job, Aside { scores: scores.collect(), row: row() })).unwrap();
+                let scores =
+                    request.target.iter().enumerate().map(|(at, id)| score(*id, before + at, Start::EndOfText));
+                self.engine
+                    .0
+                    .send(Event::Aside(job, Aside { scores: scores.collect(), row: row(self.vocab) }))
+                    .unwrap();
             }
             Command::Score(..) | Command::Unload => {}
         }
@@ -228,8 +240,8 @@ impl Player {
 const SHARES: [f32; 8] = [0.31, 0.22, 0.11, 0.06, 0.04, 0.03, 0.02, 0.01];
 
 /// A row of logits over bytes, the end of text and the words.
-pub fn row() -> Arc<[f32]> {
-    let mut row = vec![-9.0; 257 + WORDS.len()];
+pub fn row(vocab: usize) -> Arc<[f32]> {
+    let mut row = vec![-9.0; vocab];
     for (place, share) in SHARES.iter().enumerate() {
         row[257 + place] = share.ln();
     }

@@ -11,7 +11,9 @@ use crate::train::{Result, TrainError};
 impl Session<'_> {
     /// Runs all λs to the end, or until a command ends them; the classifier of the last one is saved.
     pub(super) fn tune(&self, model: &str, files: &Files, lambdas: &[f64]) -> Result<(End, Option<Command>)> {
-        let Some(bundled) = BUNDLED.first() else { return Err(TrainError::EmptyCorpus("no data set is bundled".into())) };
+        let Some(bundled) = BUNDLED.first() else {
+            return Err(TrainError::EmptyCorpus("no data set is bundled".into()));
+        };
         let (train, test) = bundled.examples()?;
         let mut arms = Vec::with_capacity(lambdas.len());
         for lambda in lambdas {

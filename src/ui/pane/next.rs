@@ -85,7 +85,9 @@ fn why_empty(view: &View<'_>) -> String {
     let context = app.models.loaded.as_ref().map_or(usize::MAX, |loaded| loaded.info.context);
     let first = app.at == Some(0);
     match &app.models.loaded {
-        None => "Here stands what the model expects next, before anything is sampled. No model is loaded yet.".to_owned(),
+        None => {
+            "Here stands what the model expects next, before anything is sampled. No model is loaded yet.".to_owned()
+        }
         Some(_) if app.document.tokens().len() > context => format!(
             "The text is longer than the context of {} tokens. {} scores it in windows.",
             figures::grouped(context),
@@ -261,8 +263,8 @@ fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
         );
         rows.push((text, view.theme.strong));
     }
-    let lines = rows.into_iter().flat_map(|(text, style)| {
-        paint::wrap(&text, width).into_iter().map(move |row| Line::styled(row, style))
-    });
+    let lines = rows
+        .into_iter()
+        .flat_map(|(text, style)| paint::wrap(&text, width).into_iter().map(move |row| Line::styled(row, style)));
     lines.collect()
 }
