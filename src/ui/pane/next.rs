@@ -248,11 +248,11 @@ fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     };
     let entropy = |raw: f32, after: f32| format!("entropy {raw:.1} > {after:.1} bits");
     if let Some(it) = app.reading.preview() {
-        rows.push((chain(it.candidates, &it.survivors), view.theme.dim));
         rows.push((entropy(it.entropy_bits, it.entropy_sampled_bits), view.theme.dim));
+        rows.push((chain(it.candidates, &it.survivors), view.theme.dim));
     } else if let Some(step) = step {
-        rows.push((chain(step.sampled.candidates, &step.sampled.survivors), view.theme.dim));
         rows.push((entropy(step.sampled.entropy_bits, step.sampled.entropy_sampled_bits), view.theme.dim));
+        rows.push((chain(step.sampled.candidates, &step.sampled.survivors), view.theme.dim));
     } else if let Some(bits) = app.at.and_then(|at| app.reading.score(at)).and_then(|score| score.entropy) {
         rows.push((format!("entropy {bits:.1} bits"), view.theme.dim));
     }
