@@ -296,7 +296,7 @@ impl Cx<'_> {
         let idle = !self.app.is_running() && self.app.layers.is_empty() && self.app.input.is_none();
         let in_text =
             idle && self.app.focus == PaneId::Document && self.app.at.is_none() && !self.app.document.is_empty();
-        if in_text && !self.app.log.current().is_some() && self.app.models.loaded.is_some() {
+        if in_text && self.app.log.current().is_none() && self.app.models.loaded.is_some() {
             self.toggle_tokens();
         } else {
             self.app.escape();
