@@ -634,7 +634,10 @@ fn tuned(size: (u16, u16)) -> Driver<Scripted> {
     driver.run("<F8>jjjj<Right><Right><Enter>").unwrap();
     let (_, plan) = last_started(&driver);
     let train::Work::Finetune { model, lambdas, .. } = &plan.work else { panic!("{plan:?}") };
-    assert_eq!((model, lambdas.as_slice()), (&driver.shell.app.models.loaded.as_ref().unwrap().info.name, [0.0, 0.7].as_slice()));
+    assert_eq!(
+        (model, lambdas.as_slice()),
+        (&driver.shell.app.models.loaded.as_ref().unwrap().info.name, [0.0, 0.7].as_slice())
+    );
     let outcome = |accuracy| Outcome { l2: 0.6, accuracy, examples: 100 };
     let facts = train::TuneFacts {
         folder: "/data/runs/fine-tune".into(),
@@ -655,8 +658,7 @@ fn tuned(size: (u16, u16)) -> Driver<Scripted> {
             let validation = step.is_multiple_of(3).then(|| outcome(0.5 + 0.45 * known));
             let (lr, gradient_norm) = (1e-3 * (1.0 - step as f64 / 72.0), 1.5);
             let l3 = l2 + lambda * l1;
-            let report =
-                FinetuneStep { step, l1, l2, l3, lr, gradient_norm, accuracy: 0.9, validation, seconds: 0.1 };
+            let report = FinetuneStep { step, l1, l2, l3, lr, gradient_norm, accuracy: 0.9, validation, seconds: 0.1 };
             say(&mut driver, |job| train::Event::Tuned(job, at, report));
         }
     }

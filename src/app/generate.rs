@@ -84,7 +84,7 @@ impl App {
         });
         let request = GenerateRequest {
             prompt,
-            sequences: 1,
+            sequences: self.sampler.settings.samples(),
             max_tokens: run.max_tokens,
             settings: self.sampler.settings.clone(),
             seed,
@@ -92,9 +92,14 @@ impl App {
             on_end_of_text: OnEndOfText::Stop,
             top: TOP,
         };
+        if request.sequences > 1 {
+            self.start_batch(job, cancel, run.model, request);
+            return;
+        }
         self.document.begin_generation();
         self.next_at = None;
         self.run = Some(run);
+        self.request = Some((job, request.clone()));
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
     }
 
@@ -127,6 +132,7 @@ impl App {
             run.phase = Phase::Stopping;
             self.document.seal();
         }
+        self.stop_batch();
         self.queued = None;
     }
 
@@ -142,6 +148,8 @@ impl App {
                     self.document.append_token(id, &step.bytes, step.shown, Some(step.clone()));
                     run.left_at = self.document.revision();
                     run.push(step, self.now);
+                } else {
+                    self.batch_step(job, step.into());
                 }
             }
             Event::Finished(job, finish) => self.finished(job, finish),
@@ -155,6 +163,8 @@ impl App {
         if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
             run.phase = Phase::Ended(finish);
             self.document.seal();
+        } else {
+            self.batch_finished(job, finish);
         }
     }
 
@@ -163,7 +173,7 @@ impl App {
             run.phase = Phase::Failed;
             self.document.seal();
             self.log.say(Level::Error, chain(error));
-        } else if self.models.current(job).is_some() {
+        } else if !self.batch_failed(job, error) && self.models.current(job).is_some() {
             self.models.job = None;
             self.queued = None;
             if !matches!(error, EngineError::Cancelled) {

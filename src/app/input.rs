@@ -15,6 +15,10 @@ pub enum Purpose {
     HubId,
     /// A folder with a checkpoint.
     Folder,
+    /// The file to export to.
+    ExportTo,
+    /// The name of a sampling preset of the user's own.
+    PresetName,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

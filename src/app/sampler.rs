@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::App;
 use super::input::{Input, Purpose};
 use super::log::Level;
-use crate::sampling::{ParamId, ParamSpec, Settings, Step, Value, presets, random_seed, specs};
+use crate::sampling::{ParamId, ParamSpec, SavedPresets, Settings, Step, Value, random_seed, specs};
 use crate::text::{escape, unescape};
 
 /// The form.
@@ -17,6 +17,8 @@ pub struct Sampler {
     pub stop: Vec<String>,
     /// The selected row.
     pub selected: usize,
+    /// The user's own presets.
+    pub saved: SavedPresets,
     /// What parameters that are switched off had before.
     switched_off: HashMap<ParamId, Value>,
 }
@@ -33,7 +35,7 @@ pub enum Row {
 impl Sampler {
     /// A form that shows the given settings.
     pub fn new(settings: Settings, stop: Vec<String>) -> Self {
-        Self { settings, stop, selected: 0, switched_off: HashMap::new() }
+        Self { settings, stop, selected: 0, saved: SavedPresets::default(), switched_off: HashMap::new() }
     }
 
     /// The rows, in the order of the table.
@@ -53,8 +55,8 @@ impl Sampler {
     }
 
     /// The name of the preset that these settings are, if they are one.
-    pub fn preset_name(&self) -> Option<&'static str> {
-        presets().iter().find(|preset| self.settings.samples_like(&preset.settings())).map(|preset| preset.name)
+    pub fn preset_name(&self) -> Option<&str> {
+        self.presets().find(|preset| self.settings.samples_like(&preset.settings)).map(|preset| preset.name)
     }
 
     /// Takes the typed value of the selected row.
@@ -73,11 +75,12 @@ impl Sampler {
     }
 
     /// Takes over a preset's stages and values; seed, length and stop strings stay. Gives its name.
-    pub fn apply_preset(&mut self, index: usize) -> Option<&'static str> {
-        let preset = presets().get(index)?;
-        self.settings.use_sampling_of(&preset.settings());
+    pub fn apply_preset(&mut self, index: usize) -> Option<String> {
+        let preset = self.presets().nth(index)?;
+        let (name, settings) = (preset.name.to_owned(), preset.settings);
+        self.settings.use_sampling_of(&settings);
         self.switched_off.clear();
-        Some(preset.name)
+        Some(name)
     }
 
     fn set(&mut self, spec: &'static ParamSpec, value: Value) {

@@ -99,4 +99,8 @@ pub enum Layer {
     Preview,
     /// All messages of this run.
     Log,
+    /// Exports.
+    Export,
+    /// Several continuations to choose from.
+    Samples,
 }

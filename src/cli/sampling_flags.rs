@@ -65,8 +65,9 @@ fn flag(spec: &'static ParamSpec) -> Arg {
         .env(format!("KSHOT_{}", spec.flag.replace('-', "_").to_uppercase()))
         .hide_env_values(true);
     match spec.id {
-        // The length is no stage of the sampling, and has the name that llama.cpp's users know.
+        // Length and number are no stage of the sampling; the former has the name that llama.cpp's users know.
         ParamId::MaxTokens => arg.visible_alias("n-predict"),
+        ParamId::Samples => arg,
         _ => arg.help_heading(HEADING),
     }
 }

@@ -17,7 +17,7 @@ pub use generation::{Generation, Prefilled};
 pub use local::{Description, LocalModel};
 pub use message::{
     CancelToken, Command, Event, Finish, FinishReason, GenerateRequest, JobId, LoadRequest, ModelInfo, OnEndOfText,
-    ScoreRequest, Scores, Start, Step, Timings, TokenScore,
+    ScoreRequest, Scores, Start, Step, Timings, TokenScore, best, mean_logprob,
 };
 pub use stop::StopStrings;
 pub use worker::Engine;

@@ -19,6 +19,7 @@ pub enum ParamId {
     PresencePenalty,
     Seed,
     MaxTokens,
+    Samples,
 }
 
 /// A parameter's value, in the kind that its row asks for.

@@ -133,6 +133,11 @@ impl Settings {
         self.count(ParamId::MaxTokens)
     }
 
+    /// Number of continuations to sample side by side, at least 1.
+    pub fn samples(&self) -> usize {
+        self.count(ParamId::Samples).max(1)
+    }
+
     /// The value of a float parameter; 0 for one of another kind.
     pub fn float(&self, param: ParamId) -> f64 {
         self.get(param).number().unwrap_or(0.0)
@@ -144,6 +149,16 @@ impl Settings {
             Value::Integer(number) => usize::try_from(number).unwrap_or(0),
             Value::Float(_) | Value::Seed(_) => 0,
         }
+    }
+}
+
+impl Settings {
+    /// Every value, neutral or not, and the order; read back, it gives the same settings.
+    pub fn full(&self) -> impl Serialize + '_ {
+        let mut map: BTreeMap<&str, Entry> =
+            specs().iter().zip(&self.values).map(|(spec, &value)| (spec.key, value.into())).collect();
+        map.insert(ORDER_KEY, Entry::List(self.order.iter().map(StageId::to_string).collect()));
+        map
     }
 }
 
@@ -230,6 +245,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
         let toml = toml::to_string(&settings).unwrap();
         assert_eq!(toml::from_str::<Settings>(&toml).unwrap(), settings);
+        let full = serde_json::to_value(settings.full()).unwrap();
+        assert_eq!(full.as_object().unwrap().len(), specs().len() + 1, "nothing is left out: {full}");
+        assert_eq!(serde_json::from_value::<Settings>(full).unwrap(), settings);
         // Whole numbers may stand for floats, words for values.
         let read: Settings = toml::from_str("temperature = 0\ntop_p = \"off\"\norder = \"temp\"").unwrap();
         assert_eq!(read.float(ParamId::Temperature), 0.0);

@@ -23,7 +23,7 @@ mod train;
 pub mod widget;
 
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
-pub use executor::{Workers, encode};
+pub use executor::{Workers, encode, export};
 pub use host::TerminalHost;
 pub use page::PageView;
 pub use shell::Shell;
@@ -37,7 +37,7 @@ use crate::app::sampler::Sampler;
 use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
-use crate::sampling::Settings;
+use crate::sampling::{SavedPresets, Settings};
 use crate::text::SpecialTokens;
 use terminal::{Terminal, TerminalOptions};
 use theme::Theme;
@@ -63,6 +63,8 @@ pub struct Options {
     pub hub: Hub,
     /// What special tokens in typed text mean.
     pub special: SpecialTokens,
+    /// The file of the user's sampling presets, and what is in it, or why it cannot be read.
+    pub presets: (PathBuf, Result<SavedPresets, String>),
     /// Where training runs are saved.
     pub runs: PathBuf,
     /// The log file, named in the message after a panic.
@@ -105,6 +107,7 @@ pub fn start(options: Options) -> anyhow::Result<App> {
     for warning in options.warnings {
         app.log.say(crate::app::log::Level::Warning, warning);
     }
+    app.use_presets(options.presets.0, options.presets.1);
     app.find(&options.model).map_err(anyhow::Error::msg)?;
     Ok(app)
 }

@@ -118,7 +118,8 @@ fn draw_choices(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     for (row, index) in paint::rows(area).zip(visible) {
         let run = train.run.as_ref().filter(|run| run.choice == index);
         let mut line = Line::from(Span::styled(format!("{:<NAME$}", Choice::at(index).name()), view.theme.strong));
-        let dial = if index == train.selected && used + 1 >= area.height { tune::dial_text(view) } else { String::new() };
+        let dial =
+            if index == train.selected && used + 1 >= area.height { tune::dial_text(view) } else { String::new() };
         match dial.is_empty() {
             true => line.spans.extend(run.map(|run| phase_text(view, run))),
             // The phase stands below as well.

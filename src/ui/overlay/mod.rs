@@ -1,11 +1,13 @@
 //! Overlays: drawn over the panes, the last of the stack on top.
 
 mod confirm;
+mod export;
 mod help;
 mod log;
 mod models;
 mod picker;
 mod preview;
+mod samples;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -28,6 +30,8 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Confirm => confirm::draw(view, body, buf),
         Layer::Tasks => picker::draw_tasks(view, body, buf),
         Layer::Presets => picker::draw_presets(view, body, buf),
+        Layer::Export => export::draw(view, body, buf),
+        Layer::Samples => samples::draw(view, body, buf),
         Layer::Preview => preview::draw(view, body, buf),
         Layer::Log => log::draw(view, body, buf),
         Layer::Shots => {

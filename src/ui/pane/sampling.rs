@@ -20,7 +20,7 @@ const LABEL: u16 = 18;
 
 impl Pane for SamplingPane {
     fn title(&self, view: &View<'_>) -> Line<'static> {
-        let preset = view.app.sampler.preset_name().unwrap_or("your own");
+        let preset = view.app.sampler.preset_name().unwrap_or("your own").to_owned();
         Line::from(format!("Sampling   preset: {preset}"))
     }
 
