@@ -63,7 +63,7 @@ impl World {
     }
 
     fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.home.path().join(name)).unwrap()
+        String::from_utf8_lossy(&std::fs::read(self.home.path().join(name)).unwrap()).into_owned()
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -214,25 +214,22 @@ fn the_shell_command_makes_the_last_generation_again() {
     let world = World::new();
     // Flags, keys before the generation, part of the command.
     let cases: [(&[&str], &str, &str); 5] = [
-        (&["-n", "12"], "", " -p "),
+        (&["-n", "12", "-s", "3"], "", " -p "),
         (
-            &["-n", "9", "--temp", "1.5", "--top-k", "off", "--order", "temperature,top_p"],
+            &["-n", "9", "--temp", "1.5", "--top-k", "off", "--order", "temperature,top_p", "-s", "5"],
             "",
             "--order 'temperature,top_p'",
         ),
-        (&["-n", "40", "--stop", "\\n", "--preset", "greedy"], "<Enter>it's \"$HOME\" `x` -> ", " --stop "),
+        (&["-n", "20", "--stop", "\\n\\n\\n", "--preset", "greedy"], "<Enter>it's \"$HOME\" `x` -> ", " --stop "),
         (&["-n", "6", "--repeat-penalty", "1.3", "-s", "77"], "<Alt+C>", "--seed 77"),
-        // After a generation the prompt is ids that no text gives.
-        (
-            &["-n", "10", "--temp", "2", "--top-p", "off", "--min-p", "off", "--top-k", "off"],
-            "<Ctrl+G><wait>",
-            "--prompt-ids ",
-        ),
+        // After a generation the prompt may be ids that no text gives: this word is never cut so.
+        (&["-n", "4", "--logit-bias", "the:+100"], "<Ctrl+G><wait>", " --prompt-ids "),
     ];
     for (number, (flags, before, part)) in cases.into_iter().enumerate() {
         let name = format!("page-{number}.txt");
         world.write(&name, "sea -> mer\nsun ->");
-        let flags = [flags, &[name.as_str()]].concat();
+        // Something is to be made in any case.
+        let flags = [flags, &["--ban", "<|endoftext|>", name.as_str()]].concat();
         // The prompt, then all of it: text and command.
         let keys = format!("{before}<Alt+E><Enter>.prompt<Enter><Ctrl+G><wait>{}", export_keys(&[5]));
         let keys = format!("{keys}<Alt+E><Enter>.all<Enter>");
@@ -270,7 +267,7 @@ fn a_trace_from_the_playground_replays() {
 fn a_sample_that_was_taken_is_made_again_by_its_command() {
     let world = World::new();
     let keys = format!("<Ctrl+G><wait><Down 2><Enter>{}", export_keys(&[0, 4, 5]));
-    play(&world, &["-n", "8", "--samples", "4", "-s", "9", "--temp", "1.2"], &keys);
+    play(&world, &["-n", "8", "--samples", "4", "-s", "9", "--temp", "1.2", "--ban", "<|endoftext|>"], &keys);
     let command = world.read("kshot.sh");
     assert!(command.contains("--samples 4 --pick 3"), "{command}");
     let made = world.shell(&command);
@@ -314,6 +311,59 @@ fn tables_and_pages_of_the_command_line() {
     assert!(scored.stdout.contains("| 0 | "), "{}", scored.stdout);
     let several = world.kshot(&["generate", "-p", "a", "-n", "1", "--samples", "2", "--format", "csv"]);
     assert_eq!(several.code, Some(2), "{}", several.stderr);
+}
+
+#[test]
+fn biased_and_banned_tokens_survive_trace_and_command() {
+    let world = World::new();
+    let base = ["generate", "-p", "sun ->", "-n", "6", "--preset", "greedy", "--json"];
+    let plain: Value = serde_json::from_str(&world.kshot(&base).stdout).unwrap();
+    let first = plain["ids"][0].to_string();
+    let banned = world.kshot(&[&base[..], &["--ban", &first, "--trace", "t.json"]].concat());
+    let banned: Value = serde_json::from_str(&banned.stdout).unwrap();
+    assert!(banned["ids"].as_array().unwrap().iter().all(|id| id.to_string() != first), "{banned}");
+    let trace: Value = serde_json::from_str(&world.read("t.json")).unwrap();
+    assert_eq!(trace["settings"]["changed"]["logit_bias"][0], format!("{first}:ban"));
+    assert_eq!(world.kshot(&["replay", "t.json"]).code, Some(0));
+    // A large bias by text: nothing else can come.
+    let forced =
+        world.kshot(&["generate", "-p", "sun ->", "-n", "3", "--logit-bias", " the:+100", "--ban", "<|endoftext|>"]);
+    assert_eq!(forced.stdout, " the the the", "{}", forced.stderr);
+    for (flags, part) in [
+        (["--logit-bias", "the"], "TOKEN:+2.5"),
+        (["--logit-bias", "the:much"], "no number"),
+        (["--ban", "antidisestablishment"], "not one token"),
+        (["--ban", "999999"], "no token 999999"),
+    ] {
+        let ran = world.kshot(&[&["generate", "-p", "a", "-n", "1"][..], &flags].concat());
+        assert_eq!(ran.code, Some(2), "{flags:?}");
+        assert!(ran.stderr.contains(part), "{flags:?}: {}", ran.stderr);
+    }
+    // The playground's row, by its own editor, and the command it gives.
+    world.write("page.txt", "sun ->");
+    let keys = "<F3><Down 13><Enter>\" the\":+100 7:ban<Enter><Ctrl+G><wait><Alt+E><Enter>.all<Enter>".to_owned();
+    let keys = keys + &export_keys(&[5]);
+    play(&world, &["-n", "3", "page.txt"], &keys);
+    let command = world.read("page.sh");
+    assert!(command.contains("--ban 7 --logit-bias "), "{command}");
+    assert_eq!(world.read("page.txt.all"), "sun -> the the the");
+    assert_eq!(world.shell(&command).stdout, " the the the", "{command}");
+}
+
+#[test]
+fn a_bias_is_a_row_with_an_editor() {
+    let mut driver = loaded((120, 36));
+    driver.run("<F3><Down 13><Enter>e:-1 zz:2<Enter>").unwrap();
+    assert!(screen(&driver).contains("not one token here"), "{}", screen(&driver));
+    assert!(driver.shell.app.sampler.settings.bias().is_empty(), "a refused line changes nothing");
+    driver.run("<Ctrl+U>e:-1 \"\\n\":ban<Enter>").unwrap();
+    assert_eq!(driver.shell.app.sampler.settings.bias(), [(10, f32::NEG_INFINITY), (101, -1.0)]);
+    assert!(screen(&driver).contains("\"e\":-1 \"\\n\":ban"), "{}", screen(&driver));
+    // A preset keeps it, and x takes it away.
+    driver.run("p<Enter>").unwrap();
+    assert_eq!(driver.shell.app.sampler.settings.bias().len(), 2);
+    driver.run("<F3>x").unwrap();
+    assert!(driver.shell.app.sampler.settings.bias().is_empty());
 }
 
 /// The screen as text.

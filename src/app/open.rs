@@ -213,6 +213,9 @@ impl App {
         self.document.unsettle_all();
         self.tokenising = None;
         self.shots.recount();
+        if let Err(error) = self.sampler.resolve_bias(&tokenizer) {
+            self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
+        }
         self.models.loaded = Some(Loaded { info, tokenizer });
         self.generate_queued();
         if let Some(rows) = self.models.rows.take() {

@@ -151,7 +151,10 @@ impl App {
         let Some(input) = self.input.take() else { return };
         let text = input.text.trim();
         let result = match input.purpose {
-            Purpose::Value => self.sampler.accept(&input.text),
+            Purpose::Value => {
+                let tokenizer = self.models.loaded.as_ref().map(|loaded| loaded.tokenizer.as_ref());
+                self.sampler.accept(&input.text, tokenizer)
+            }
             Purpose::Query => {
                 self.shots_set_query(&input.text);
                 Ok(())

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use kshot::engine::{
-    Backend, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step, Timings, best,
+    Backend, BiasEntry, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step,
+    Timings, best,
 };
 use kshot::export::{self, Record, TokenRow, Trace};
 use kshot::session::{Author, Existing, write_file};
@@ -84,12 +85,16 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     if ids.is_empty() {
         cx.note("the prompt is empty: starting from <|endoftext|>");
     }
+    let mut settings = args.sampling.settings;
+    let bias =
+        BiasEntry::resolve(&args.sampling.bias, model.tokenizer()).map_err(|error| Usage(format!("bias: {error}")))?;
+    settings.set_bias(bias)?;
     let request = GenerateRequest {
         prompt: ids,
-        sequences: args.best_of.map_or(args.sampling.settings.samples(), NonZeroUsize::get),
-        max_tokens: args.sampling.settings.max_tokens(),
-        seed: args.sampling.settings.seed(),
-        settings: args.sampling.settings,
+        sequences: args.best_of.map_or(settings.samples(), NonZeroUsize::get),
+        max_tokens: settings.max_tokens(),
+        seed: settings.seed(),
+        settings,
         stop: args.stop.into_iter().chain(prompt.stop).collect(),
         on_end_of_text: if args.ignore_eos { OnEndOfText::Continue } else { OnEndOfText::Stop },
         top: args.logprobs.unwrap_or(if args.trace.is_some() { export::TOP } else { 0 }),

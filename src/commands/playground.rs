@@ -44,6 +44,7 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         file: args.file.filter(|file| file != Path::new("-")),
         settings: args.sampling.settings,
         stop: args.stop,
+        bias: args.sampling.bias,
         warnings: library.problems.iter().map(|p| sanitise::line(&format!("left out: {p}")).into_owned()).collect(),
         library,
         hub: model::hub(cx)?,

@@ -5,6 +5,7 @@
 //! document or a file format: callers turn text into token ids before and token bytes into text after.
 
 mod backend;
+mod bias;
 mod generation;
 mod local;
 mod message;
@@ -13,6 +14,7 @@ mod stop;
 mod worker;
 
 pub use backend::{Backend, EngineError, Produced};
+pub use bias::{BiasEntry, TokenName};
 pub use generation::{Generation, Prefilled};
 pub use local::{Description, LocalModel};
 pub use message::{

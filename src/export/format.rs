@@ -58,7 +58,7 @@ const FORMATS: [FormatSpec; 6] = [
     FormatSpec {
         format: Format::Csv,
         name: "table (CSV)",
-        doc: "one line a token: id, text, author, log-probability, rank, entropy",
+        doc: "a token a line: id, text, log-probability, rank, entropy",
         extension: "csv",
         subject: Subject::Text,
     },
@@ -79,7 +79,7 @@ const FORMATS: [FormatSpec; 6] = [
     FormatSpec {
         format: Format::Trace,
         name: "trace (JSON)",
-        doc: "the last generation with all its figures; kshot replay runs it again",
+        doc: "the last generation with all its figures, for kshot replay",
         extension: "json",
         subject: Subject::Generation,
     },

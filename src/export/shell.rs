@@ -39,6 +39,12 @@ pub fn shell_command(record: &Record) -> Result<String, String> {
         let order: Vec<String> = request.settings.order().iter().map(ToString::to_string).collect();
         add("--order", order.join(","));
     }
+    for &(id, bias) in request.settings.bias() {
+        match bias {
+            f32::NEG_INFINITY => add("--ban", id.to_string()),
+            bias => add("--logit-bias", format!("{id}:{bias:+}")),
+        }
+    }
     // A generation that somebody stopped is made again as far as it came.
     let stopped = finish.reasons.contains(&FinishReason::Cancelled);
     let longest = samples.iter().map(Vec::len).max().unwrap_or(0);

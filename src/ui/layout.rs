@@ -12,7 +12,7 @@ const RIGHT: u16 = 38;
 /// Rows below which two panes do not share a column.
 const SHARED: u16 = 26;
 /// Rows of the sampling pane where the column is shared: its rows, the order, the border.
-const SAMPLING: u16 = 17;
+const SAMPLING: u16 = 19;
 
 /// The parts of a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,6 +34,7 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::app::sampler::Sampler;
+use crate::engine::BiasEntry;
 use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
@@ -55,6 +56,8 @@ pub struct Options {
     pub settings: Settings,
     /// Stop strings.
     pub stop: Vec<String>,
+    /// The logit bias.
+    pub bias: Vec<BiasEntry>,
     /// The few-shot tasks.
     pub library: Library,
     /// Files of the library that could not be read, one message each.
@@ -98,7 +101,9 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
 /// # Errors
 /// None that a user can cause.
 pub fn start(options: Options) -> anyhow::Result<App> {
-    let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
+    let mut sampler = Sampler::new(options.settings, options.stop);
+    sampler.bias = options.bias;
+    let mut app = App::new(options.library, sampler)?;
     match options.text {
         Some(text) => app.open_text(&text, options.file),
         None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),

@@ -155,8 +155,8 @@ commands! {
     Samples {
         "sample-up" ["up", "k"] "" "previous sample" |cx| cx.app.batch_select(-1);
         "sample-down" ["down", "j"] "" "next sample" |cx| cx.app.batch_select(1);
-        "sample-best" ["b"] "best" "the sample with the largest mean log-probability" |cx| cx.app.batch_select_best();
         "sample-take" ["enter"] "take" "put this sample into the document (undo removes it), stopping the others" |cx| cx.app.batch_take();
+        "sample-best" ["b"] "best" "the sample with the largest mean log-probability" |cx| cx.app.batch_select_best();
         "sample-leave" ["q"] "none" "leave without taking one" |cx| cx.app.close_layer();
     }
     Confirm {
