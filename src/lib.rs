@@ -14,6 +14,7 @@
 //! - [`engine`]: generation and scoring, as messages to a thread of its own.
 //! - [`eval`]: few-shot accuracy of a model, with its errors.
 //! - [`train`]: pre-training and fine-tuning of the one decoder, as an iterator of steps.
+//! - [`export`]: what is taken away: traces that replay, tables and pages of tokens, shell commands.
 //! - [`app`]: what the playground knows and does, without a terminal.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
 //!
@@ -23,6 +24,7 @@ pub mod app;
 pub mod corpus;
 pub mod engine;
 pub mod eval;
+pub mod export;
 pub mod files;
 pub mod hub;
 pub mod kernels;

@@ -62,6 +62,11 @@ impl Paths {
         self.config.join("prompts")
     }
 
+    /// The file of the user's own sampling presets.
+    pub(crate) fn presets(&self) -> PathBuf {
+        self.config.join("presets.toml")
+    }
+
     /// The folders of training runs.
     pub(crate) fn runs(&self) -> PathBuf {
         self.data.join("runs")

@@ -18,8 +18,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["files", "model", "sampling", "text"]),
     ("eval", &["corpus", "engine", "files", "model", "prompt", "sampling", "text"]),
     ("train", &["corpus", "engine", "eval", "files", "model", "sampling", "session", "text"]),
-    ("app", &["engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
-    ("ui", &["app", "engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("export", &["engine", "files", "kernels", "model", "sampling", "session", "text"]),
+    ("app", &["engine", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("ui", &["app", "engine", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
 ];
 
 /// Crates that only some layers may name, so that a view never draws from the network and state never from a terminal.

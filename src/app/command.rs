@@ -27,8 +27,14 @@ pub enum Scope {
     Train,
     /// The model overlay.
     Models,
-    /// Overlays that only list: tasks, presets.
+    /// Overlays that only list: tasks.
     Picker,
+    /// The sampling presets.
+    Presets,
+    /// The exports.
+    Export,
+    /// Several continuations to choose from.
+    Samples,
     /// A question that wants yes or no.
     Confirm,
     /// Overlays that only show: help, preview, messages.
@@ -39,7 +45,7 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Global,
         Self::Document,
         Self::Shots,
@@ -48,6 +54,9 @@ impl Scope {
         Self::Train,
         Self::Models,
         Self::Picker,
+        Self::Presets,
+        Self::Export,
+        Self::Samples,
         Self::Confirm,
         Self::Reader,
         Self::Input,
@@ -64,6 +73,9 @@ impl Scope {
             Self::Train => "Train (F8)",
             Self::Models => "Models (F2)",
             Self::Picker => "Choosing from a list",
+            Self::Presets => "Sampling presets",
+            Self::Export => "Export",
+            Self::Samples => "Samples to choose from",
             Self::Confirm => "Yes or no",
             Self::Reader => "Help, preview, messages, figures",
             Self::Input => "Typing one line",
@@ -78,7 +90,10 @@ impl Layer {
             Self::Help | Self::Preview | Self::Log | Self::Statistics => Scope::Reader,
             Self::Models => Scope::Models,
             Self::Confirm => Scope::Confirm,
-            Self::Tasks | Self::Presets => Scope::Picker,
+            Self::Tasks => Scope::Picker,
+            Self::Presets => Scope::Presets,
+            Self::Export => Scope::Export,
+            Self::Samples => Scope::Samples,
             Self::Shots => Scope::Shots,
         }
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
+use super::export::{Destination, Exported};
 use super::models::{Found, ModelRow, Progress};
 use crate::engine::{Command, Event, JobId};
+use crate::export::{Format, Source};
 use crate::session::Existing;
 use crate::text::Tokenizer;
 use crate::train;
@@ -93,6 +95,22 @@ pub enum IoRequest {
     },
     /// Write a picture of the screen to a new file.
     Picture(String),
+    /// Make an export and write it, or give it back for the clipboard.
+    Export {
+        /// As what.
+        format: Format,
+        /// Of what.
+        source: Box<Source>,
+        /// Where to.
+        to: Destination,
+    },
+    /// Write the user's sampling presets.
+    SavePresets {
+        /// The file; its folder is made where there is none.
+        path: PathBuf,
+        /// Its content.
+        toml: String,
+    },
 }
 
 impl IoRequest {
@@ -138,6 +156,10 @@ pub enum IoEvent {
     },
     /// The picture was written: where to, or why not.
     Pictured(Result<PathBuf, String>),
+    /// The export was made, or not.
+    Exported(Result<Exported, String>),
+    /// The presets were written, or not.
+    PresetsSaved(Result<(), String>),
 }
 
 /// Work for the terminal.

@@ -87,7 +87,7 @@ impl App {
         });
         let request = GenerateRequest {
             prompt,
-            sequences: 1,
+            sequences: self.sampler.settings.samples(),
             max_tokens: run.max_tokens,
             settings: self.sampler.settings.clone(),
             seed,
@@ -96,9 +96,14 @@ impl App {
             // As many as are kept of every position; a step itself keeps those that a screen shows.
             top: KEEP,
         };
+        if request.sequences > 1 {
+            self.start_batch(job, cancel, run.model, request);
+            return;
+        }
         self.document.begin_generation();
         self.leave_tokens();
         self.run = Some(run);
+        self.request = Some((job, request.clone()));
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
     }
 
@@ -131,6 +136,7 @@ impl App {
             run.phase = Phase::Stopping;
             self.document.seal();
         }
+        self.stop_batch();
         self.queued = None;
     }
 
@@ -149,6 +155,8 @@ impl App {
                     }
                     run.left_at = self.document.revision();
                     run.push(step, self.now);
+                } else {
+                    self.batch_step(job, step.into());
                 }
             }
             Event::Finished(job, finish) => self.finished(job, finish),
@@ -166,6 +174,8 @@ impl App {
         if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
             run.phase = Phase::Ended(finish);
             self.document.seal();
+        } else {
+            self.batch_finished(job, finish);
         }
     }
 
@@ -177,7 +187,7 @@ impl App {
             run.phase = Phase::Failed;
             self.document.seal();
             self.log.say(Level::Error, chain(error));
-        } else if self.models.current(job).is_some() {
+        } else if !self.batch_failed(job, error) && self.models.current(job).is_some() {
             self.models.job = None;
             self.queued = None;
             if !matches!(error, EngineError::Cancelled) {

@@ -17,6 +17,10 @@ pub enum Purpose {
     Folder,
     /// Part of a token of the vocabulary, with escapes.
     FindToken,
+    /// The file to export to.
+    ExportTo,
+    /// The name of a sampling preset of the user's own.
+    PresetName,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

@@ -8,6 +8,7 @@ pub mod command;
 pub mod curve;
 mod edit;
 mod effect;
+pub mod export;
 mod generate;
 pub mod input;
 pub mod keymap;
@@ -16,8 +17,10 @@ pub mod models;
 mod open;
 pub mod page;
 mod reading;
+pub mod presets;
 pub mod run;
 pub mod sampler;
+pub mod samples;
 pub mod screen;
 pub mod shots;
 pub mod statistics;
@@ -33,7 +36,7 @@ pub use command::{COMMANDS, CommandSpec, Cx, Scope};
 pub use effect::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
 pub use keymap::{KeyMap, KeyMapError};
 
-use crate::engine::JobId;
+use crate::engine::{GenerateRequest, JobId};
 use crate::prompt::Library;
 use input::Input;
 use keymap::Typing;
@@ -41,8 +44,10 @@ use log::{Level, Log};
 use models::Models;
 use page::{Document, Page};
 pub use reading::Reading;
+use presets::PresetFile;
 use run::{Run, Seeding};
 use sampler::Sampler;
+use samples::Batch;
 use screen::{Layer, PaneId, Place, SizeClass};
 use shots::Shots;
 use statistics::LongText;
@@ -61,6 +66,8 @@ pub struct App {
     pub models: Models,
     /// The current generation, or the last one.
     pub run: Option<Run>,
+    /// The continuations to choose from, while they are shown.
+    pub batch: Option<Batch>,
     /// The training run.
     pub train: TrainView,
     /// What the program has to say.
@@ -102,6 +109,10 @@ pub struct App {
     refused: Option<PathBuf>,
     saved_revision: Option<u64>,
     tokenising: Option<u64>,
+    /// What the last run was asked, and the batch that one of its continuations was taken from.
+    request: Option<(JobId, GenerateRequest)>,
+    taken: Option<(Batch, usize)>,
+    preset_file: PresetFile,
     queued: Option<Seeding>,
     quit_armed: bool,
     show_end: bool,
@@ -121,6 +132,7 @@ impl App {
             sampler,
             models: Models::default(),
             run: None,
+            batch: None,
             train: TrainView::default(),
             log: Log::default(),
             keymap: KeyMap::new(COMMANDS)?,
@@ -145,6 +157,9 @@ impl App {
             refused: None,
             saved_revision: None,
             tokenising: None,
+            request: None,
+            taken: None,
+            preset_file: PresetFile::default(),
             queued: None,
             quit_armed: false,
             show_end: false,
@@ -179,6 +194,7 @@ impl App {
             Message::Resumed => self.redraw(),
             Message::Tick => {}
         }
+        self.drop_hidden_batch();
         self.tokenise();
         self.read_on();
         self.count_shots();
@@ -197,7 +213,7 @@ impl App {
 
     /// Whether a generation runs.
     pub fn is_running(&self) -> bool {
-        self.run.as_ref().is_some_and(Run::is_running)
+        self.run.as_ref().is_some_and(Run::is_running) || self.batch.as_ref().is_some_and(Batch::is_running)
     }
 
     /// How the panes share the screen.
@@ -276,6 +292,8 @@ impl App {
             }
             IoEvent::Counted { version, tokens } => self.shots.counted(version, tokens),
             IoEvent::Saved { revision, path, result } => self.saved(revision, path, result),
+            IoEvent::Exported(result) => self.exported(result),
+            IoEvent::PresetsSaved(result) => self.presets_saved(result),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
             IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
         }

@@ -216,6 +216,9 @@ impl App {
         self.reading.forget();
         self.leave_tokens();
         self.pin = None;
+        if let Err(error) = self.sampler.resolve_bias(&tokenizer) {
+            self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
+        }
         self.models.loaded = Some(Loaded { info, tokenizer });
         self.generate_queued();
         if let Some(rows) = self.models.rows.take() {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::App;
 use super::input::{Input, Purpose};
 use super::log::Level;
-use crate::sampling::{ParamId, ParamSpec, Settings, Step, Value, presets, random_seed, specs};
-use crate::text::{escape, unescape};
+use crate::engine::BiasEntry;
+use crate::sampling::{ParamId, ParamSpec, SavedPresets, Settings, Step, Value, random_seed, specs};
+use crate::text::{Tokenizer, escape, unescape};
 
 /// The form.
 #[derive(Debug, Clone)]
@@ -15,8 +16,12 @@ pub struct Sampler {
     pub settings: Settings,
     /// Strings that end a generation.
     pub stop: Vec<String>,
+    /// The logit bias as it was written; `settings` has it with the ids of the model in use.
+    pub bias: Vec<BiasEntry>,
     /// The selected row.
     pub selected: usize,
+    /// The user's own presets.
+    pub saved: SavedPresets,
     /// What parameters that are switched off had before.
     switched_off: HashMap<ParamId, Value>,
 }
@@ -28,17 +33,26 @@ pub enum Row {
     Param(&'static ParamSpec),
     /// The stop strings.
     Stop,
+    /// The logit bias.
+    Bias,
 }
 
 impl Sampler {
     /// A form that shows the given settings.
     pub fn new(settings: Settings, stop: Vec<String>) -> Self {
-        Self { settings, stop, selected: 0, switched_off: HashMap::new() }
+        Self {
+            settings,
+            stop,
+            bias: Vec::new(),
+            selected: 0,
+            saved: SavedPresets::default(),
+            switched_off: HashMap::new(),
+        }
     }
 
     /// The rows, in the order of the table.
     pub fn rows() -> impl Iterator<Item = Row> {
-        specs().iter().map(Row::Param).chain([Row::Stop])
+        specs().iter().map(Row::Param).chain([Row::Stop, Row::Bias])
     }
 
     /// The selected row.
@@ -52,32 +66,69 @@ impl Sampler {
         quoted.join(" ")
     }
 
-    /// The name of the preset that these settings are, if they are one.
-    pub fn preset_name(&self) -> Option<&'static str> {
-        presets().iter().find(|preset| self.settings.samples_like(&preset.settings())).map(|preset| preset.name)
+    /// The logit bias as it is shown and typed: `" the":+2.5 464:ban`.
+    pub fn bias_text(&self) -> String {
+        self.bias.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
-    /// Takes the typed value of the selected row.
+    /// Gives the bias the ids of a vocabulary. A bias that it has no ids for stays written down, and does nothing.
+    ///
+    /// # Errors
+    /// The first token that the vocabulary does not have.
+    pub fn resolve_bias(&mut self, tokenizer: &Tokenizer) -> Result<(), String> {
+        let resolved = BiasEntry::resolve(&self.bias, tokenizer);
+        let (ids, result) = match resolved {
+            Ok(ids) => (ids, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        self.settings.set_bias(ids).map_err(|error| error.to_string()).and(result)
+    }
+
+    /// Takes a typed bias.
+    fn accept_bias(&mut self, text: &str, tokenizer: Option<&Tokenizer>) -> Result<(), String> {
+        let before = std::mem::replace(&mut self.bias, BiasEntry::parse_line(text)?);
+        let Some(tokenizer) = tokenizer else { return Ok(()) };
+        self.resolve_bias(tokenizer).inspect_err(|_| {
+            self.bias = before;
+            // What was in use before has its ids.
+            let _ = self.resolve_bias(tokenizer);
+        })
+    }
+
+    /// The name of the preset that these settings are, if they are one.
+    pub fn preset_name(&self) -> Option<&str> {
+        self.presets().find(|preset| self.settings.samples_like(&preset.settings)).map(|preset| preset.name)
+    }
+
+    /// Takes the typed value of the selected row; the vocabulary is that of the model in use.
     ///
     /// # Errors
     /// What would be accepted.
-    pub fn accept(&mut self, text: &str) -> Result<(), String> {
+    pub fn accept(&mut self, text: &str, tokenizer: Option<&Tokenizer>) -> Result<(), String> {
         match self.row() {
             Row::Param(spec) => {
                 // The label says which value it is, the line what was typed.
                 self.settings.set_text(spec.id, text).map_err(|_| format!("this takes {}", spec.accepts()))?;
             }
             Row::Stop => self.stop = parse_stop(text)?,
+            Row::Bias => self.accept_bias(text, tokenizer)?,
         }
         Ok(())
     }
 
     /// Takes over a preset's stages and values; seed, length and stop strings stay. Gives its name.
-    pub fn apply_preset(&mut self, index: usize) -> Option<&'static str> {
-        let preset = presets().get(index)?;
-        self.settings.use_sampling_of(&preset.settings());
+    pub fn apply_preset(&mut self, index: usize) -> Option<String> {
+        let preset = self.presets().nth(index)?;
+        let (name, settings) = (preset.name.to_owned(), preset.settings);
+        self.settings.use_sampling_of(&settings);
         self.switched_off.clear();
-        Some(preset.name)
+        Some(name)
+    }
+
+    fn clear_bias(&mut self) {
+        self.bias.clear();
+        // An empty list has no value that could be refused.
+        let _ = self.settings.set_bias(Vec::new());
     }
 
     fn set(&mut self, spec: &'static ParamSpec, value: Value) {
@@ -109,6 +160,7 @@ impl App {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.settings.step(spec.id, step),
             Row::Stop => self.log.say(Level::Notice, "stop strings are typed: Enter"),
+            Row::Bias => self.log.say(Level::Notice, "a bias is typed: Enter"),
         }
     }
 
@@ -117,6 +169,7 @@ impl App {
         let (label, text) = match self.sampler.row() {
             Row::Param(spec) => (spec.key, self.sampler.settings.display(spec.id)),
             Row::Stop => ("stop strings", self.sampler.stop_text()),
+            Row::Bias => ("logit bias", self.sampler.bias_text()),
         };
         let text = if start.is_empty() { text } else { start.to_owned() };
         self.ask(Input::new(Purpose::Value, label, text));
@@ -129,6 +182,7 @@ impl App {
             }
             Row::Param(spec) => self.sampler.toggle(spec),
             Row::Stop => self.sampler.stop.clear(),
+            Row::Bias => self.sampler.clear_bias(),
         }
     }
 
@@ -136,6 +190,7 @@ impl App {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.set(spec, spec.neutral),
             Row::Stop => self.sampler.stop.clear(),
+            Row::Bias => self.sampler.clear_bias(),
         }
     }
 
@@ -143,6 +198,7 @@ impl App {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.set(spec, spec.default),
             Row::Stop => self.sampler.stop = self.shots.prompt().map(|prompt| prompt.stop.clone()).unwrap_or_default(),
+            Row::Bias => self.sampler.clear_bias(),
         }
     }
 

@@ -101,4 +101,8 @@ pub enum Layer {
     Log,
     /// Figures of the whole text.
     Statistics,
+    /// Exports.
+    Export,
+    /// Several continuations to choose from.
+    Samples,
 }

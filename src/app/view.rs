@@ -139,14 +139,23 @@ impl App {
         let Some(input) = self.input.take() else { return };
         let text = input.text.trim();
         let result = match input.purpose {
-            Purpose::Value => self.sampler.accept(&input.text),
+            Purpose::Value => {
+                let tokenizer = self.models.loaded.as_ref().map(|loaded| loaded.tokenizer.as_ref());
+                self.sampler.accept(&input.text, tokenizer)
+            }
             Purpose::Query => {
                 self.shots_set_query(&input.text);
                 Ok(())
             }
-            Purpose::SaveAs | Purpose::HubId | Purpose::Folder if text.is_empty() => {
+            Purpose::SaveAs | Purpose::HubId | Purpose::Folder | Purpose::ExportTo if text.is_empty() => {
                 Err("type a name first".to_owned())
             }
+            Purpose::ExportTo => {
+                let text = text.to_owned();
+                self.export_as(&text);
+                Ok(())
+            }
+            Purpose::PresetName => self.preset_save(text),
             Purpose::SaveAs => {
                 let text = text.to_owned();
                 self.save(&text);
@@ -167,7 +176,8 @@ impl App {
     pub(super) fn pick_select(&mut self, rows: isize) {
         let len = match self.layers.last() {
             Some(Layer::Tasks) => self.shots.tasks().len(),
-            Some(Layer::Presets) => crate::sampling::presets().len(),
+            Some(Layer::Presets) => self.sampler.presets().count(),
+            Some(Layer::Export) => crate::export::formats().len(),
             _ => 0,
         };
         self.picked = self.picked.saturating_add_signed(rows).min(len.saturating_sub(1));
@@ -187,8 +197,9 @@ impl App {
     }
 
     pub(super) fn open_presets(&mut self) {
+        self.disarm_presets();
         let now = self.sampler.preset_name();
-        self.picked = crate::sampling::presets().iter().position(|preset| Some(preset.name) == now).unwrap_or(0);
+        self.picked = self.sampler.presets().position(|preset| Some(preset.name) == now).unwrap_or(0);
         self.toggle_layer(Layer::Presets);
     }
 }

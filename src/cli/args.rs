@@ -8,6 +8,28 @@ use clap_complete::Shell;
 
 use super::SamplingFlags;
 
+/// What tokens can be printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageFormat {
+    /// One line a token: position, id, text, author, log-probability, rank, entropy
+    Csv,
+    /// The text, and a table of its tokens
+    #[value(alias = "md")]
+    Markdown,
+    /// A page with probability colours
+    Html,
+}
+
+impl From<PageFormat> for kshot::export::Format {
+    fn from(format: PageFormat) -> Self {
+        match format {
+            PageFormat::Csv => Self::Csv,
+            PageFormat::Markdown => Self::Markdown,
+            PageFormat::Html => Self::Html,
+        }
+    }
+}
+
 /// The model of a command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelArg {
@@ -85,12 +107,14 @@ pub(crate) struct PromptArgs {
 
 /// Print the continuation of a prompt, token by token
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("report").multiple(true)))]
 #[command(after_help = "Examples:
   kshot generate -m openai-community/gpt2 -p 'The meaning of life is' -n 40
   kshot generate -m openai-community/gpt2 -f prompt.txt --temp 0 --stop '\\n\\n'
   cat article.txt | kshot generate -m ./checkpoint -p 'Summary of the article below.'
   kshot generate -m openai-community/gpt2 --task translation-zh --shots 3 --query 'I love books'
   kshot generate -m openai-community/gpt2 -p Hello --seed 7 --logprobs 5 --json
+  kshot generate -p 'sun ->' --best-of 8 --trace sun.json && kshot replay sun.json
 
 The prompt is -p TEXT, a file, or stdin. With -p and a piped stdin the prompt is TEXT, a newline, and what stdin holds.
 Nothing is added to it or stripped from it: `printf %s` makes a pipe without a newline at its end.
@@ -111,20 +135,55 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub(crate) ignore_eos: bool,
 
-    /// How many continuations to sample side by side
-    #[arg(long, value_name = "K", default_value = "1")]
-    pub(crate) samples: NonZeroUsize,
+    /// Of several samples, print this one, counted from 1
+    #[arg(long, value_name = "I", requires = "samples")]
+    pub(crate) pick: Option<NonZeroUsize>,
 
-    /// With --json, describe each step with this many of the model's top candidates
-    #[arg(long, value_name = "N", requires = "json")]
+    /// Sample K continuations and print the one with the largest mean log-probability
+    #[arg(long, value_name = "K", conflicts_with_all = ["samples", "pick"])]
+    pub(crate) best_of: Option<NonZeroUsize>,
+
+    /// With --json or --trace, describe each step with this many of the model's top candidates [in a trace: 20]
+    #[arg(long, value_name = "N", requires = "report")]
     pub(crate) logprobs: Option<usize>,
 
     /// Print one JSON object at the end
-    #[arg(long)]
+    #[arg(long, group = "report")]
     pub(crate) json: bool,
+
+    /// Print prompt and continuation as a table or a page at the end, a token with its probability
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "json")]
+    pub(crate) format: Option<PageFormat>,
+
+    /// Write a trace, which `kshot replay` runs again: prompt, settings, seed, and each token with its probabilities
+    #[arg(long, value_name = "FILE", group = "report")]
+    pub(crate) trace: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) sampling: SamplingFlags,
+}
+
+/// Run a trace again and compare: the same tokens, the same probabilities
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot generate -p 'Once upon a time' --seed 7 --trace once.json
+  kshot replay once.json
+  kshot replay once.json -m ./checkpoint
+
+The model is the one that the trace names, or -m; its weights have to have the hashes in the trace. On the same build,
+processor and number of threads all figures have to be equal bit for bit; elsewhere the tokens have to be the same and
+their log-probabilities within 0.001, and what differs is said. Exit code 1 with the first difference.")]
+pub(crate) struct ReplayArgs {
+    /// The trace, `-` for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Train a small GPT from nothing
@@ -258,6 +317,7 @@ pub(crate) enum VocabularyKind {
   kshot score -m openai-community/gpt2 'The cat sat on the mat'
   kshot score -m openai-community/gpt2 -f essay.txt --bos --json
   printf %s 'Paris is the capital of' | kshot score -m ./checkpoint --top 5
+  kshot score -f essay.txt --format html > essay.html
 
 The text is taken as it is: no character is added, stripped or changed. A text longer than the context is scored in
 rolling windows. Without --bos the first token has nothing before it and gets no score.")]
@@ -283,6 +343,10 @@ pub(crate) struct ScoreArgs {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Print a table or a page of the tokens instead
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "json")]
+    pub(crate) format: Option<PageFormat>,
 }
 
 /// Measure how often a task is answered right, at each number of examples

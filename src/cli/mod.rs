@@ -16,7 +16,7 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, Valu
 
 pub(crate) use args::{
     BenchArgs, ClassifyArgs, CompletionsArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs, ModelsArgs,
-    ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ScoreArgs,
+    ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ReplayArgs, ScoreArgs,
     ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
@@ -120,6 +120,7 @@ impl From<When> for clap::ColorChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Generate(Box<GenerateArgs>),
+    Replay(ReplayArgs),
     Score(ScoreArgs),
     Train(Box<TrainArgs>),
     Eval(Box<EvalArgs>),

@@ -1,18 +1,23 @@
 //! One flag for each row of the table of sampling parameters: name, doc, range and default come from there.
 
-use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use kshot::engine::{BiasEntry, TokenName};
 use kshot::sampling::{DEFAULT_PRESET, ParamError, ParamId, ParamSpec, Settings, StageId, Value};
 use kshot::sampling::{parse_order, presets, specs, stages};
 
 const HEADING: &str = "Sampling";
 const PRESET: &str = "preset";
 const ORDER: &str = "order";
+const BIAS: &str = "logit-bias";
+const BAN: &str = "ban";
 
 /// The settings that the flags describe: a preset, changed by what was given.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SamplingFlags {
     /// The settings.
     pub(crate) settings: Settings,
+    /// The logit bias, whose texts become ids once a vocabulary is known.
+    pub(crate) bias: Vec<BiasEntry>,
 }
 
 impl SamplingFlags {
@@ -29,7 +34,9 @@ impl SamplingFlags {
         if let Some(order) = matches.get_one::<Vec<StageId>>(ORDER) {
             settings.set_order(order.clone())?;
         }
-        Ok(Self { settings })
+        let biased = matches.get_many::<BiasEntry>(BIAS).into_iter().flatten().cloned();
+        let banned = matches.get_many::<TokenName>(BAN).into_iter().flatten().cloned().map(BiasEntry::ban);
+        Ok(Self { settings, bias: biased.chain(banned).collect() })
     }
 }
 
@@ -46,7 +53,11 @@ impl FromArgMatches for SamplingFlags {
 
 impl Args for SamplingFlags {
     fn augment_args(command: Command) -> Command {
-        specs().iter().map(flag).chain([preset_flag(), order_flag()]).fold(command, Command::arg)
+        specs()
+            .iter()
+            .map(flag)
+            .chain([preset_flag(), order_flag(), bias_flag(), ban_flag()])
+            .fold(command, Command::arg)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -65,9 +76,10 @@ fn flag(spec: &'static ParamSpec) -> Arg {
         .env(format!("KSHOT_{}", spec.flag.replace('-', "_").to_uppercase()))
         .hide_env_values(true);
     match spec.id {
-        // The length is no stage of the sampling, and has the name that llama.cpp's users know.
+        // Length and number are no stage of the sampling; the former has the name that llama.cpp's users know.
         ParamId::MaxTokens => arg.visible_alias("n-predict"),
         ParamId::Speed => arg,
+        ParamId::Samples => arg,
         _ => arg.help_heading(HEADING),
     }
 }
@@ -89,7 +101,7 @@ fn preset_flag() -> Arg {
 }
 
 fn order_flag() -> Arg {
-    let known: Vec<_> = stages().iter().map(|stage| stage.key).collect();
+    let known: Vec<_> = stages().iter().filter(|stage| stage.id.is_ordered()).map(|stage| stage.key).collect();
     Arg::new(ORDER)
         .long("order")
         .value_name("A,B,C")
@@ -97,6 +109,28 @@ fn order_flag() -> Arg {
         .value_parser(|text: &str| parse_order(text))
         .env("KSHOT_ORDER")
         .hide_env_values(true)
+        .help_heading(HEADING)
+}
+
+fn bias_flag() -> Arg {
+    Arg::new(BIAS)
+        .long("logit-bias")
+        .value_name("TOKEN:X")
+        .help("Add X to the logit of a token, before all stages; TOKEN is an id or a text: 464:+2.5, ' the:-1'. Repeatable")
+        .action(ArgAction::Append)
+        .allow_hyphen_values(true)
+        .value_parser(|text: &str| BiasEntry::parse(text))
+        .help_heading(HEADING)
+}
+
+fn ban_flag() -> Arg {
+    Arg::new(BAN)
+        .long("ban")
+        .value_name("TOKEN")
+        .help("A token that is never to come: an id or a text. Repeatable")
+        .action(ArgAction::Append)
+        .allow_hyphen_values(true)
+        .value_parser(|text: &str| TokenName::parse(text))
         .help_heading(HEADING)
 }
 

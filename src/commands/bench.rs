@@ -61,7 +61,7 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
         peak_rss_mb: system::peak_resident().map(|bytes| bytes as f64 / 1e6),
         dtype: model.info().dtype,
         threads: system::threads(),
-        cpu: system::cpu_name(),
+        cpu: kshot::export::cpu_name(),
         prefill_tokens: prefill,
         decode_tokens: decode,
         rounds: args.rounds.get(),

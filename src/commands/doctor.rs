@@ -43,7 +43,7 @@ fn facts(cx: &Context) -> anyhow::Result<Map<String, Value>> {
     let mut add = |name: &str, value: Value| _ = facts.insert(name.to_owned(), value);
     add("version", long_version().replace('\n', "; ").into());
     add("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH).into());
-    add("cpu", system::cpu_name().into());
+    add("cpu", kshot::export::cpu_name().into());
     add("cpu_features", system::cpu_features().into());
     add("threads", system::threads().into());
     add("memory_free", free_memory().map_or("unknown".into(), bytes).into());

@@ -1,8 +1,15 @@
 //! `kshot generate`: a prompt in, its continuation out as it is sampled.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use anyhow::bail;
 use kshot::engine::{
-    Backend, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step, Timings,
+    Backend, BiasEntry, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step,
+    Timings, best,
 };
+use kshot::export::{self, Record, TokenRow, Trace};
+use kshot::session::{Author, Existing, write_file};
 use kshot::text::{TokenId, Tokenizer};
 use serde::Serialize;
 
@@ -10,7 +17,7 @@ use super::interrupt::Interrupt;
 use super::out::{Out, TextStream};
 use super::score::{Row, rows};
 use super::tokens::hex;
-use super::{Context, Status, model, prompts};
+use super::{Context, Status, Usage, model, prompts};
 use crate::cli::GenerateArgs;
 
 /// What `--json` prints: one object. With `--samples` above 1, `samples` stands in the place of the single sequence.
@@ -39,6 +46,8 @@ struct Sequence {
     finish_reason: FinishReason,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_at: Option<String>,
+    /// Per token under the raw model; null without a token.
+    mean_logprob: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<ReportStep>>,
 }
@@ -76,19 +85,29 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     if ids.is_empty() {
         cx.note("the prompt is empty: starting from <|endoftext|>");
     }
+    let mut settings = args.sampling.settings;
+    let bias =
+        BiasEntry::resolve(&args.sampling.bias, model.tokenizer()).map_err(|error| Usage(format!("bias: {error}")))?;
+    settings.set_bias(bias)?;
     let request = GenerateRequest {
         prompt: ids,
-        sequences: args.samples.get(),
-        max_tokens: args.sampling.settings.max_tokens(),
-        seed: args.sampling.settings.seed(),
-        settings: args.sampling.settings,
+        sequences: args.best_of.map_or(settings.samples(), NonZeroUsize::get),
+        max_tokens: settings.max_tokens(),
+        seed: settings.seed(),
+        settings,
         stop: args.stop.into_iter().chain(prompt.stop).collect(),
         on_end_of_text: if args.ignore_eos { OnEndOfText::Continue } else { OnEndOfText::Stop },
-        top: args.logprobs.unwrap_or(0),
+        top: args.logprobs.unwrap_or(if args.trace.is_some() { export::TOP } else { 0 }),
     };
 
     let several = request.sequences > 1;
-    let mut printer = (!args.json && !several).then(TextStream::default);
+    if let Some(pick) = args.pick.filter(|pick| pick.get() > request.sequences) {
+        bail!(Usage(format!("--pick {pick}: there are only {} samples", request.sequences)));
+    }
+    if args.format.is_some() && several && args.pick.is_none() && args.best_of.is_none() {
+        bail!(Usage("--format shows one continuation; choose it with --pick or --best-of".into()));
+    }
+    let mut printer = (!args.json && !several && args.format.is_none()).then(TextStream::default);
     let (steps, finish) = produce(&mut model, &request, &interrupt.engine, |step| match &mut printer {
         Some(stream) => stream.push(&step.bytes[..step.shown], &mut cx.out),
         None => Ok(()),
@@ -97,12 +116,33 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     let total = finish.timings.decode_tokens;
     let rate = total as f64 / finish.timings.decode_s.max(f64::MIN_POSITIVE);
     let notes = notes(&finish, rate);
+    if let Some(path) = &args.trace {
+        let trace = Trace::of(&record(&model, &request, &finish, &steps))?.to_json()?;
+        write_file(path, trace.as_bytes(), Existing::Replace).map_err(anyhow::Error::msg)?;
+        cx.remark(format!("trace written to {}", path.display()));
+    }
 
-    if let Some(mut stream) = printer {
+    let chosen = match args.best_of {
+        Some(_) => best(steps.iter().map(|steps| mean_logprob(steps))),
+        None => args.pick.map(|pick| pick.get() - 1),
+    };
+    let shown_samples = chosen.map_or(0..steps.len(), |one| one..one + 1);
+    if let Some(format) = args.format {
+        let empty = Vec::new();
+        let steps = steps.get(chosen.unwrap_or(0)).unwrap_or(&empty);
+        let source = source(&model, &finish, steps);
+        let page = source.render(format.into()).map_err(anyhow::Error::msg)?;
+        cx.out.text(&String::from_utf8_lossy(&page))?;
+    } else if let Some(mut stream) = printer {
         stream.finish(&mut cx.out)?;
         end_line(&mut cx.out)?;
     } else if args.json {
-        let sequences = sequences(&steps, &finish, args.logprobs, model.tokenizer());
+        let mut sequences = sequences(&steps, &finish, args.logprobs, model.tokenizer());
+        let sequences = match chosen {
+            Some(one) => Sequences::One(sequences.swap_remove(one)),
+            None if sequences.len() == 1 => Sequences::One(sequences.swap_remove(0)),
+            None => Sequences::Several { samples: sequences },
+        };
         cx.out.json(&Report {
             model: &model.info().name,
             dtype: model.info().dtype,
@@ -112,13 +152,26 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
             timings: ReportTimings { load_s: model.info().load_s, run: finish.timings },
         })?;
     } else {
-        for (index, sequence) in steps.iter().enumerate() {
-            cx.out.line(format!("--- sample {} of {} ---", index + 1, steps.len()))?;
+        for (index, sequence) in steps.iter().enumerate().filter(|(index, _)| shown_samples.contains(index)) {
+            if chosen.is_none() {
+                cx.out.line(format!("--- sample {} of {} ---", index + 1, steps.len()))?;
+            }
             let mut stream = TextStream::default();
             stream.push(&shown(sequence), &mut cx.out)?;
             stream.finish(&mut cx.out)?;
-            cx.out.line("")?;
+            if chosen.is_none() {
+                cx.out.line("")?;
+            } else {
+                end_line(&mut cx.out)?;
+            }
         }
+    }
+    if let (Some(one), true) = (chosen, several) {
+        let mean = steps
+            .get(one)
+            .and_then(|steps| mean_logprob(steps))
+            .map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4}"));
+        cx.remark(format!("sample {} of {}: mean log-probability {mean}", one + 1, steps.len()));
     }
     cx.remark(notes);
     Ok(if cancelled { Status::Interrupted } else { Status::Done })
@@ -153,8 +206,20 @@ fn prompt(args: &GenerateArgs, cx: &Context) -> anyhow::Result<Prompt> {
     Ok(Prompt { stop: prompt.stop, source: Source::Text(prompt.text) })
 }
 
+/// What is known of the run that has ended.
+fn record(model: &LocalModel, request: &GenerateRequest, finish: &Finish, steps: &[Vec<Step>]) -> Record {
+    Record {
+        model: model.shared_info().clone(),
+        tokenizer: model.tokenizer().clone(),
+        request: request.clone(),
+        finish: finish.clone(),
+        samples: steps.iter().map(|steps| steps.iter().cloned().map(Arc::new).collect()).collect(),
+        picked: None,
+    }
+}
+
 /// Runs the request; `show` hears every step. When it fails (stdout is closed), the run is ended and that error returned.
-fn produce(
+pub(super) fn produce(
     model: &mut LocalModel,
     request: &GenerateRequest,
     cancel: &CancelToken,
@@ -185,8 +250,35 @@ fn shown(steps: &[Step]) -> Vec<u8> {
     steps.iter().flat_map(|step| &step.bytes[..step.shown]).copied().collect()
 }
 
-fn sequences(steps: &[Vec<Step>], finish: &Finish, logprobs: Option<usize>, tokenizer: &Tokenizer) -> Sequences {
-    let mut all: Vec<_> = steps
+/// Prompt and continuation as a text whose tokens are exported. Of the prompt no probability is known: only what follows
+/// its last token was looked at.
+fn source(model: &LocalModel, finish: &Finish, steps: &[Step]) -> export::Source {
+    let prompt = finish.prompt.iter().map(|&id| TokenRow {
+        id,
+        bytes: model.tokenizer().bytes(id).unwrap_or_default().to_vec(),
+        author: Author::Typed,
+        logprob: None,
+        rank: None,
+        entropy: None,
+    });
+    let sampled = steps.iter().filter(|step| step.shown > 0).map(|step| TokenRow {
+        id: step.sampled.id,
+        bytes: step.bytes[..step.shown].to_vec(),
+        author: Author::Model,
+        logprob: Some(step.sampled.logprob),
+        rank: Some(step.sampled.rank),
+        entropy: Some(step.sampled.entropy_bits),
+    });
+    let facts = vec![("model", model.info().name.clone()), ("seed", finish.seed.to_string())];
+    export::Source { rows: prompt.chain(sampled).collect(), facts, ..export::Source::default() }
+}
+
+fn mean_logprob(steps: &[Step]) -> Option<f64> {
+    kshot::engine::mean_logprob(steps)
+}
+
+fn sequences(steps: &[Vec<Step>], finish: &Finish, logprobs: Option<usize>, tokenizer: &Tokenizer) -> Vec<Sequence> {
+    steps
         .iter()
         .enumerate()
         .map(|(index, steps)| Sequence {
@@ -194,13 +286,10 @@ fn sequences(steps: &[Vec<Step>], finish: &Finish, logprobs: Option<usize>, toke
             text: String::from_utf8_lossy(&shown(steps)).into_owned(),
             finish_reason: finish.reasons.get(index).copied().unwrap_or(FinishReason::Cancelled),
             stopped_at: finish.stopped_at.get(index).cloned().flatten(),
+            mean_logprob: mean_logprob(steps),
             steps: logprobs.map(|_| steps.iter().map(|step| report_step(step, tokenizer)).collect()),
         })
-        .collect();
-    match all.pop() {
-        Some(one) if all.is_empty() => Sequences::One(one),
-        last => Sequences::Several { samples: all.into_iter().chain(last).collect() },
-    }
+        .collect()
 }
 
 fn report_step(step: &Step, tokenizer: &Tokenizer) -> ReportStep {

@@ -21,6 +21,7 @@ mod paths;
 mod playground;
 mod progress;
 mod prompts;
+mod replay;
 mod score;
 mod screenshot;
 mod system;
@@ -94,6 +95,7 @@ pub(crate) struct Usage(pub(crate) String);
 pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> {
     match command {
         Command::Generate(args) => generate::run(*args, cx),
+        Command::Replay(args) => replay::run(&args, cx),
         Command::Score(args) => score::run(&args, cx),
         Command::Train(args) => train::run(&args, cx),
         Command::Eval(args) => eval::run(&args, cx),

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::bail;
+use kshot::sampling::SavedPresets;
 use kshot::text::{SpecialTokens, sanitise};
 use kshot::ui::{self, Options};
 
@@ -43,11 +44,22 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         file: args.file.filter(|file| file != Path::new("-")),
         settings: args.sampling.settings,
         stop: args.stop,
+        bias: args.sampling.bias,
         warnings: library.problems.iter().map(|p| sanitise::line(&format!("left out: {p}")).into_owned()).collect(),
         library,
         hub: model::hub(cx)?,
         special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
+        presets: (cx.paths.presets(), saved_presets(&cx.paths.presets())),
         runs: cx.paths.runs(),
         log: Some(cx.paths.log()),
     })
+}
+
+/// The user's presets; none where there is no file.
+pub(super) fn saved_presets(path: &Path) -> Result<SavedPresets, String> {
+    match std::fs::read_to_string(path) {
+        Ok(toml) => SavedPresets::parse(&toml).map_err(|error| format!("{}: {}", path.display(), error.trim_end())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(SavedPresets::default()),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
 }

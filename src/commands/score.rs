@@ -1,6 +1,8 @@
 //! `kshot score`: what the model thinks of a given text.
 
 use kshot::engine::{Backend, ScoreRequest, Scores, Start, TokenScore};
+use kshot::export::{Source, TokenRow};
+use kshot::session::Author;
 use kshot::text::{TokenId, Tokenizer, sanitise};
 use serde::Serialize;
 
@@ -48,11 +50,31 @@ pub(super) fn run(args: &ScoreArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let scores = model.score(&ScoreRequest { ids, start, top: args.top }, &interrupt.engine)?;
 
     let tokenizer = model.tokenizer().clone();
+    if let Some(format) = args.format {
+        let page = source(&scores, &tokenizer, model.info()).render(format.into()).map_err(anyhow::Error::msg)?;
+        cx.out.text(&String::from_utf8_lossy(&page))?;
+        return Ok(Status::Done);
+    }
     match args.json {
         true => cx.out.json(&report(&scores, &tokenizer, model.info()))?,
         false => print(&scores, &tokenizer, cx)?,
     }
     Ok(Status::Done)
+}
+
+/// The scored text, for a table or a page.
+fn source(scores: &Scores, tokenizer: &Tokenizer, info: &kshot::engine::ModelInfo) -> Source {
+    let rows = scores.tokens.iter().map(|token| TokenRow {
+        id: token.id,
+        bytes: tokenizer.bytes(token.id).unwrap_or_default().to_vec(),
+        author: Author::Typed,
+        logprob: token.logprob,
+        rank: token.rank,
+        entropy: token.entropy,
+    });
+    let mut facts = vec![("model", info.name.clone())];
+    facts.extend(scores.perplexity().map(|perplexity| ("perplexity", format!("{perplexity:.4}"))));
+    Source { rows: rows.collect(), facts, ..Source::default() }
 }
 
 fn report<'a>(scores: &Scores, tokenizer: &Tokenizer, info: &'a kshot::engine::ModelInfo) -> Report<'a> {

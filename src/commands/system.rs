@@ -2,11 +2,6 @@
 
 use std::collections::BTreeMap;
 
-/// What the processor calls itself.
-pub(super) fn cpu_name() -> String {
-    cpu_field("model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned())
-}
-
 /// The instruction sets that the kernels can make use of and that this processor has.
 pub(super) fn cpu_features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
@@ -80,12 +75,6 @@ fn shown(name: &str, value: String) -> String {
         (Some(scheme), Some(at)) if scheme < at => format!("{}(hidden)@{}", &value[..scheme + 3], &value[at + 1..]),
         _ => value,
     }
-}
-
-fn cpu_field(name: &str) -> Option<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 fn status(field: &str) -> Option<u64> {

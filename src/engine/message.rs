@@ -182,8 +182,24 @@ pub struct Step {
     pub sampled: Sampled,
 }
 
+/// Mean natural-log probability of the tokens of a sequence under the raw model; `None` without a token.
+pub fn mean_logprob<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Option<f64> {
+    let (mut total, mut count) = (0.0, 0_u32);
+    for step in steps {
+        total += f64::from(step.sampled.logprob);
+        count += 1;
+    }
+    (count > 0).then(|| total / f64::from(count))
+}
+
+/// Which of several sequences has the largest mean log-probability, the first of equal ones (OpenAI's `best_of`).
+pub fn best(means: impl IntoIterator<Item = Option<f64>>) -> Option<usize> {
+    let known = means.into_iter().enumerate().filter_map(|(index, mean)| Some((index, mean?)));
+    known.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(index, _)| index)
+}
+
 /// Why a sequence ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FinishReason {
     /// `max_tokens` were sampled.
@@ -347,5 +363,19 @@ impl Scores {
     pub fn perplexity(&self) -> Option<f64> {
         let n = self.scored();
         (n > 0).then(|| (-self.total_logprob() / n as f64).exp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_has_the_largest_mean_and_comes_first_among_equals() {
+        assert_eq!(best([Some(-2.0), Some(-1.5), None, Some(-1.5)]), Some(1));
+        assert_eq!(best([None, Some(-9.0)]), Some(1));
+        assert_eq!(best([None, None]), None);
+        assert_eq!(best([]), None);
+        assert_eq!(mean_logprob([]), None);
     }
 }

@@ -5,6 +5,7 @@
 //! document or a file format: callers turn text into token ids before and token bytes into text after.
 
 mod backend;
+mod bias;
 mod generation;
 mod local;
 mod message;
@@ -14,11 +15,13 @@ mod stop;
 mod worker;
 
 pub use backend::{Backend, EngineError, Produced};
+pub use bias::{BiasEntry, TokenName};
 pub use generation::{Generation, Prefilled};
 pub use local::{Description, LocalModel};
 pub use message::{
     Aside, AsideRequest, CancelToken, Command, Event, Finish, FinishReason, GenerateRequest, JobId, LoadRequest,
-    ModelInfo, OnEndOfText, ReadEnd, ReadRequest, ScoreRequest, Scores, Start, Step, Timings, TokenScore,
+    ModelInfo, OnEndOfText, ReadEnd, ReadRequest, ScoreRequest, Scores, Start, Step, Timings, TokenScore, best,
+    mean_logprob,
 };
 pub use stop::StopStrings;
 pub use worker::Engine;

@@ -123,6 +123,11 @@ fn multiply(x: &[f32], w: &[f32], [m, n, k]: [usize; 3], out: &mut [f32]) {
 /// Products of rows of W `[r, k]` with all rows of x `[m, k]`, as `[r, m]`.
 type Rows = unsafe fn(x: &[f32], w: &[f32], k: usize, out: &mut [f32]);
 
+/// The instruction set that the products use on this processor: `avx512`, `avx2` or `scalar`.
+pub fn tier() -> &'static str {
+    Isa::best().name()
+}
+
 /// Instruction sets there is code for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Isa {
@@ -145,6 +150,16 @@ impl Isa {
             }
         }
         Self::Scalar
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+        }
     }
 
     fn rows(self) -> Rows {

@@ -10,3 +10,8 @@ pub mod pages;
 pub mod rowwise;
 mod share;
 pub mod softmax;
+
+/// The instruction set that the kernels use on this processor.
+pub use gemv::tier;
+/// Threads that a product is shared among.
+pub use share::threads;

@@ -26,7 +26,7 @@ pub(super) fn tasks(count: usize, work: impl Fn(usize) + Sync) {
 }
 
 /// Threads the work is shared among.
-pub(super) fn threads() -> usize {
+pub fn threads() -> usize {
     barrier_pool().n_workers() + 1
 }
 

@@ -27,7 +27,7 @@ pub use layers::Path;
 pub use memory::{MemoryEstimate, free_memory};
 pub use parameters::{Parameter, Parameters};
 pub use trace::{FiniteCheck, HookPoint, Recorder, Trace};
-pub use weights::Checkpoint;
+pub use weights::{Checkpoint, weight_files};
 
 /// Any failure of this layer.
 pub type Result<T, E = ModelError> = std::result::Result<T, E>;

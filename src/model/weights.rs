@@ -54,6 +54,20 @@ struct Located {
 /// Called with the bytes just read; `false` ends the load.
 pub(super) type OnBytes<'a> = &'a mut dyn FnMut(usize) -> bool;
 
+/// The names of the safetensors files that hold a checkpoint's weights, in order.
+///
+/// # Errors
+/// There are none, or the index that names them is malformed.
+pub fn weight_files(files: &Files) -> Result<Vec<String>> {
+    if files.has(SINGLE) {
+        Ok(vec![SINGLE.to_owned()])
+    } else if files.has(INDEX) {
+        shards(files)
+    } else {
+        Err(ModelError::NoSafetensors { folder: files.root().into(), found: other_weights(files) })
+    }
+}
+
 impl Checkpoint {
     /// Opens `config.json` and `model.safetensors`, or the shards that `model.safetensors.index.json` names.
     ///
@@ -62,13 +76,7 @@ impl Checkpoint {
     pub fn open(files: impl Into<Files>) -> Result<Self> {
         let files = files.into();
         let config = read_json(&files, "config.json")?;
-        let names = if files.has(SINGLE) {
-            vec![SINGLE.to_owned()]
-        } else if files.has(INDEX) {
-            shards(&files)?
-        } else {
-            return Err(ModelError::NoSafetensors { folder: files.root().into(), found: other_weights(&files) });
-        };
+        let names = weight_files(&files)?;
 
         let mut checkpoint = Self { files, config, weights: Vec::new(), tensors: BTreeMap::new() };
         for name in names {

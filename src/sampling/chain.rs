@@ -20,7 +20,9 @@ pub struct Chain {
     set: Logits,
     /// The best tokens of the raw row, best first.
     best: Vec<RankKey>,
-    /// Tokens whose logits a penalty may change, ascending.
+    /// Tokens of the bias.
+    chosen: Vec<(u32, f32)>,
+    /// Tokens whose logits a penalty or the bias may change, ascending.
     recent: Vec<u32>,
     /// Sums of the final weights, one for each [`BLOCK`] of the working set.
     block_totals: Vec<f64>,
@@ -96,10 +98,18 @@ impl Chain {
             Link { stage, running }
         };
         Self {
-            links: settings.order().iter().map(link).collect(),
+            // The bias comes before all others, and is not spoken of where there is none.
+            links: settings
+                .is_on(StageId::Bias)
+                .then_some(&StageId::Bias)
+                .into_iter()
+                .chain(settings.order())
+                .map(link)
+                .collect(),
             top_n: 0,
             set: Logits::default(),
             best: Vec::new(),
+            chosen: settings.bias().to_vec(),
             recent: Vec::new(),
             block_totals: Vec::new(),
         }
@@ -169,6 +179,13 @@ impl Chain {
                 is_whole |= matches!(running.reach, Reach::Top(_));
                 if is_whole {
                     kept = self.set.len();
+                } else if running.reach == Reach::Chosen {
+                    let is_banned = |&&(_, add): &&(u32, f32)| add == f32::NEG_INFINITY;
+                    let was_possible = |&&(id, _): &&(u32, f32)| row.logits()[id as usize] > f32::NEG_INFINITY;
+                    kept -= self.chosen.iter().filter(is_banned).filter(was_possible).count();
+                }
+                if self.set.is_empty() {
+                    return Err(SamplingError::AllBanned);
                 }
             }
             survivors.push(StageCount { stage: link.stage, kept, is_on: link.running.is_some() });
@@ -220,6 +237,7 @@ impl Chain {
         let mut first_cut = None;
         for running in self.links.iter().filter_map(|link| link.running.as_ref()) {
             match running.reach {
+                Reach::Chosen => self.recent.extend(self.chosen.iter().map(|(id, _)| *id)),
                 Reach::Recent(n) => self.recent.extend_from_slice(window(history, n)),
                 Reach::Scale => {}
                 Reach::Top(k) => _ = first_cut.get_or_insert(Some(k)),

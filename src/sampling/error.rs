@@ -14,6 +14,8 @@ pub enum ParamError {
     UnknownStage { name: String, known: String },
     #[error("the stage {stage} stands twice in the order; name each stage once")]
     RepeatedStage { stage: StageId },
+    #[error("the bias {given} is none: write a token's id and what is added to its logit, a number or `ban`: 464:+2.5")]
+    Bias { given: String },
     #[error("there is no preset `{name}`; the presets are {known}")]
     UnknownPreset { name: String, known: String },
 }
@@ -32,6 +34,8 @@ pub enum SamplingError {
     Infinite { count: usize, first: usize, len: usize },
     #[error("all {len} logits are -inf; every token is masked out and none can be drawn")]
     AllMasked { len: usize },
+    #[error("every token that could come is banned; ban fewer")]
+    AllBanned,
     #[error("the stages before drawing overflow the logits; use a larger temperature and milder penalties")]
     Overflow,
     #[error("token id {id} is outside the {len} logits; the text belongs to another vocabulary")]

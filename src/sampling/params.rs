@@ -20,6 +20,7 @@ pub enum ParamId {
     Seed,
     MaxTokens,
     Speed,
+    Samples,
 }
 
 /// A parameter's value, in the kind that its row asks for.

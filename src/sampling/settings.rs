@@ -17,6 +17,8 @@ use super::stage::{DEFAULT_ORDER, StageId, check_order, parse_order};
 pub struct Settings {
     values: Vec<Value>,
     order: Vec<StageId>,
+    /// What is added to the logits of tokens, in ascending order of ids; −∞ bans a token.
+    bias: Vec<(u32, f32)>,
 }
 
 impl Default for Settings {
@@ -33,7 +35,11 @@ impl Default for Settings {
 impl Settings {
     /// Every stage off, in the default order.
     pub fn neutral() -> Self {
-        Self { values: specs().iter().map(|spec| spec.neutral).collect(), order: DEFAULT_ORDER.to_vec() }
+        Self {
+            values: specs().iter().map(|spec| spec.neutral).collect(),
+            order: DEFAULT_ORDER.to_vec(),
+            bias: Vec::new(),
+        }
     }
 
     /// The preset of this name.
@@ -44,7 +50,8 @@ impl Settings {
         presets::find(name).map(|preset| preset.settings())
     }
 
-    /// Takes the sampling of `other` and keeps what belongs to the run: seed and number of tokens.
+    /// Takes the sampling of `other` and keeps what belongs to the run: seed, number of tokens and of samples, and the bias,
+    /// whose ids belong to one vocabulary.
     pub fn use_sampling_of(&mut self, other: &Self) {
         for (spec, (mine, theirs)) in specs().iter().zip(self.values.iter_mut().zip(&other.values)) {
             if spec.stage.is_some() {
@@ -115,9 +122,30 @@ impl Settings {
         Ok(())
     }
 
+    /// What is added to the logits of tokens before all stages, in ascending order of ids; −∞ for a banned token.
+    pub fn bias(&self) -> &[(u32, f32)] {
+        &self.bias
+    }
+
+    /// Sets the bias; of entries for the same token the last counts.
+    ///
+    /// # Errors
+    /// [`ParamError::Bias`] for what is neither a finite number nor −∞; the old bias stays.
+    pub fn set_bias(&mut self, mut bias: Vec<(u32, f32)>) -> Result<(), ParamError> {
+        if let Some((id, add)) = bias.iter().find(|(_, add)| !add.is_finite() && *add != f32::NEG_INFINITY) {
+            return Err(ParamError::Bias { given: format!("{id}:{add}") });
+        }
+        // A stable sort keeps the order of entries for the same token, and of the reversed list the first stays.
+        bias.reverse();
+        bias.sort_by_key(|(id, _)| *id);
+        bias.dedup_by_key(|(id, _)| *id);
+        self.bias = bias;
+        Ok(())
+    }
+
     /// Whether a stage runs: it stands in the order and its parameters are not neutral.
     pub fn is_on(&self, stage: StageId) -> bool {
-        self.order.contains(&stage) && (stage.spec().is_on)(self)
+        (self.order.contains(&stage) || !stage.is_ordered()) && (stage.spec().is_on)(self)
     }
 
     /// The seed that the user gave.
@@ -131,6 +159,11 @@ impl Settings {
     /// Number of new tokens after which a run stops.
     pub fn max_tokens(&self) -> usize {
         self.count(ParamId::MaxTokens)
+    }
+
+    /// Number of continuations to sample side by side, at least 1.
+    pub fn samples(&self) -> usize {
+        self.count(ParamId::Samples).max(1)
     }
 
     /// The value of a float parameter; 0 for one of another kind.
@@ -147,7 +180,37 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Every value, neutral or not, and the order; read back, it gives the same settings.
+    pub fn full(&self) -> impl Serialize + '_ {
+        let mut map: BTreeMap<&str, Entry> =
+            specs().iter().zip(&self.values).map(|(spec, &value)| (spec.key, value.into())).collect();
+        map.insert(ORDER_KEY, Entry::List(self.order.iter().map(StageId::to_string).collect()));
+        map.insert(BIAS_KEY, self.bias_entry());
+        map
+    }
+}
+
+impl Settings {
+    fn bias_entry(&self) -> Entry {
+        let text = |&(id, add): &(u32, f32)| match add {
+            f32::NEG_INFINITY => format!("{id}:{BAN}"),
+            add => format!("{id}:{add:+}"),
+        };
+        Entry::List(self.bias.iter().map(text).collect())
+    }
+}
+
+/// Reads `464:+2.5` or `464:ban`.
+fn parse_bias(text: &str) -> Result<(u32, f32), ParamError> {
+    let (id, add) = text.split_once(':').unwrap_or((text, ""));
+    let add = if add == BAN { Some(f32::NEG_INFINITY) } else { add.parse().ok().filter(|add: &f32| add.is_finite()) };
+    id.trim().parse().ok().zip(add).ok_or_else(|| ParamError::Bias { given: text.to_owned() })
+}
+
 const ORDER_KEY: &str = "order";
+const BIAS_KEY: &str = "logit_bias";
+const BAN: &str = "ban";
 
 /// A value as a settings file writes it.
 #[derive(Serialize, Deserialize)]
@@ -179,6 +242,9 @@ impl Serialize for Settings {
         if self.order != DEFAULT_ORDER {
             map.insert(ORDER_KEY, Entry::List(self.order.iter().map(StageId::to_string).collect()));
         }
+        if !self.bias.is_empty() {
+            map.insert(BIAS_KEY, self.bias_entry());
+        }
         map.serialize(serializer)
     }
 }
@@ -202,6 +268,9 @@ fn from_entries(map: BTreeMap<String, Entry>) -> Result<Settings, ParamError> {
         };
         if key == ORDER_KEY {
             settings.order = parse_order(&text)?;
+        } else if key == BIAS_KEY {
+            let entries = text.split(',').filter(|entry| !entry.is_empty());
+            settings.set_bias(entries.map(parse_bias).collect::<Result<_, _>>()?)?;
         } else {
             settings.set_text(ParamId::from_key(&key)?, &text)?;
         }
@@ -230,6 +299,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
         let toml = toml::to_string(&settings).unwrap();
         assert_eq!(toml::from_str::<Settings>(&toml).unwrap(), settings);
+        let full = serde_json::to_value(settings.full()).unwrap();
+        assert_eq!(full.as_object().unwrap().len(), specs().len() + 2, "nothing is left out: {full}");
+        assert_eq!(serde_json::from_value::<Settings>(full).unwrap(), settings);
         // Whole numbers may stand for floats, words for values.
         let read: Settings = toml::from_str("temperature = 0\ntop_p = \"off\"\norder = \"temp\"").unwrap();
         assert_eq!(read.float(ParamId::Temperature), 0.0);
@@ -248,6 +320,30 @@ mod tests {
         for (text, message) in cases {
             let error = toml::from_str::<Settings>(text).unwrap_err().to_string();
             assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_bias_is_written_and_belongs_to_no_preset() {
+        let mut settings = Settings::neutral();
+        settings.set_bias(vec![(9, 1.0), (7, f32::NEG_INFINITY), (9, -2.5)]).unwrap();
+        assert_eq!(settings.bias(), [(7, f32::NEG_INFINITY), (9, -2.5)], "the last entry of a token counts");
+        let json = serde_json::to_string(&settings).unwrap();
+        assert_eq!(json, r#"{"logit_bias":["7:ban","9:-2.5"]}"#);
+        assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+        assert_eq!(
+            serde_json::from_value::<Settings>(serde_json::to_value(settings.full()).unwrap()).unwrap(),
+            settings
+        );
+        assert!(
+            settings.set_bias(vec![(1, f32::NAN)]).is_err() && settings.set_bias(vec![(1, f32::INFINITY)]).is_err()
+        );
+        assert_eq!(settings.bias().len(), 2, "a refused bias changes nothing");
+        assert!(settings.samples_like(&Settings::neutral()) && settings.is_on(StageId::Bias));
+        settings.use_sampling_of(&Settings::default());
+        assert_eq!(settings.bias().len(), 2);
+        for text in ["logit_bias = [\"the:1\"]", "logit_bias = [\"7\"]", "logit_bias = [\"7:inf\"]"] {
+            assert!(toml::from_str::<Settings>(text).unwrap_err().to_string().contains("464:+2.5"), "{text}");
         }
     }
 

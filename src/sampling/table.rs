@@ -3,7 +3,7 @@
 use super::params::{ParamId, ParamKind, ParamSpec, Value};
 use super::stage::StageId;
 
-pub(super) const COUNT: usize = 12;
+pub(super) const COUNT: usize = 13;
 pub(super) const SPECS: [ParamSpec; COUNT] = [
     ParamSpec {
         id: ParamId::Temperature,
@@ -207,6 +207,23 @@ pub(super) const SPECS: [ParamSpec; COUNT] = [
         neutral: Value::Float(0.0),
         default: Value::Float(0.0),
         words: &[(0.0, "off")],
+        stage: None,
+    },
+    ParamSpec {
+        id: ParamId::Samples,
+        key: "samples",
+        flag: "samples",
+        short: None,
+        value_name: "K",
+        doc: "Samples K continuations side by side, to choose from",
+        kind: ParamKind::Integer,
+        range: (1.0, 10_000.0),
+        slider: (1.0, 16.0),
+        step: 1.0,
+        big_step: 4.0,
+        neutral: Value::Integer(1),
+        default: Value::Integer(1),
+        words: &[],
         stage: None,
     },
 ];

@@ -1,5 +1,15 @@
 //! Strings with escapes, as they are typed for stop strings: on the command line and in the playground alike.
 
+/// Writes bytes so that [`unescape_bytes`] reads them back: text as [`escape`] does, a byte that is no UTF-8 as `\xHH`.
+pub fn escape_bytes(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(&escape(chunk.valid()));
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}")));
+    }
+    text
+}
+
 /// Writes a string so that [`unescape`] reads it back and no control character is left.
 pub fn escape(text: &str) -> String {
     text.chars()
@@ -20,6 +30,14 @@ pub fn escape(text: &str) -> String {
 /// # Errors
 /// Says which escape cannot be read.
 pub fn unescape(text: &str) -> Result<String, String> {
+    String::from_utf8(unescape_bytes(text)?).map_err(|_| "the escaped bytes are not UTF-8".to_owned())
+}
+
+/// Resolves the same escapes where the bytes need not be UTF-8.
+///
+/// # Errors
+/// Says which escape cannot be read.
+pub fn unescape_bytes(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
@@ -54,7 +72,7 @@ pub fn unescape(text: &str) -> Result<String, String> {
         rest = chars.as_str();
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).map_err(|_| "the escaped bytes are not UTF-8".to_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -91,6 +109,9 @@ mod tests {
         for text in ["", "a\"b\\", "\u{1b}[\u{9b}", "\n\nQ:\t", "中\u{7f}"] {
             assert_eq!(unescape(&escape(text)).as_deref(), Ok(text));
             assert!(!escape(text).chars().any(char::is_control));
+        }
+        for bytes in [&b"\xff\\xff"[..], b"\xe4\xb8", "中\n".as_bytes(), b"", b"\0\x80a\""] {
+            assert_eq!(unescape_bytes(&escape_bytes(bytes)).as_deref(), Ok(bytes), "{}", escape_bytes(bytes));
         }
     }
 }

@@ -22,7 +22,7 @@ mod utf8;
 pub use alphabet::byte_symbol;
 pub use cells::{Cell, CellKind, TAB_WIDTH, cells};
 pub use error::TextError;
-pub use escape::{escape, unescape};
+pub use escape::{escape, escape_bytes, unescape, unescape_bytes};
 pub use learn::Vocabulary;
 pub use special::{tokenizer_json, with_special_tokens};
 pub use tokenizer::{SpecialTokens, Tokenizer};

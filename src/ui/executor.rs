@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::events::Executor;
 use super::hubjob;
+use crate::app::export::{Destination, Exported};
 use crate::app::{IoEvent, IoRequest};
 use crate::engine::{Command, Engine, Event, JobId};
+use crate::export::{Format, Source};
 use crate::hub::{Cancel, Hub};
 use crate::session::{Existing, write_file};
 use crate::text::{SpecialTokens, Tokenizer};
@@ -99,6 +101,12 @@ impl Executor for Workers {
                 let result = write_file(&path, &bytes, existing);
                 let _ = out.send(IoEvent::Saved { revision, path, result });
             }),
+            IoRequest::Export { format, source, to } => self.start(move |_, out| {
+                let _ = out.send(IoEvent::Exported(export(format, &source, to)));
+            }),
+            IoRequest::SavePresets { path, toml } => self.start(move |_, out| {
+                let _ = out.send(IoEvent::PresetsSaved(save_presets(&path, &toml)));
+            }),
             IoRequest::Picture(svg) => self.start(move |_, out| {
                 let _ = out.send(IoEvent::Pictured(save_numbered(&svg)));
             }),
@@ -185,6 +193,35 @@ fn encode_bytes(tokenizer: &Tokenizer, bytes: &[u8], special: SpecialTokens) -> 
         }
     }
     Ok(tokens)
+}
+
+/// Makes an export, and writes it where it is to be a file.
+///
+/// # Errors
+/// What is missing, or why the file cannot be written.
+pub fn export(format: Format, source: &Source, to: Destination) -> Result<Exported, String> {
+    // Before a trace's hashes are taken, which is slow.
+    if let Destination::File(path, Existing::Keep) = &to
+        && path.symlink_metadata().is_ok()
+    {
+        return Ok(Exported::Taken(path.clone()));
+    }
+    let bytes = source.render(format)?;
+    match to {
+        Destination::Clipboard => Ok(Exported::Text(String::from_utf8_lossy(&bytes).into_owned())),
+        Destination::File(path, existing) => {
+            write_file(&path, &bytes, existing)?;
+            Ok(Exported::Written(path))
+        }
+    }
+}
+
+fn save_presets(path: &Path, toml: &str) -> Result<(), String> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
+    }
+    write_file(path, toml.as_bytes(), Existing::Replace)
 }
 
 /// Writes a picture under the first free name in the current folder.

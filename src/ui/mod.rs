@@ -23,7 +23,7 @@ mod train;
 pub mod widget;
 
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
-pub use executor::{Workers, encode};
+pub use executor::{Workers, encode, export};
 pub use host::TerminalHost;
 pub use page::PageView;
 pub use shell::Shell;
@@ -34,10 +34,11 @@ use anyhow::Context;
 
 use crate::app::App;
 use crate::app::sampler::Sampler;
+use crate::engine::BiasEntry;
 use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
-use crate::sampling::Settings;
+use crate::sampling::{SavedPresets, Settings};
 use crate::text::SpecialTokens;
 use terminal::{Terminal, TerminalOptions};
 use theme::Theme;
@@ -55,6 +56,8 @@ pub struct Options {
     pub settings: Settings,
     /// Stop strings.
     pub stop: Vec<String>,
+    /// The logit bias.
+    pub bias: Vec<BiasEntry>,
     /// The few-shot tasks.
     pub library: Library,
     /// Files of the library that could not be read, one message each.
@@ -63,6 +66,8 @@ pub struct Options {
     pub hub: Hub,
     /// What special tokens in typed text mean.
     pub special: SpecialTokens,
+    /// The file of the user's sampling presets, and what is in it, or why it cannot be read.
+    pub presets: (PathBuf, Result<SavedPresets, String>),
     /// Where training runs are saved.
     pub runs: PathBuf,
     /// The log file, named in the message after a panic.
@@ -96,7 +101,9 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
 /// # Errors
 /// None that a user can cause.
 pub fn start(options: Options) -> anyhow::Result<App> {
-    let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
+    let mut sampler = Sampler::new(options.settings, options.stop);
+    sampler.bias = options.bias;
+    let mut app = App::new(options.library, sampler)?;
     match options.text {
         Some(text) => app.open_text(&text, options.file),
         None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),
@@ -105,6 +112,7 @@ pub fn start(options: Options) -> anyhow::Result<App> {
     for warning in options.warnings {
         app.log.say(crate::app::log::Level::Warning, warning);
     }
+    app.use_presets(options.presets.0, options.presets.1);
     app.find(&options.model).map_err(anyhow::Error::msg)?;
     Ok(app)
 }

@@ -123,6 +123,11 @@ fn context(view: &View<'_>, context: usize) -> Piece {
 
 fn state(view: &View<'_>) -> Piece {
     let theme = view.theme;
+    if let Some(batch) = view.app.batch.as_ref().filter(|batch| batch.is_running()) {
+        let longest = batch.samples.iter().map(Vec::len).max().unwrap_or(0);
+        let of = format!("{longest}/{}", batch.request.max_tokens);
+        return Piece::new(10, theme.good, format!("{} samples {of}", batch.samples.len())).or_short(of);
+    }
     let Some(run) = &view.app.run else {
         return Piece::new(4, theme.dim, "idle");
     };

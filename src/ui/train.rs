@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::paint;
 use super::pane::View;
-use super::widget::{Bar, Mark, Plot, Series, Shades, visible_rows};
+use super::widget::{Bar, Mark, Plot, Series, Shades, column, visible_rows};
 use crate::app::curve::Curve;
 use crate::app::screen::SizeClass;
 use crate::app::train::{Choice, Kind, TrainPhase, TrainRun};
@@ -26,8 +26,6 @@ const LEFT_NARROW: u16 = 27;
 const NAME: usize = 12;
 /// Marks of the second curve of a chart.
 const POINT: &str = "○";
-/// From the lowest to the highest of a row of small columns.
-const COLUMNS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// Draws the view.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
@@ -380,10 +378,6 @@ fn row_of_columns(view: &View<'_>, text: String, curve: &Curve, width: u16) -> L
     let room = usize::from(width).saturating_sub(text.width() + 1);
     let points = curve.points();
     let newest = points.get(points.len().saturating_sub(room)..).unwrap_or_default();
-    let column = |share: f64| {
-        let at = (share.clamp(0.0, 1.0) * (COLUMNS.len() - 1) as f64).round() as usize;
-        COLUMNS.get(at).copied().unwrap_or(" ")
-    };
     let columns: String = newest.iter().map(|(_, share)| column(*share)).collect();
     Line::from(vec![Span::styled(text, view.theme.text), Span::styled(columns, view.theme.bar)])
 }

@@ -83,6 +83,49 @@ fn every_chain_is_its_textbook() {
 }
 
 #[test]
+fn bias_and_bans_come_first_and_are_their_textbook() {
+    let lengths = [5, 17, 64, 257, 1000, 2500];
+    let (mut told, mut banned) = (0, 0);
+    let mut failures = vec![];
+    for seed in 0..3000u64 {
+        let mut rng = Rng::new(seed);
+        let mut settings = rows::settings(&mut rng);
+        let shape = rows::SHAPES[rows::below(&mut rng, rows::SHAPES.len())];
+        let row = rows::row(shape, lengths[rows::below(&mut rng, lengths.len())], &mut rng);
+        // At most four entries, so that of five tokens one stays.
+        let bias: Vec<(u32, f32)> = (0..1 + rows::below(&mut rng, 4))
+            .map(|_| {
+                let id = rows::below(&mut rng, row.len()) as u32;
+                let add = if rng.uniform() < 0.4 { f32::NEG_INFINITY } else { (rng.uniform() * 40.0 - 20.0) as f32 };
+                (id, add)
+            })
+            .collect();
+        // The most likely token too, where a cut that looked at raw logits would go wrong.
+        let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as u32;
+        let bias = if seed % 3 == 0 { vec![(best, f32::NEG_INFINITY)] } else { bias };
+        settings.set_bias(bias.clone()).unwrap();
+        let history = rows::history(row.len(), 40, &mut rng);
+        let left =
+            |id: usize| row[id] > f32::NEG_INFINITY && !settings.bias().contains(&(id as u32, f32::NEG_INFINITY));
+        let mut chain = Chain::new(&settings);
+        if !(0..row.len()).any(left) {
+            assert_eq!(chain.distribution(&row, &history, 1).unwrap_err(), kshot::sampling::SamplingError::AllBanned);
+            continue;
+        }
+        match compare(&settings, &mut chain, &row, &history) {
+            Ok(is_told) => told += usize::from(is_told),
+            Err(what) => failures.push(format!("seed {seed}, {shape} {}, {bias:?}: {what:.400}", row.len())),
+        }
+        let drawn = chain.sample(&row, &history, &mut rng).unwrap();
+        assert!(!settings.bias().contains(&(drawn.id, f32::NEG_INFINITY)), "seed {seed}: a banned token was drawn");
+        assert_eq!(drawn.survivors[0].stage, kshot::sampling::StageId::Bias);
+        banned += drawn.candidates - drawn.survivors[0].kept;
+    }
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures[..failures.len().min(5)].join("\n"));
+    assert!(told > 2000 && banned > 1000, "{told} clear cases, {banned} bans");
+}
+
+#[test]
 fn every_stage_alone_is_its_textbook_over_a_whole_vocabulary() {
     use kshot::sampling::ParamId::*;
     let stages = [

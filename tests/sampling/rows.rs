@@ -70,7 +70,7 @@ pub(crate) fn settings(rng: &mut Rng) -> Settings {
         };
         settings.set(param, value).unwrap();
     }
-    let mut order: Vec<StageId> = stages().iter().map(|stage| stage.id).collect();
+    let mut order: Vec<StageId> = stages().iter().map(|stage| stage.id).filter(|stage| stage.is_ordered()).collect();
     for at in (1..order.len()).rev() {
         order.swap(at, below(rng, at + 1));
     }

@@ -22,6 +22,10 @@ pub(crate) fn run(settings: &Settings, logits: &[f32], history: &[u32]) -> Textb
         counts: vec![],
         is_close_call: false,
     };
+    if settings.is_on(StageId::Bias) {
+        book.apply(StageId::Bias, settings, history);
+        book.counts.push(book.tokens.len());
+    }
     for &stage in settings.order() {
         if settings.is_on(stage) {
             book.apply(stage, settings, history);
@@ -36,6 +40,13 @@ impl Textbook {
     fn apply(&mut self, stage: StageId, settings: &Settings, history: &[u32]) {
         let float = |param| settings.float(param);
         match stage {
+            // OpenAI, "logit_bias": added to the logits before sampling; -100 or less bans, here -∞ does.
+            StageId::Bias => {
+                for (id, add) in settings.bias() {
+                    self.tokens.iter_mut().filter(|token| token.0 == *id).for_each(|token| token.1 += add);
+                }
+                self.tokens.retain(|token| token.1 != f32::NEG_INFINITY);
+            }
             StageId::Penalties => self.penalise(settings, history),
             StageId::TopK => {
                 self.sort_by_logit();

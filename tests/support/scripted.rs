@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use kshot::app::export::{Destination, Exported};
 use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
@@ -150,6 +151,16 @@ impl Executor for Scripted {
             IoRequest::Picture(svg) => {
                 asked.pictures.push(svg);
                 IoEvent::Pictured(Ok("kshot-1.svg".into()))
+            }
+            IoRequest::Export { format, source, to: Destination::File(path, existing) } => {
+                asked.existing.push(existing);
+                asked.saved.push((path.clone(), source.render(format).unwrap()));
+                IoEvent::Exported(Ok(Exported::Written(path)))
+            }
+            IoRequest::Export { format, source, to } => IoEvent::Exported(kshot::ui::export(format, &source, to)),
+            IoRequest::SavePresets { path, toml } => {
+                asked.saved.push((path, toml.into_bytes()));
+                IoEvent::PresetsSaved(Ok(()))
             }
             request => kshot::ui::encode(request, SpecialTokens::Parse).unwrap(),
         };

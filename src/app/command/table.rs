@@ -41,6 +41,7 @@ commands! {
         "editor" ["ctrl-o"] "" "edit the document in $VISUAL or $EDITOR" |cx| cx.app.open_editor();
         "copy" ["ctrl-y"] "" "copy the document to the terminal's clipboard (OSC 52)" |cx| cx.app.copy();
         "save" ["ctrl-s"] "" "save the document as a text file" |cx| cx.app.ask_save();
+        "export" ["alt-e"] "" "export: the document, or the last generation as a trace or a command, to a file or the clipboard" |cx| cx.app.open_export();
         "screenshot" ["f12"] "" "save the screen as an SVG file" |cx| cx.app.screenshot();
         "redraw" ["ctrl-l"] "" "draw the whole screen again" |cx| cx.app.redraw();
         "suspend" ["ctrl-z"] "" "suspend to the shell" |cx| cx.app.suspend();
@@ -154,6 +155,26 @@ commands! {
         "pick-up" ["up", "k"] "" "previous entry" |cx| cx.app.pick_select(-1);
         "pick-down" ["down", "j"] "" "next entry" |cx| cx.app.pick_select(1);
         "pick" ["enter", "space"] "choose" "choose this entry" |cx| cx.app.pick();
+    }
+    Presets {
+        "preset-up" ["up", "k"] "" "previous preset" |cx| cx.app.pick_select(-1);
+        "preset-down" ["down", "j"] "" "next preset" |cx| cx.app.pick_select(1);
+        "preset-use" ["enter", "space"] "use" "use this preset" |cx| cx.app.pick();
+        "preset-save" ["s"] "save" "save the settings as they are under a name of your own" |cx| cx.app.preset_ask_name();
+        "preset-delete" ["d", "delete"] "delete" "delete this preset, one of your own; twice" |cx| cx.app.preset_delete();
+    }
+    Export {
+        "export-up" ["up", "k"] "" "previous format" |cx| cx.app.pick_select(-1);
+        "export-down" ["down", "j"] "" "next format" |cx| cx.app.pick_select(1);
+        "export-file" ["enter", "f"] "file" "to a file" |cx| cx.app.export_to_file();
+        "export-copy" ["y", "c"] "clipboard" "to the terminal's clipboard (OSC 52)" |cx| cx.app.export_to_clipboard();
+    }
+    Samples {
+        "sample-up" ["up", "k"] "" "previous sample" |cx| cx.app.batch_select(-1);
+        "sample-down" ["down", "j"] "" "next sample" |cx| cx.app.batch_select(1);
+        "sample-take" ["enter"] "take" "put this sample into the document (undo removes it), stopping the others" |cx| cx.app.batch_take();
+        "sample-best" ["b"] "best" "the sample with the largest mean log-probability" |cx| cx.app.batch_select_best();
+        "sample-leave" ["q"] "none" "leave without taking one" |cx| cx.app.close_layer();
     }
     Confirm {
         "yes" ["y", "enter"] "yes" "yes" |cx| cx.app.confirm();

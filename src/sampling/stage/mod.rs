@@ -51,6 +51,7 @@ macro_rules! stage_options {
     };
 }
 
+mod bias;
 mod min_p;
 mod penalties;
 mod temperature;
@@ -70,6 +71,7 @@ pub enum StageId {
     TopP,
     MinP,
     Temperature,
+    Bias,
 }
 
 /// llama.cpp's order (`common/common.h`, `samplers`), without the stages that kshot does not have.
@@ -99,6 +101,8 @@ pub struct StageSpec {
 /// How much of a row of logits a stage's result depends on. The chain carries no more tokens than that through its stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
+    /// Changes or takes out only the tokens of the bias.
+    Chosen,
     /// Keeps every token and changes only those among the last n of the text.
     Recent(usize),
     /// Keeps every token, and of two tokens the one with the larger logit stays at least as large.
@@ -125,8 +129,12 @@ pub fn parse_order(text: &str) -> Result<Vec<StageId>, ParamError> {
     Ok(order)
 }
 
-/// Refuses an order that names a stage twice.
+/// Refuses an order that names a stage twice, or one that has no place in it.
 pub(super) fn check_order(order: &[StageId]) -> Result<(), ParamError> {
+    if let Some(stage) = order.iter().find(|stage| !stage.is_ordered()) {
+        // Said as for a stage that there is not.
+        return Err(unknown(stage.spec().key));
+    }
     match order.iter().enumerate().find(|&(at, stage)| order[..at].contains(stage)) {
         Some((_, &stage)) => Err(ParamError::RepeatedStage { stage }),
         None => Ok(()),
@@ -134,6 +142,11 @@ pub(super) fn check_order(order: &[StageId]) -> Result<(), ParamError> {
 }
 
 impl StageId {
+    /// Whether the stage has a place in an order. The bias has none: it comes before all others.
+    pub fn is_ordered(self) -> bool {
+        self != Self::Bias
+    }
+
     /// The stage's row.
     pub fn spec(self) -> &'static StageSpec {
         &STAGES[self as usize]
@@ -152,12 +165,16 @@ impl FromStr for StageId {
     /// A key or an alias; `-` counts as `_`.
     fn from_str(name: &str) -> Result<Self, ParamError> {
         let key = name.trim().to_ascii_lowercase().replace('-', "_");
-        let is_named = |spec: &&StageSpec| spec.key == key || spec.aliases.contains(&key.as_str());
-        STAGES.iter().find(is_named).map(|spec| spec.id).ok_or_else(|| ParamError::UnknownStage {
-            name: name.to_owned(),
-            known: STAGES.iter().map(|spec| spec.key).collect::<Vec<_>>().join(", "),
-        })
+        let is_named =
+            |spec: &&StageSpec| spec.id.is_ordered() && (spec.key == key || spec.aliases.contains(&key.as_str()));
+        STAGES.iter().find(is_named).map(|spec| spec.id).ok_or_else(|| unknown(name))
     }
+}
+
+/// The error for a name that has no place in an order.
+fn unknown(name: &str) -> ParamError {
+    let known = STAGES.iter().filter(|spec| spec.id.is_ordered()).map(|spec| spec.key);
+    ParamError::UnknownStage { name: name.to_owned(), known: known.collect::<Vec<_>>().join(", ") }
 }
 
 impl fmt::Debug for StageSpec {
@@ -193,7 +210,7 @@ fn is_set(settings: &Settings, param: ParamId) -> bool {
     settings.get(param) != param.spec().neutral
 }
 
-const STAGES: [StageSpec; 6] = [
+const STAGES: [StageSpec; 7] = [
     StageSpec {
         id: StageId::Penalties,
         key: "penalties",
@@ -256,6 +273,16 @@ const STAGES: [StageSpec; 6] = [
         },
         build: |settings| Box::new(temperature::Temperature::new(settings.float(ParamId::Temperature))),
     },
+    StageSpec {
+        id: StageId::Bias,
+        key: "logit_bias",
+        aliases: &[],
+        doc: "Adds to the logits of chosen tokens; a banned token goes",
+        params: &[],
+        is_on: |settings| !settings.bias().is_empty(),
+        reach: |_| Reach::Chosen,
+        build: |settings| Box::new(bias::Bias::new(settings.bias())),
+    },
 ];
 
 #[cfg(test)]
@@ -270,13 +297,13 @@ mod tests {
         for (at, spec) in stages().iter().enumerate() {
             assert_eq!(spec.id as usize, at, "{}: place in the table", spec.key);
             for name in spec.aliases.iter().chain([&spec.key]) {
-                assert_eq!(name.parse(), Ok(spec.id), "{name}");
+                assert_eq!(name.parse::<StageId>().ok(), Some(spec.id).filter(|id| id.is_ordered()), "{name}");
             }
             for &param in spec.params {
                 assert_eq!(param.spec().stage, Some(spec.id), "{}", param.spec().key);
             }
             assert!(!(spec.is_on)(&Settings::neutral()), "{}: off when neutral", spec.key);
-            assert!(DEFAULT_ORDER.contains(&spec.id));
+            assert_eq!(DEFAULT_ORDER.contains(&spec.id), spec.id.is_ordered(), "{}", spec.key);
         }
         let listed: usize = stages().iter().map(|stage| stage.params.len()).sum();
         assert_eq!(listed, specs().iter().filter(|spec| spec.stage.is_some()).count());
@@ -317,6 +344,7 @@ mod tests {
             "the stage top_k stands twice in the order; name each stage once"
         );
         let unknown = parse_order("top_k,mirostat").unwrap_err().to_string();
+        assert!(parse_order("logit_bias").is_err() && check_order(&[Bias]).is_err(), "the bias is always first");
         assert!(unknown.contains("`mirostat`") && unknown.contains("min_p"), "{unknown}");
     }
 }

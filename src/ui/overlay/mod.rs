@@ -1,12 +1,14 @@
 //! Overlays: drawn over the panes, the last of the stack on top.
 
 mod confirm;
+mod export;
 mod help;
 mod log;
 mod models;
 mod picker;
 mod preview;
 mod statistics;
+mod samples;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -29,6 +31,8 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Confirm => confirm::draw(view, body, buf),
         Layer::Tasks => picker::draw_tasks(view, body, buf),
         Layer::Presets => picker::draw_presets(view, body, buf),
+        Layer::Export => export::draw(view, body, buf),
+        Layer::Samples => samples::draw(view, body, buf),
         Layer::Preview => preview::draw(view, body, buf),
         Layer::Log => log::draw(view, body, buf),
         Layer::Statistics => statistics::draw(view, body, buf),

@@ -1,4 +1,4 @@
-//! Lists to choose from: tasks, presets.
+//! Lists to choose from: tasks, presets, formats.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,7 +6,6 @@ use ratatui::text::{Line, Span};
 
 use super::window;
 use crate::app::Scope;
-use crate::sampling::presets;
 use crate::ui::paint;
 use crate::ui::pane::View;
 use crate::ui::widget::visible_rows;
@@ -15,20 +14,30 @@ use crate::ui::widget::visible_rows;
 pub(super) fn draw_tasks(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let tasks = view.app.shots.tasks().iter();
     let entries: Vec<(String, String)> = tasks.map(|task| (task.name.clone(), task.title.clone())).collect();
-    draw(view, body, buf, "Choose a task", &entries);
+    draw(view, body, buf, List { title: "Choose a task", scope: Scope::Picker, entries: &entries });
 }
 
 /// The sampling presets.
 pub(super) fn draw_presets(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let entries: Vec<(String, String)> =
-        presets().iter().map(|preset| (preset.name.to_owned(), preset.doc.to_owned())).collect();
-    draw(view, body, buf, "Choose a sampling preset", &entries);
+    let presets = view.app.sampler.presets();
+    let entries: Vec<(String, String)> = presets.map(|preset| (preset.name.to_owned(), preset.about)).collect();
+    draw(view, body, buf, List { title: "Choose a sampling preset", scope: Scope::Presets, entries: &entries });
 }
 
-fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer, title: &str, entries: &[(String, String)]) {
+/// A list and what stands around it.
+pub(super) struct List<'a> {
+    pub(super) title: &'a str,
+    pub(super) scope: Scope,
+    /// Names, and a line about each.
+    pub(super) entries: &'a [(String, String)],
+}
+
+/// Draws a list in a window of its own.
+pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer, list: List<'_>) {
+    let List { title, scope, entries } = list;
     let height = u16::try_from(entries.len()).unwrap_or(u16::MAX).saturating_add(2).max(4);
     let area = super::centred(body, 86, height);
-    let inner = window(view, area, buf, title.to_owned(), Scope::Picker);
+    let inner = window(view, area, buf, title.to_owned(), scope);
     if entries.is_empty() {
         paint::line(buf, inner, &Line::styled("There is nothing to choose.", view.theme.dim));
     }

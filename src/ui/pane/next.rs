@@ -3,17 +3,18 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::{Pane, View};
 use crate::app::Scope;
 use crate::app::screen::PaneId;
 use crate::app::token::{After, Listed};
+use crate::engine::TokenScore;
 use crate::sampling::StageCount;
 use crate::text::{TokenId, figures, sanitise};
 use crate::ui::paint;
-use crate::ui::widget::{Bar, visible_rows};
+use crate::ui::widget::{Bar, column, visible_rows};
 
 /// The next-token pane.
 pub(super) struct NextPane;
@@ -263,8 +264,35 @@ fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
         );
         rows.push((text, view.theme.strong));
     }
+    let mut strips = Vec::new();
+    if let Some(at) = app.at {
+        let surprisal = |score: &TokenScore| score.logprob.map(|logprob| -logprob / std::f32::consts::LN_2);
+        strips.push(strip(view, "surprisal ", at, width, surprisal));
+        strips.push(strip(view, "entropy   ", at, width, |score| score.entropy));
+    }
     let lines = rows
         .into_iter()
         .flat_map(|(text, style)| paint::wrap(&text, width).into_iter().map(move |row| Line::styled(row, style)));
-    lines.collect()
+    lines.chain(strips).collect()
+}
+
+/// A figure of the tokens around the one looked at as a row of small columns, that one marked; 12 bits are a full column.
+fn strip(
+    view: &View<'_>,
+    name: &'static str,
+    at: usize,
+    width: u16,
+    figure: fn(&TokenScore) -> Option<f32>,
+) -> Line<'static> {
+    const FULL: f32 = 12.0;
+    let len = view.app.document.tokens().len();
+    let room = width.saturating_sub(u16::try_from(name.len()).unwrap_or(0));
+    let mut line = Line::from(Span::styled(name, view.theme.dim));
+    for index in visible_rows(at, len, room) {
+        let bits = view.app.reading.score(index).and_then(|score| figure(score));
+        let column = bits.map_or(" ", |bits| column(f64::from(bits / FULL)));
+        let style = if index == at { view.theme.selected } else { view.theme.bar };
+        line.spans.push(Span::styled(column, style));
+    }
+    line
 }

@@ -20,7 +20,7 @@ const LABEL: u16 = 18;
 
 impl Pane for SamplingPane {
     fn title(&self, view: &View<'_>) -> Line<'static> {
-        let preset = view.app.sampler.preset_name().unwrap_or("your own");
+        let preset = view.app.sampler.preset_name().unwrap_or("your own").to_owned();
         Line::from(format!("Sampling   preset: {preset}"))
     }
 
@@ -53,6 +53,9 @@ fn foot_lines(view: &View<'_>, area: Rect) -> Vec<Line<'static>> {
     let (theme, sampler) = (view.theme, &view.app.sampler);
     let doc = match sampler.row() {
         Row::Param(spec) => spec.doc,
+        Row::Bias => {
+            "Added to the logits of tokens before all stages; ban: never. Text in quotes, or an id: \" the\":+2.5 464:ban"
+        }
         Row::Stop => "Strings that end the text; they are not shown. Written with escapes: \"\\n\" \"Q:\"",
     };
     let doc = paint::wrap(doc, area.width);
@@ -82,11 +85,15 @@ fn draw_row(view: &View<'_>, row: Row, area: Rect, buf: &mut Buffer) {
             paint::line(buf, area, &line);
         }
         Row::Param(spec) => draw_slider(view, spec, area, buf),
-        Row::Stop => {
-            let text = if sampler.stop.is_empty() { "none".to_owned() } else { sampler.stop_text() };
+        Row::Stop | Row::Bias => {
+            let (label, text) = match row {
+                Row::Bias => ("logit_bias", sampler.bias_text()),
+                _ => ("stop", sampler.stop_text()),
+            };
+            let text = if text.is_empty() { "none".to_owned() } else { text };
             let room = usize::from(area.width.saturating_sub(LABEL));
             let text = paint::cut(&text, room, view.theme.glyphs.ellipsis);
-            paint::line(buf, area, &Line::from(format!("{:<1$}{text}", "stop", usize::from(LABEL))));
+            paint::line(buf, area, &Line::from(format!("{label:<0$}{text}", usize::from(LABEL))));
         }
     }
 }

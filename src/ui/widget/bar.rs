@@ -37,6 +37,15 @@ impl Widget for Bar<'_> {
     }
 }
 
+/// From the lowest to the highest of a row of small columns.
+const COLUMNS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+
+/// The column for a share from 0 to 1: one character of a sparkline.
+pub fn column(share: f64) -> &'static str {
+    let at = (share.clamp(0.0, 1.0) * (COLUMNS.len() - 1) as f64).round() as usize;
+    COLUMNS.get(at).copied().unwrap_or(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

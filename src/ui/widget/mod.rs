@@ -8,7 +8,7 @@ mod shades;
 mod slider;
 mod text_view;
 
-pub use bar::Bar;
+pub use bar::{Bar, column};
 pub use glyphs::Glyphs;
 pub use list::visible_rows;
 pub use plot::{Mark, Plot, Series};

@@ -1,0 +1,155 @@
+//! The export overlay: the document or the last generation, to a file or to the clipboard.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::App;
+use super::effect::{Effect, IoRequest, TerminalRequest};
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::screen::Layer;
+use crate::engine::Step;
+use crate::export::{Facts, Format, FormatSpec, Record, Source, Subject, TokenRow, formats};
+use crate::session::Existing;
+
+/// Where an export goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// To the terminal's clipboard.
+    Clipboard,
+    /// To a file; whether one that is there may be replaced.
+    File(PathBuf, Existing),
+}
+
+/// What an export came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exported {
+    /// Text for the clipboard.
+    Text(String),
+    /// It was written.
+    Written(PathBuf),
+    /// A file of that name is there and stays.
+    Taken(PathBuf),
+}
+
+impl App {
+    pub(super) fn open_export(&mut self) {
+        self.picked = 0;
+        self.toggle_layer(Layer::Export);
+    }
+
+    /// The selected row of the overlay.
+    fn format(&self) -> Option<&'static FormatSpec> {
+        formats().get(self.picked)
+    }
+
+    /// Asks for a file's name.
+    pub(super) fn export_to_file(&mut self) {
+        let Some(spec) = self.format() else { return };
+        if self.exportable(spec) {
+            let name = self.file.as_ref().map_or_else(|| PathBuf::from("kshot"), |file| file.with_extension(""));
+            let name = name.with_extension(spec.extension);
+            self.ask(Input::new(Purpose::ExportTo, format!("export {} to", spec.name), name.display().to_string()));
+        }
+    }
+
+    pub(super) fn export_to_clipboard(&mut self) {
+        let Some(spec) = self.format() else { return };
+        if self.exportable(spec) {
+            self.export(spec.format, Destination::Clipboard);
+        }
+    }
+
+    /// The name was typed.
+    pub(super) fn export_as(&mut self, path: &str) {
+        let Some(spec) = self.format() else { return };
+        let path = PathBuf::from(path);
+        let existing = if self.refused.take().as_ref() == Some(&path) { Existing::Replace } else { Existing::Keep };
+        self.export(spec.format, Destination::File(path, existing));
+    }
+
+    fn export(&mut self, format: Format, to: Destination) {
+        if format == Format::Trace {
+            self.log.say(Level::Notice, "reading the weights, to name their hash in the trace ...");
+        }
+        let source = Box::new(self.export_source());
+        self.outbox.push(Effect::Io(IoRequest::Export { format, source, to }));
+    }
+
+    /// It was made, or not. A name that is taken stays in the line, and Enter takes it after all.
+    pub(super) fn exported(&mut self, result: Result<Exported, String>) {
+        match result {
+            Ok(Exported::Text(text)) => {
+                self.layers.retain(|layer| *layer != Layer::Export);
+                self.outbox.push(Effect::Terminal(TerminalRequest::Copy(text)));
+            }
+            Ok(Exported::Written(path)) => {
+                self.layers.retain(|layer| *layer != Layer::Export);
+                self.log.say(Level::Notice, format!("exported to {}", path.display()));
+            }
+            Ok(Exported::Taken(path)) => {
+                let input = Input::new(Purpose::ExportTo, "export to", path.display().to_string());
+                self.input = Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
+                self.refused = Some(path);
+            }
+            Err(error) => self.log.say(Level::Error, error),
+        }
+    }
+
+    /// Whether there is what the format is made from; says so where not.
+    fn exportable(&mut self, spec: &FormatSpec) -> bool {
+        let said = match spec.subject {
+            Subject::Text if self.document.is_empty() => "the document is empty",
+            Subject::Text if spec.format != Format::Text && self.document.ids().is_none() => {
+                "the text is not cut into tokens yet: load a model first"
+            }
+            Subject::Generation if self.is_running() => "the generation is still running: wait for its end, or stop it",
+            Subject::Generation if self.record().is_none() => "nothing was generated yet",
+            _ => return true,
+        };
+        self.log.say(Level::Warning, said);
+        false
+    }
+
+    /// The last generation, if it has ended.
+    fn record(&self) -> Option<Record> {
+        let run = self.run.as_ref()?;
+        if let Some((batch, picked)) = self.taken.as_ref().filter(|(batch, _)| batch.job == run.job) {
+            return batch.record(Some(*picked));
+        }
+        let (_, request) = self.request.as_ref().filter(|(job, _)| *job == run.job)?;
+        Some(Record {
+            model: run.model.info.clone(),
+            tokenizer: run.model.tokenizer.clone(),
+            request: request.clone(),
+            finish: run.finish()?.clone(),
+            samples: vec![run.steps.clone()],
+            picked: None,
+        })
+    }
+
+    fn export_source(&self) -> Source {
+        let bytes = self.document.bytes();
+        let rows = self.document.tokens().iter().enumerate().filter_map(|(index, token)| {
+            let range = self.document.token_range(index)?;
+            let sampled = token.info.as_ref().map(|step: &Arc<Step>| &step.sampled);
+            Some(TokenRow {
+                id: token.id,
+                author: self.document.author_at(range.start),
+                bytes: bytes.get(range)?.to_vec(),
+                logprob: sampled.map(|sampled| sampled.logprob),
+                rank: sampled.map(|sampled| sampled.rank),
+                entropy: sampled.map(|sampled| sampled.entropy_bits),
+            })
+        });
+        let mut facts = Facts::new();
+        if let Some(loaded) = &self.models.loaded {
+            facts.push(("model", loaded.info.name.clone()));
+        }
+        if let Some(seed) = self.last_seed() {
+            facts.push(("seed of the last generation", seed.to_string()));
+        }
+        let record = self.record().map(Box::new);
+        Source { text: bytes.to_vec(), rows: rows.collect(), facts, record }
+    }
+}

@@ -1,0 +1,81 @@
+//! `kshot replay`: a trace, run again and compared.
+
+use anyhow::Context as _;
+use kshot::export::{Build, Difference, Exactness, TOLERANCE, Trace, compare};
+use kshot::text::sanitise;
+use serde::Serialize;
+
+use super::generate::produce;
+use super::interrupt::Interrupt;
+use super::{Context, Status, input, model};
+use crate::cli::ReplayArgs;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    same: bool,
+    /// Whether every bit was compared; else log-probabilities were, within `tolerance`, for these reasons.
+    bits: bool,
+    tolerance: Option<f32>,
+    reasons: &'a [String],
+    tokens: usize,
+    difference: Option<String>,
+}
+
+pub(super) fn run(args: &ReplayArgs, cx: &mut Context) -> anyhow::Result<Status> {
+    let shown = args.file.display();
+    let json = input::file_or_stdin(&args.file)?;
+    let trace = Trace::parse(&json).with_context(|| format!("cannot replay {shown}"))?;
+    // The model of the trace, unless this command names one itself.
+    let name = args.model.name.clone().unwrap_or_else(|| trace.model.name.clone());
+    let interrupt = Interrupt::on_ctrl_c()?;
+    let mut model = model::load(&name, args.model.device, cx, &interrupt)?;
+    trace.check_weights(&model.shared_info().files).with_context(|| format!("cannot replay {shown} on {name}"))?;
+
+    let exactness = Exactness::of(&trace, &Build::here());
+    let request = trace.request();
+    let (steps, finish) = match request.max_tokens {
+        // Nothing was sampled: nothing can differ.
+        0 => return report(args, &trace, &exactness, None, cx),
+        _ => produce(&mut model, &request, &interrupt.engine, |_| Ok(()))?,
+    };
+    if interrupt.engine.is_cancelled() {
+        return Ok(Status::Interrupted);
+    }
+    let steps: Vec<Vec<_>> = steps.into_iter().map(|steps| steps.into_iter().map(Box::new).collect()).collect();
+    let difference = compare(&trace, &steps, &finish, &exactness);
+    report(args, &trace, &exactness, difference.as_ref(), cx)
+}
+
+fn report(
+    args: &ReplayArgs,
+    trace: &Trace,
+    exactness: &Exactness,
+    difference: Option<&Difference>,
+    cx: &mut Context,
+) -> anyhow::Result<Status> {
+    let tokens = trace.samples.iter().map(|sample| sample.tokens.len()).sum();
+    let (bits, reasons) = match exactness {
+        Exactness::Bits => (true, [].as_slice()),
+        Exactness::Tolerance(reasons) => (false, reasons.as_slice()),
+    };
+    let difference = difference.map(|difference| sanitise::line(&difference.to_string()).into_owned());
+    let status = if difference.is_none() { Status::Done } else { Status::Bad };
+    if args.json {
+        let tolerance = (!bits).then_some(TOLERANCE);
+        cx.out.json(&Report { same: difference.is_none(), bits, tolerance, reasons, tokens, difference })?;
+        return Ok(status);
+    }
+    let how = match bits {
+        true => "log-probabilities equal bit for bit".to_owned(),
+        false => format!("log-probabilities within {TOLERANCE} nats"),
+    };
+    match difference {
+        None => cx.out.line(format!("same: {tokens} tokens, {how}"))?,
+        Some(difference) => cx.out.line(format!("different at {difference}"))?,
+    }
+    for reason in reasons {
+        cx.out.line(format!("not compared bit for bit: {}", sanitise::line(reason)))?;
+    }
+    Ok(status)
+}
