@@ -341,7 +341,7 @@ fn biased_and_banned_tokens_survive_trace_and_command() {
     }
     // The playground's row, by its own editor, and the command it gives.
     world.write("page.txt", "sun ->");
-    let keys = "<F3><Down 13><Enter>\" the\":+100 7:ban<Enter><Ctrl+G><wait><Alt+E><Enter>.all<Enter>".to_owned();
+    let keys = "<F3><Down 14><Enter>\" the\":+100 7:ban<Enter><Ctrl+G><wait><Alt+E><Enter>.all<Enter>".to_owned();
     let keys = keys + &export_keys(&[5]);
     play(&world, &["-n", "3", "page.txt"], &keys);
     let command = world.read("page.sh");
@@ -353,7 +353,7 @@ fn biased_and_banned_tokens_survive_trace_and_command() {
 #[test]
 fn a_bias_is_a_row_with_an_editor() {
     let mut driver = loaded((120, 36));
-    driver.run("<F3><Down 13><Enter>e:-1 zz:2<Enter>").unwrap();
+    driver.run("<F3><Down 14><Enter>e:-1 zz:2<Enter>").unwrap();
     assert!(screen(&driver).contains("not one token here"), "{}", screen(&driver));
     assert!(driver.shell.app.sampler.settings.bias().is_empty(), "a refused line changes nothing");
     driver.run("<Ctrl+U>e:-1 \"\\n\":ban<Enter>").unwrap();
@@ -462,7 +462,7 @@ fn a_file_that_is_there_stays() {
 /// A driver with three samples of "sun" under way: two tokens of the first, one of the second.
 fn sampling(size: (u16, u16)) -> (Driver<Scripted>, JobId) {
     let mut driver = loaded(size);
-    driver.run("<F3><Down 11>3<Enter><Esc>sun<Ctrl+G>").unwrap();
+    driver.run("<F3><Down 12>3<Enter><Esc>sun<Ctrl+G>").unwrap();
     let job = {
         let asked = driver.executor.asked.borrow();
         let (job, request) = asked.generation.as_ref().unwrap();

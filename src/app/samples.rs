@@ -187,7 +187,7 @@ impl App {
             stopped_at: vec![finish.stopped_at.get(selected).cloned().flatten()],
             ..finish.as_ref().clone()
         }));
-        self.next_at = None;
+        self.leave_tokens();
         self.run = Some(run);
         self.show_end = true;
         self.taken = Some((batch, selected));
