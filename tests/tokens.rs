@@ -230,3 +230,16 @@ fn the_expected_answer_has_its_probability_at_every_number_of_examples() {
     let expected: f64 = (0..zero.2).map(|at| f64::from(score(0, ids + at, Start::EndOfText).logprob.unwrap())).sum();
     assert!((zero.0 - expected).abs() < 1e-9);
 }
+
+#[test]
+fn a_token_is_banned_and_biased_where_it_is_seen() {
+    let mut driver = loaded((120, 36));
+    driver.run("ab<Tab><Tab>x").unwrap();
+    assert_eq!(driver.shell.app.sampler.settings.bias(), [(257, f32::NEG_INFINITY)]);
+    assert_eq!(driver.shell.app.listed()[0].after, kshot::app::token::After::Cut, "the bars say so at once");
+    assert!(screen(&driver).contains("␣eau is banned"), "{}", screen(&driver));
+    driver.run("x<Down>++-").unwrap();
+    assert_eq!(driver.shell.app.sampler.settings.bias(), [(258, 1.0)]);
+    driver.run("-").unwrap();
+    assert!(driver.shell.app.sampler.settings.bias().is_empty() && driver.shell.app.sampler.bias.is_empty());
+}

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::App;
 use super::input::{Input, Purpose};
 use super::log::Level;
-use crate::engine::BiasEntry;
+use crate::engine::{BiasEntry, TokenName};
 use crate::sampling::{ParamId, ParamSpec, SavedPresets, Settings, Step, Value, random_seed, specs};
-use crate::text::{Tokenizer, escape, unescape};
+use crate::text::{TokenId, Tokenizer, escape, unescape};
 
 /// The form.
 #[derive(Debug, Clone)]
@@ -93,6 +93,28 @@ impl Sampler {
             // What was in use before has its ids.
             let _ = self.resolve_bias(tokenizer);
         })
+    }
+
+    /// Changes the bias of one token; gives what is added to its logit now.
+    ///
+    /// # Errors
+    /// As for [`Sampler::resolve_bias`].
+    pub(super) fn change_bias(
+        &mut self,
+        id: TokenId,
+        tokenizer: &Tokenizer,
+        change: impl FnOnce(f32) -> f32,
+    ) -> Result<f32, String> {
+        let add = change(self.settings.bias().iter().find(|(token, _)| *token == id).map_or(0.0, |(_, add)| *add));
+        self.bias.retain(|entry| entry.token.resolve(tokenizer) != Ok(id));
+        if add != 0.0 {
+            // By its text where that is this token alone: it reads better, and means something to another vocabulary.
+            let text = tokenizer.bytes(id).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+            let name = TokenName::Text(text.to_owned());
+            let token = if name.resolve(tokenizer) == Ok(id) { name } else { TokenName::Id(id) };
+            self.bias.push(BiasEntry { token, add });
+        }
+        self.resolve_bias(tokenizer).map(|()| add)
     }
 
     /// The name of the preset that these settings are, if they are one.

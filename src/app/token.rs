@@ -11,7 +11,7 @@ use super::run::Seeding;
 use super::screen::PaneId;
 use crate::engine::{Step, TokenScore};
 use crate::sampling::Row;
-use crate::text::{TokenId, unescape};
+use crate::text::{TokenId, sanitise, unescape};
 
 /// A fork: the likeliest token is less likely than this.
 const FORK: f32 = 0.7;
@@ -257,6 +257,30 @@ impl App {
     /// What a person chose so far, while nothing else changes the document.
     pub fn picks(&self) -> Option<&Picks> {
         Some(&self.picks).filter(|picks| picks.count > 0 && picks.revision == self.document.revision())
+    }
+
+    /// Bans the selected token, or lets it in again.
+    pub(super) fn ban_selected(&mut self) {
+        self.change_selected(|add| if add == f32::NEG_INFINITY { 0.0 } else { f32::NEG_INFINITY });
+    }
+
+    /// Adds to the logit of the selected token; a ban ends with that.
+    pub(super) fn bias_selected(&mut self, by: f32) {
+        self.change_selected(|add| if add.is_finite() { add + by } else { by });
+    }
+
+    fn change_selected(&mut self, change: impl FnOnce(f32) -> f32) {
+        let (Some(row), Some(loaded)) = (self.listed().get(self.candidate).copied(), self.models.loaded.clone()) else {
+            self.log.say(Level::Notice, "there is no token to ban here yet");
+            return;
+        };
+        let label = sanitise::token_label(loaded.tokenizer.bytes(row.id).unwrap_or_default());
+        match self.sampler.change_bias(row.id, &loaded.tokenizer, change) {
+            Ok(f32::NEG_INFINITY) => self.log.say(Level::Notice, format!("{label} is banned from now on")),
+            Ok(0.0) => self.log.say(Level::Notice, format!("{label} has no bias")),
+            Ok(add) => self.log.say(Level::Notice, format!("{add:+} to the logit of {label} from now on")),
+            Err(error) => self.log.say(Level::Error, error),
+        }
     }
 
     /// Draws one token from the chain.

@@ -106,6 +106,9 @@ commands! {
         "previous-fork" ["shift-f"] "" "the place before where the likeliest token is below 70 %" |cx| cx.next_fork(false);
         "colour" ["c"] "colour" "colour the text by probability, rank, surprisal, entropy" |cx| cx.app.next_colouring();
         "pin" ["p"] "pin" "pin this position and compare others with it" |cx| cx.app.toggle_pin();
+        "ban" ["x"] "ban" "ban the selected token, or let it in again" |cx| cx.app.ban_selected();
+        "bias-up" ["+"] "" "add 1 to the logit of the selected token" |cx| cx.app.bias_selected(1.0);
+        "bias-down" ["-"] "" "take 1 off the logit of the selected token" |cx| cx.app.bias_selected(-1.0);
         "start" ["e"] "" "begin scores at the second token, or behind <|endoftext|>" |cx| cx.app.toggle_start();
         "single-step" ["."] "" "draw one token" |cx| cx.app.step_once();
         "pop" ["backspace"] "" "take the last token back" |cx| cx.pop_token();
