@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("eval", &["corpus", "engine", "files", "model", "prompt", "sampling", "text"]),
     ("train", &["corpus", "engine", "eval", "files", "model", "sampling", "session", "text"]),
     ("app", &["engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("config", &["app", "files", "sampling", "ui"]),
     ("ui", &["app", "engine", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
 ];
 

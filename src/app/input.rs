@@ -15,6 +15,8 @@ pub enum Purpose {
     HubId,
     /// A folder with a checkpoint.
     Folder,
+    /// What the command palette looks for.
+    Command,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

@@ -99,4 +99,6 @@ pub enum Layer {
     Preview,
     /// All messages of this run.
     Log,
+    /// Commands to choose from by typing.
+    Palette,
 }

@@ -16,7 +16,9 @@ use crate::train::{Begin, Command, Data, Event, Facts, Induction, Plan, Preset, 
 pub const LEAST_TEXT: usize = 200;
 
 /// Commands of [`super::Scope::Global`] that mean something in the train view; all others go back to the playground.
-const STAY: [&str; 12] = [
+const STAY: [&str; 14] = [
+    "palette",
+    "mouse",
     "stop",
     "help",
     "next-pane",
@@ -431,7 +433,9 @@ impl App {
                     Some((_, folder)) => {
                         format!("a classifier answers, it does not write: kshot classify -m {} TEXT", folder.display())
                     }
-                    None => "a classifier answers, it does not write; it is saved when it is done or stopped".to_owned(),
+                    None => {
+                        "a classifier answers, it does not write; it is saved when it is done or stopped".to_owned()
+                    }
                 },
             };
             self.log.say(Level::Notice, text);

@@ -152,6 +152,8 @@ impl App {
         let text = input.text.trim();
         let result = match input.purpose {
             Purpose::Value => self.sampler.accept(&input.text),
+            // The palette has a key of its own for this.
+            Purpose::Command => Ok(()),
             Purpose::Query => {
                 self.shots_set_query(&input.text);
                 Ok(())

@@ -8,34 +8,38 @@ const HEADING: &str = "Sampling";
 const PRESET: &str = "preset";
 const ORDER: &str = "order";
 
-/// The settings that the flags describe: a preset, changed by what was given.
-#[derive(Debug, Clone, PartialEq)]
+/// What the flags say: a preset, values, an order.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SamplingFlags {
-    /// The settings.
-    pub(crate) settings: Settings,
+    preset: Option<Settings>,
+    values: Vec<(ParamId, Value)>,
+    order: Option<Vec<StageId>>,
 }
 
 impl SamplingFlags {
-    fn read(matches: &ArgMatches) -> Result<Self, ParamError> {
-        let mut settings = Settings::default();
-        if let Some(preset) = matches.get_one::<Settings>(PRESET) {
+    /// The settings of the configuration, changed by the preset, and that by what was given.
+    pub(crate) fn over(&self, mut settings: Settings) -> Result<Settings, ParamError> {
+        if let Some(preset) = &self.preset {
             settings.use_sampling_of(preset);
         }
-        for spec in specs() {
-            if let Some(&value) = matches.get_one::<Value>(spec.key) {
-                settings.set(spec.id, value)?;
-            }
+        for (param, value) in &self.values {
+            settings.set(*param, *value)?;
         }
-        if let Some(order) = matches.get_one::<Vec<StageId>>(ORDER) {
+        if let Some(order) = &self.order {
             settings.set_order(order.clone())?;
         }
-        Ok(Self { settings })
+        Ok(settings)
     }
 }
 
 impl FromArgMatches for SamplingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        Self::read(matches).map_err(|e| Error::raw(clap::error::ErrorKind::ValueValidation, format!("{e}\n")))
+        let value = |spec: &ParamSpec| Some((spec.id, *matches.get_one::<Value>(spec.key)?));
+        Ok(Self {
+            preset: matches.get_one(PRESET).cloned(),
+            values: specs().iter().filter_map(value).collect(),
+            order: matches.get_one(ORDER).cloned(),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -107,7 +111,8 @@ mod tests {
     fn parse(args: &[&str]) -> Result<Settings, String> {
         let command = SamplingFlags::augment_args(Command::new("x").no_binary_name(true));
         let matches = command.try_get_matches_from(args).map_err(|e| e.to_string())?;
-        SamplingFlags::from_arg_matches(&matches).map(|flags| flags.settings).map_err(|e| e.to_string())
+        let flags = SamplingFlags::from_arg_matches(&matches).map_err(|e| e.to_string())?;
+        flags.over(Settings::default()).map_err(|e| e.to_string())
     }
 
     #[test]

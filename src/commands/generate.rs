@@ -76,12 +76,13 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     if ids.is_empty() {
         cx.note("the prompt is empty: starting from <|endoftext|>");
     }
+    let settings = args.sampling.over(cx.config.config.sampling())?;
     let request = GenerateRequest {
         prompt: ids,
         sequences: args.samples.get(),
-        max_tokens: args.sampling.settings.max_tokens(),
-        seed: args.sampling.settings.seed(),
-        settings: args.sampling.settings,
+        max_tokens: settings.max_tokens(),
+        seed: settings.seed(),
+        settings,
         stop: args.stop.into_iter().chain(prompt.stop).collect(),
         on_end_of_text: if args.ignore_eos { OnEndOfText::Continue } else { OnEndOfText::Stop },
         top: args.logprobs.unwrap_or(0),
