@@ -46,7 +46,7 @@ pub static SCALES: [Scale; 3] = [
         name: "viridis",
         doc: "violet, blue, green, yellow",
         rgb: [0x44_01_54, 0x3b_52_8b, 0x21_91_8c, 0x5e_c9_62, 0xfd_e7_25],
-        index: [53, 60, 30, 77, 226],
+        index: [53, 24, 30, 77, 226],
         named: [Color::Magenta, Color::Blue, Color::Cyan, Color::Green, Color::Yellow],
     },
     Scale {
