@@ -17,10 +17,12 @@
 //! - [`export`]: what is taken away: traces that replay, tables and pages of tokens, shell commands.
 //! - [`app`]: what the playground knows and does, without a terminal.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
+//! - [`config`]: the files that the user writes: settings and keys.
 //!
 //! The command line is the program's own (`src/cli`, `src/commands`). How it fits together and why: ARCHITECTURE.md.
 
 pub mod app;
+pub mod config;
 pub mod corpus;
 pub mod engine;
 pub mod eval;

@@ -39,13 +39,24 @@ fn start(cli: Cli, begun: Instant) -> ExitCode {
 fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
     let paths = Paths::from_env()?;
     let warning = logging::start(&paths.log());
-    let mut cx = Context { out: Out::new(cli.global.color), global: cli.global, model: cli.model, paths, begun };
+    let (settings, keymap) = paths.settings(cli.global.config.as_deref());
+    if cli.global.config.is_some() && !settings.exists() {
+        anyhow::bail!("there is no settings file {} (-c, KSHOT_CONFIG)", settings.display());
+    }
+    let config = kshot::config::load(&settings, &keymap);
+    let mut cx =
+        Context { out: Out::new(cli.global.color), global: cli.global, model: cli.model, paths, config, begun };
     if let Some(warning) = warning {
         cx.note(warning);
     }
     match cli.command {
-        Some(command) => commands::run(command, &mut cx),
-        None => commands::playground(cli.playground, cx),
+        Some(command) => {
+            if !matches!(command, cli::Command::Config(_)) {
+                cx.note_problems();
+            }
+            commands::run(command, &mut cx)
+        }
+        None => commands::playground(cli.playground, &cli.screen, cx),
     }
 }
 

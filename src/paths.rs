@@ -11,6 +11,9 @@ pub(crate) const CONFIG_DIR: &str = "KSHOT_CONFIG_DIR";
 /// Moves everything that kshot writes: data, state and cache.
 pub(crate) const DATA_DIR: &str = "KSHOT_DATA_DIR";
 
+/// The file of settings; the keys are in `keymap.toml` beside it.
+pub(crate) const CONFIG: &str = "config.toml";
+
 /// kshot's own folders. None of them needs to exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paths {
@@ -57,6 +60,13 @@ impl Paths {
         Self { config, data: data.to_path_buf(), state: data.join("state"), cache: data.join("cache") }
     }
 
+    /// The user's settings, and the user's keys beside them. `named`: the file that was asked for.
+    pub(crate) fn settings(&self, named: Option<&std::path::Path>) -> (PathBuf, PathBuf) {
+        let config = named.map_or_else(|| self.config.join(CONFIG), std::path::Path::to_path_buf);
+        let keymap = config.with_file_name("keymap.toml");
+        (config, keymap)
+    }
+
     /// The folder of the user's own prompt tasks.
     pub(crate) fn prompts(&self) -> PathBuf {
         self.config.join("prompts")
@@ -87,6 +97,8 @@ mod tests {
     fn overrides_move_everything_that_is_written() {
         let paths = Paths::new(Some("/c".into()), Some("/d".into())).unwrap();
         assert_eq!(paths.prompts(), PathBuf::from("/c/prompts"));
+        assert_eq!(paths.settings(None), ("/c/config.toml".into(), "/c/keymap.toml".into()));
+        assert_eq!(paths.settings(Some("a/b.toml".as_ref())), ("a/b.toml".into(), "a/keymap.toml".into()));
         for path in [&paths.data, &paths.state, &paths.cache, &paths.log()] {
             assert!(path.starts_with("/d"), "{}", path.display());
         }

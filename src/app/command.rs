@@ -41,11 +41,13 @@ pub enum Scope {
     Reader,
     /// A line being typed.
     Input,
+    /// The command palette.
+    Palette,
 }
 
 impl Scope {
     /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Global,
         Self::Document,
         Self::Shots,
@@ -60,6 +62,7 @@ impl Scope {
         Self::Confirm,
         Self::Reader,
         Self::Input,
+        Self::Palette,
     ];
 
     /// The heading on the help screen.
@@ -70,8 +73,8 @@ impl Scope {
             Self::Shots => "Few-shot",
             Self::Next => "Tokens (Esc or Ctrl+T) and next token",
             Self::Sampling => "Sampling",
-            Self::Train => "Train (F8)",
-            Self::Models => "Models (F2)",
+            Self::Train => "Train",
+            Self::Models => "Models",
             Self::Picker => "Choosing from a list",
             Self::Presets => "Sampling presets",
             Self::Export => "Export",
@@ -79,6 +82,28 @@ impl Scope {
             Self::Confirm => "Yes or no",
             Self::Reader => "Help, preview, messages, figures",
             Self::Input => "Typing one line",
+            Self::Palette => "Command palette",
+        }
+    }
+
+    /// The name in the file of the user's own keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Document => "document",
+            Self::Shots => "shots",
+            Self::Next => "next",
+            Self::Sampling => "sampling",
+            Self::Train => "train",
+            Self::Models => "models",
+            Self::Picker => "picker",
+            Self::Confirm => "confirm",
+            Self::Reader => "reader",
+            Self::Input => "input",
+            Self::Palette => "palette",
+            Self::Presets => "presets",
+            Self::Export => "export",
+            Self::Samples => "samples",
         }
     }
 }
@@ -95,6 +120,7 @@ impl Layer {
             Self::Export => Scope::Export,
             Self::Samples => Scope::Samples,
             Self::Shots => Scope::Shots,
+            Self::Palette => Scope::Palette,
         }
     }
 }
@@ -127,8 +153,11 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// The digit that was pressed, 0 for any other key.
+    /// The digit that was pressed, whatever was held with it; 0 for any other key.
     pub fn digit(&self) -> usize {
-        super::keymap::typed(self.key).and_then(|c| c.to_digit(10)).map_or(0, |digit| digit as usize)
+        match self.key.codes {
+            crokey::OneToThree::One(crossterm::event::KeyCode::Char(c)) => c.to_digit(10).unwrap_or(0) as usize,
+            _ => 0,
+        }
     }
 }

@@ -174,7 +174,8 @@ impl App {
             }
             Err(error) if error.ends_with("exists already") => {
                 let input = Input::new(Purpose::SaveAs, "save the document as", path.display().to_string());
-                self.input = Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
+                let error = format!("exists already; {} again replaces it", self.keymap.hint("input-accept"));
+                self.input = Some(Input { error: Some(error), ..input });
                 self.refused = Some(path);
             }
             Err(error) => self.log.say(Level::Error, error),
@@ -222,7 +223,8 @@ impl App {
     pub(super) fn refuse_while_running(&mut self, what: &str) -> bool {
         let running = self.is_running();
         if running {
-            self.log.say(Level::Warning, format!("no {what} while the model writes; Esc stops it"));
+            let stop = self.keymap.hint("stop");
+            self.log.say(Level::Warning, format!("no {what} while the model writes; {stop} stops it"));
         }
         running
     }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::export::{Destination, Exported};
 use super::models::{Found, ModelRow, Progress};
+use super::mouse::Target;
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
 use crate::session::Existing;
@@ -18,6 +19,10 @@ use crate::train;
 pub enum Message {
     /// A key was pressed.
     Key(KeyEvent),
+    /// A command is wanted by its name.
+    Command(&'static str),
+    /// The mouse was used; what is under it is filled in by the screen.
+    Mouse(MouseEvent, Target),
     /// Text was pasted.
     Paste(String),
     /// The screen has a new size.
@@ -162,6 +167,13 @@ pub enum IoEvent {
     PresetsSaved(Result<(), String>),
 }
 
+impl IoEvent {
+    /// Whether it ends a request.
+    pub fn is_answer(&self) -> bool {
+        !matches!(self, Self::Pulling(..))
+    }
+}
+
 /// Work for the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TerminalRequest {
@@ -175,4 +187,6 @@ pub enum TerminalRequest {
     Redraw,
     /// Save the screen as a picture.
     Screenshot,
+    /// Report clicks, the wheel and drags, or leave the mouse to the terminal.
+    Mouse(bool),
 }

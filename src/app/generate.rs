@@ -20,7 +20,8 @@ impl Cx<'_> {
     /// Goes on from the end of the document.
     pub fn generate(&mut self) {
         if self.app.is_running() {
-            self.app.log.say(Level::Notice, "already generating (Esc stops)");
+            let stop = self.app.keymap.hint("stop");
+            self.app.log.say(Level::Notice, format!("already generating ({stop} stops)"));
             return;
         }
         self.page.follow_end(&self.app.document);
@@ -119,7 +120,9 @@ impl App {
         }
         let (began_at, left_at) = (run.began_at, run.left_at);
         if self.document.revision() != left_at {
-            self.log.say(Level::Warning, "the text was changed after the generation: Ctrl+G goes on from its end");
+            let generate = self.keymap.hint("generate");
+            let text = format!("the text was changed after the generation: {generate} goes on from its end");
+            self.log.say(Level::Warning, text);
             return;
         }
         self.stop();

@@ -21,6 +21,8 @@ pub enum Purpose {
     ExportTo,
     /// The name of a sampling preset of the user's own.
     PresetName,
+    /// What the command palette looks for.
+    Command,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

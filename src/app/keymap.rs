@@ -1,4 +1,5 @@
-//! Which key runs which command: built once from the command table, asked for every key and for every key that is shown.
+//! Which key runs which command: built once from the command table and the user's own keys, asked for every key and for
+//! every key that is shown.
 
 use std::collections::HashMap;
 
@@ -10,8 +11,41 @@ use super::command::{CommandSpec, Scope};
 /// The live key map.
 #[derive(Debug, Clone)]
 pub struct KeyMap {
-    bound: HashMap<(Scope, KeyCombination), &'static CommandSpec>,
+    bound: Bound,
+    keys: HashMap<&'static str, Vec<KeyCombination>>,
     commands: &'static [CommandSpec],
+    wording: Wording,
+}
+
+type Bound = HashMap<(Scope, KeyCombination), &'static CommandSpec>;
+
+/// How commands are named to the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wording {
+    /// By their keys.
+    Keys,
+    /// By what is typed where there are no keys: `/generate`.
+    Slashes,
+}
+
+/// A command that is to have other keys than the table says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebinding {
+    /// Whose keys.
+    pub scope: Scope,
+    /// Name of the command.
+    pub command: String,
+    /// The keys as crokey names them.
+    pub keys: Vec<String>,
+}
+
+/// A [`Rebinding`] that does not count; the command keeps the keys of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which, by its place in the list.
+    pub at: usize,
+    /// Why.
+    pub why: String,
 }
 
 /// A row of the table that the map cannot hold.
@@ -43,16 +77,119 @@ impl KeyMap {
     /// # Errors
     /// A key that cannot be parsed, or one that two commands of the same scope claim.
     pub fn new(commands: &'static [CommandSpec]) -> Result<Self, KeyMapError> {
-        let mut bound: HashMap<(Scope, KeyCombination), &'static CommandSpec> = HashMap::new();
+        let mut keys = HashMap::new();
         for command in commands {
-            for key in command.keys {
-                let chord = parse(key).ok_or(KeyMapError::UnknownKey { command: command.name, key })?;
-                if let Some(first) = bound.insert((command.scope, chord), command) {
-                    return Err(KeyMapError::BoundTwice { key: label(chord), first: first.name, second: command.name });
+            let chord = |key: &&'static str| parse(key).ok_or(KeyMapError::UnknownKey { command: command.name, key });
+            keys.insert(command.name, command.keys.iter().map(chord).collect::<Result<Vec<_>, _>>()?);
+        }
+        let bound = bind(commands, &keys).map_err(|clash| KeyMapError::BoundTwice {
+            key: label(clash.key),
+            first: clash.first.name,
+            second: clash.second.name,
+        })?;
+        Ok(Self { bound, keys, commands, wording: Wording::Keys })
+    }
+
+    /// The map with other keys for some commands, all changes made at once, so that two commands can swap keys. What
+    /// cannot be is refused, one change at a time, and the rest counts.
+    pub fn rebind(&mut self, changes: &[Rebinding]) -> Vec<Refused> {
+        let mut refused = Vec::new();
+        let mut taken: HashMap<&'static str, (usize, Vec<KeyCombination>)> = HashMap::new();
+        for (at, change) in changes.iter().enumerate() {
+            match self.accept(change) {
+                Ok((name, _)) if taken.contains_key(name) => {
+                    refused.push(Refused { at, why: format!("{name} has its keys already, further up") });
+                }
+                Ok((name, keys)) => {
+                    taken.insert(name, (at, keys));
+                }
+                Err(why) => refused.push(Refused { at, why }),
+            }
+        }
+        loop {
+            let mut keys = self.keys.clone();
+            keys.extend(taken.iter().map(|(name, (_, keys))| (*name, keys.clone())));
+            match bind(self.commands, &keys) {
+                Ok(bound) => {
+                    (self.bound, self.keys) = (bound, keys);
+                    refused.sort_by_key(|refused| refused.at);
+                    return refused;
+                }
+                Err(clash) => {
+                    // The table itself has no clash, so one of the two is a change; of two, the one further down goes.
+                    let at = |command: &CommandSpec| taken.get(command.name).map(|(at, _)| *at);
+                    let (out, other) = if at(clash.first) > at(clash.second) {
+                        (clash.first, clash.second)
+                    } else {
+                        (clash.second, clash.first)
+                    };
+                    let Some((at, _)) = taken.remove(out.name) else { return refused };
+                    let why = format!("{} is bound to {} ({}) in this scope", label(clash.key), other.name, other.doc);
+                    refused.push(Refused { at, why });
                 }
             }
         }
-        Ok(Self { bound, commands })
+    }
+
+    /// The command and the keys that a change means.
+    fn accept(&self, change: &Rebinding) -> Result<(&'static str, Vec<KeyCombination>), String> {
+        let command = self.scope(change.scope).find(|command| command.name == change.command);
+        let command = command.ok_or_else(|| self.unknown(change))?;
+        if change.keys.is_empty() {
+            return Err(format!("{} needs at least one key", command.name));
+        }
+        let chord = |name: &String| {
+            let key = parse(name).ok_or_else(|| {
+                format!("{name:?} is not the name of a key; names are like ctrl-g, alt-enter, f5, pageup, space")
+            })?;
+            if is_plain(key) && matches!(change.scope, Scope::Document | Scope::Input | Scope::Palette) {
+                return Err(format!("{} could not be typed any more; hold Ctrl or Alt with it", label(key)));
+            }
+            Ok(key)
+        };
+        let mut keys: Vec<KeyCombination> = Vec::new();
+        for name in &change.keys {
+            let key = chord(name)?;
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        Ok((command.name, keys))
+    }
+
+    fn unknown(&self, change: &Rebinding) -> String {
+        let (name, scope) = (&change.command, change.scope.name());
+        if let Some(elsewhere) = self.commands.iter().find(|command| command.name == name) {
+            return format!("`{name}` belongs under [{}], not under [{scope}]", elsewhere.scope.name());
+        }
+        let nearest = self.commands.iter().map(|command| (strsim::jaro_winkler(name, command.name), command));
+        let own = |command: &CommandSpec| if command.scope == change.scope { 0.05 } else { 0.0 };
+        let nearest = nearest.max_by(|(a, one), (b, other)| (a + own(one)).total_cmp(&(b + own(other))));
+        match nearest {
+            Some((_, near)) if near.scope == change.scope => {
+                format!("there is no command `{name}` under [{scope}]; the nearest is `{}`", near.name)
+            }
+            Some((_, near)) => format!(
+                "there is no command `{name}` under [{scope}]; the nearest is `{}` under [{}]",
+                near.name,
+                near.scope.name()
+            ),
+            None => format!("there is no command `{name}`"),
+        }
+    }
+
+    /// From now on commands are named as `/generate` instead of by their keys.
+    pub fn name_by_slashes(&mut self) {
+        self.wording = Wording::Slashes;
+    }
+
+    /// Whether a key, by its label, still runs in a scope what it runs in the table; `None` where the table has no such key.
+    /// A hint that names its keys itself is right only as long as they do.
+    pub fn is_as_in_table(&self, scope: Scope, key: &str) -> Option<bool> {
+        let named = |chord: &KeyCombination| label(*chord) == key;
+        let mut rows = self.scope(scope);
+        let command = rows.find(|command| command.keys.iter().filter_map(|key| parse(key)).any(|k| named(&k)))?;
+        Some(self.keys.get(command.name)?.iter().any(named))
     }
 
     /// The command that a key runs: the first of `scopes` that binds it. While text is typed (`typing`), plain
@@ -76,9 +213,36 @@ impl KeyMap {
 
     /// All keys of a command as shown.
     pub fn keys(&self, name: &str) -> Vec<String> {
-        let command = self.commands.iter().find(|command| command.name == name);
-        command.map_or_else(Vec::new, |c| c.keys.iter().filter_map(|key| parse(key)).map(label).collect())
+        match (self.wording, self.keys.get(name)) {
+            (_, None) => Vec::new(),
+            (Wording::Keys, Some(keys)) => keys.iter().copied().map(label).collect(),
+            (Wording::Slashes, Some(_)) => vec![format!("/{name}")],
+        }
     }
+
+    /// The first key of a command as it was bound.
+    pub fn first_key(&self, name: &str) -> Option<KeyCombination> {
+        self.keys.get(name)?.first().copied()
+    }
+}
+
+/// One key, two commands in the same scope.
+struct Clash {
+    key: KeyCombination,
+    first: &'static CommandSpec,
+    second: &'static CommandSpec,
+}
+
+fn bind(commands: &'static [CommandSpec], keys: &HashMap<&'static str, Vec<KeyCombination>>) -> Result<Bound, Clash> {
+    let mut bound = Bound::new();
+    for command in commands {
+        for key in keys.get(command.name).into_iter().flatten() {
+            if let Some(first) = bound.insert((command.scope, *key), command) {
+                return Err(Clash { key: *key, first, second: command });
+            }
+        }
+    }
+    Ok(bound)
 }
 
 /// Whether keys go into a text right now.
@@ -105,6 +269,8 @@ pub fn label(key: KeyCombination) -> String {
     let OneToThree::One(code) = key.codes else { return key.to_string() };
     let name = match code {
         KeyCode::BackTab => return "Shift+Tab".to_owned(),
+        // Both are the same byte, and this one is easier to find.
+        KeyCode::Char('_') if key.modifiers == KeyModifiers::CONTROL => return "Ctrl+/".to_owned(),
         KeyCode::Char(' ') => "Space",
         KeyCode::Up => "↑",
         KeyCode::Down => "↓",
@@ -155,4 +321,84 @@ fn canonical(key: KeyCombination) -> KeyCombination {
 fn held(key: KeyCombination) -> String {
     let all = [(KeyModifiers::CONTROL, "Ctrl+"), (KeyModifiers::ALT, "Alt+"), (KeyModifiers::SHIFT, "Shift+")];
     all.into_iter().filter(|(modifier, _)| key.modifiers.contains(*modifier)).map(|(_, text)| text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+    use crate::app::COMMANDS;
+
+    fn change(scope: Scope, command: &str, keys: &[&str]) -> Rebinding {
+        Rebinding { scope, command: command.to_owned(), keys: keys.iter().map(|key| (*key).to_owned()).collect() }
+    }
+
+    fn rebound(changes: &[Rebinding]) -> (KeyMap, Vec<Refused>) {
+        let mut map = KeyMap::new(COMMANDS).unwrap();
+        let refused = map.rebind(changes);
+        (map, refused)
+    }
+
+    fn runs(map: &KeyMap, key: &str, scope: Scope) -> Option<&'static str> {
+        map.command(parse(key).unwrap(), &[scope], Typing::Commands).map(|command| command.name)
+    }
+
+    #[test]
+    fn two_commands_swap_their_keys() {
+        let (map, refused) = rebound(&[
+            change(Scope::Global, "generate", &["ctrl-r", "f5"]),
+            change(Scope::Global, "regenerate", &["ctrl-g"]),
+        ]);
+        assert_eq!(refused, []);
+        assert_eq!(runs(&map, "ctrl-r", Scope::Global), Some("generate"));
+        assert_eq!(runs(&map, "ctrl-g", Scope::Global), Some("regenerate"));
+        assert_eq!((map.hint("generate"), map.hint("regenerate")), ("Ctrl+R".to_owned(), "Ctrl+G".to_owned()));
+        let cases = [("F5", Some(true)), ("Ctrl+G", Some(false)), ("put", None)];
+        for (key, same) in cases {
+            assert_eq!(map.is_as_in_table(Scope::Global, key), same, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_and_leaves_the_rest() {
+        let cases = [
+            (change(Scope::Global, "generat", &["f6"]), "the nearest is `generate`"),
+            (change(Scope::Shots, "shots-taks", &["f6"]), "the nearest is `shots-task`"),
+            (change(Scope::Global, "newline", &["f6"]), "belongs under [document]"),
+            (change(Scope::Global, "help", &["strg-h"]), "\"strg-h\" is not the name of a key"),
+            (change(Scope::Global, "help", &[]), "at least one key"),
+            (change(Scope::Global, "help", &["f5"]), "F5 is bound to generate"),
+            (change(Scope::Document, "left", &["h"]), "h could not be typed any more"),
+        ];
+        for (bad, why) in cases {
+            let (map, refused) = rebound(&[bad.clone(), change(Scope::Global, "redraw", &["alt-l"])]);
+            assert_eq!(refused.len(), 1, "{bad:?}: {refused:?}");
+            assert!(refused[0].at == 0 && refused[0].why.contains(why), "{bad:?}: {refused:?}");
+            assert_eq!(runs(&map, "f1", Scope::Global), Some("help"), "{bad:?}");
+            assert_eq!(runs(&map, "alt-l", Scope::Global), Some("redraw"), "{bad:?}");
+            assert_eq!(runs(&map, "ctrl-l", Scope::Global), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_changes_that_clash_the_one_further_down_goes_and_so_does_what_leant_on_it() {
+        // `help` cannot have F5 as long as `generate` has it: and `generate` keeps it, because F2 is taken.
+        let (map, refused) = rebound(&[
+            change(Scope::Global, "models", &["f2", "alt-2"]),
+            change(Scope::Global, "generate", &["f2"]),
+            change(Scope::Global, "help", &["f5"]),
+            change(Scope::Global, "help", &["alt-5"]),
+        ]);
+        assert_eq!(refused.iter().map(|refused| refused.at).collect::<Vec<_>>(), [1, 2, 3], "{refused:?}");
+        assert_eq!(runs(&map, "f5", Scope::Global), Some("generate"));
+        assert_eq!(runs(&map, "alt-2", Scope::Global), Some("models"));
+        assert_eq!(map.hint("help"), "F1");
+    }
+
+    #[test]
+    fn slashes_name_commands_where_there_are_no_keys() {
+        let mut map = KeyMap::new(COMMANDS).unwrap();
+        map.name_by_slashes();
+        assert_eq!((map.hint("generate"), map.hint("nothing")), ("/generate".to_owned(), String::new()));
+    }
 }

@@ -25,6 +25,8 @@ pub struct Entry {
 pub struct Log {
     entries: Vec<Entry>,
     current: Option<usize>,
+    /// How many there were, those that are kept no more included.
+    total: usize,
     /// A key was pressed since the current message came.
     read: bool,
 }
@@ -41,6 +43,7 @@ impl Log {
             self.current = self.current.and_then(|at| at.checked_sub(1));
         }
         self.entries.push(Entry { level, text: text.into() });
+        self.total += 1;
         let hides = self.current().is_some_and(|entry| entry.level > level) && !self.read;
         if !hides {
             self.current = Some(self.entries.len() - 1);
@@ -56,6 +59,17 @@ impl Log {
     /// All messages, oldest first.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// How many messages there were so far, for [`Log::since`].
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// The messages after the first `total`, as far as they are kept.
+    pub fn since(&self, total: usize) -> &[Entry] {
+        let new = self.total.saturating_sub(total).min(self.entries.len());
+        self.entries.get(self.entries.len() - new..).unwrap_or_default()
     }
 
     /// A key was pressed: notices and warnings have been read.
@@ -103,5 +117,6 @@ mod tests {
         assert_eq!(log.entries().len(), Log::KEPT);
         assert_eq!(log.entries().first().map(|e| e.text.as_str()), Some("3"));
         assert_eq!(log.current().map(|e| e.text.clone()), Some((Log::KEPT + 2).to_string()));
+        assert_eq!((log.total(), log.since(log.total() - 2).len(), log.since(0).len()), (Log::KEPT + 3, 2, Log::KEPT));
     }
 }

@@ -14,10 +14,12 @@ pub mod input;
 pub mod keymap;
 pub mod log;
 pub mod models;
+pub mod mouse;
 mod open;
 pub mod page;
-mod reading;
+mod palette;
 pub mod presets;
+mod reading;
 pub mod run;
 pub mod sampler;
 pub mod samples;
@@ -34,7 +36,7 @@ use std::time::Duration;
 
 pub use command::{COMMANDS, CommandSpec, Cx, Scope};
 pub use effect::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
-pub use keymap::{KeyMap, KeyMapError};
+pub use keymap::{KeyMap, KeyMapError, Rebinding, Refused};
 
 use crate::engine::{GenerateRequest, JobId};
 use crate::prompt::Library;
@@ -43,8 +45,8 @@ use keymap::Typing;
 use log::{Level, Log};
 use models::Models;
 use page::{Document, Page};
-pub use reading::Reading;
 use presets::PresetFile;
+pub use reading::Reading;
 use run::{Run, Seeding};
 use sampler::Sampler;
 use samples::Batch;
@@ -96,6 +98,12 @@ pub struct App {
     pub scroll: usize,
     /// The selected row of a list to choose from.
     pub picked: usize,
+    /// Whether the mouse is ours.
+    pub mouse: bool,
+    /// The sampling row whose slider is held by the mouse.
+    pub dragged: Option<usize>,
+    /// Whose commands the palette offers.
+    pub palette: Vec<Scope>,
     /// The screen, in cells.
     pub size: (u16, u16),
     /// Time since the start.
@@ -151,6 +159,9 @@ impl App {
             most: None,
             scroll: 0,
             picked: 0,
+            mouse: false,
+            dragged: None,
+            palette: Vec::new(),
             size: (0, 0),
             now: Duration::ZERO,
             file: None,
@@ -183,6 +194,8 @@ impl App {
         self.now = now;
         match message {
             Message::Key(event) => self.press(keymap::chord(event), page),
+            Message::Command(name) => self.run_named(name, page),
+            Message::Mouse(event, target) => self.cx(page).mouse(event, target),
             Message::Paste(text) => self.paste(&text, page),
             Message::Resize(width, height) => self.resize(width, height),
             Message::Engine(event) => self.engine(event),
@@ -195,6 +208,7 @@ impl App {
             Message::Tick => {}
         }
         self.drop_hidden_batch();
+        self.tidy_palette();
         self.tokenise();
         self.read_on();
         self.count_shots();
@@ -222,7 +236,10 @@ impl App {
     }
 
     /// The scopes whose keys count, the innermost first.
-    pub fn scopes(&self) -> [Scope; 2] {
+    pub fn scopes(&self) -> Vec<Scope> {
+        if self.palette_query().is_some() {
+            return vec![Scope::Palette, Scope::Input, Scope::Global];
+        }
         let inner = match (&self.input, self.layers.last()) {
             (Some(_), _) => Scope::Input,
             (None, Some(layer)) => layer.scope(),
@@ -235,13 +252,13 @@ impl App {
                 PaneId::Sampling => Scope::Sampling,
             },
         };
-        [inner, Scope::Global]
+        vec![inner, Scope::Global]
     }
 
     /// Whether plain characters are text.
     pub fn typing(&self) -> Typing {
-        match self.scopes()[0] {
-            Scope::Input | Scope::Document => Typing::Text,
+        match self.scopes().first() {
+            Some(Scope::Input | Scope::Document | Scope::Palette) => Typing::Text,
             _ => Typing::Commands,
         }
     }
@@ -249,18 +266,34 @@ impl App {
     fn press(&mut self, key: crokey::KeyCombination, page: &mut dyn Page) {
         self.log.key_pressed();
         let armed = std::mem::take(&mut self.quit_armed);
+        let query = self.palette_query().map(str::to_owned);
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
             self.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
-            if command.scope == Scope::Global && !Self::stays_in_train_view(command.name) {
-                self.place = Place::Playground;
-            }
-            (command.run)(&mut Cx { app: self, page, key });
+            self.run_command(command, key, page);
         } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
             match &mut self.input {
                 Some(input) => input.insert(c.encode_utf8(&mut [0; 4])),
                 None => self.cx(page).type_text(c.encode_utf8(&mut [0; 4])),
             }
         }
+        if query.is_some() && self.palette_query() != query.as_deref() {
+            self.picked = 0;
+        }
+    }
+
+    fn run_named(&mut self, name: &str, page: &mut dyn Page) {
+        let command = COMMANDS.iter().find(|command| command.name == name);
+        if let Some((command, key)) = command.and_then(|command| Some((command, self.keymap.first_key(name)?))) {
+            self.run_command(command, key, page);
+        }
+    }
+
+    /// Runs a command as its key does.
+    fn run_command(&mut self, command: &CommandSpec, key: crokey::KeyCombination, page: &mut dyn Page) {
+        if command.scope == Scope::Global && !Self::stays_in_train_view(command.name) {
+            self.place = Place::Playground;
+        }
+        (command.run)(&mut Cx { app: self, page, key });
     }
 
     fn paste(&mut self, text: &str, page: &mut dyn Page) {

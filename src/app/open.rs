@@ -79,8 +79,12 @@ impl App {
         };
         job.cancel.cancel();
         self.outbox.push(Effect::Io(IoRequest::Cancel(job.job)));
-        let kept =
-            if matches!(job.stage, Stage::Pulling(_)) { "; what was downloaded is kept, Enter resumes" } else { "" };
+        let kept = match job.stage {
+            Stage::Pulling(_) => {
+                format!("; what was downloaded is kept, {} resumes", self.keymap.hint("model-load"))
+            }
+            _ => String::new(),
+        };
         self.log.say(Level::Notice, format!("{} cancelled{kept}", job.name));
         self.models.job = None;
         self.queued = None;

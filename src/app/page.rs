@@ -39,6 +39,8 @@ pub trait Page {
     fn move_caret(&mut self, document: &Document, motion: Motion);
     /// The bytes between the caret and where a motion would put it.
     fn span(&self, document: &Document, motion: Motion) -> Range<usize>;
+    /// Scrolls by rows, down where positive; the caret stays.
+    fn scroll(&mut self, document: &Document, rows: isize);
     /// Shows the end, and follows what is appended.
     fn follow_end(&mut self, document: &Document);
 }

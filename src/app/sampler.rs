@@ -153,7 +153,7 @@ impl Sampler {
         let _ = self.settings.set_bias(Vec::new());
     }
 
-    fn set(&mut self, spec: &'static ParamSpec, value: Value) {
+    pub(super) fn put(&mut self, spec: &'static ParamSpec, value: Value) {
         self.switched_off.remove(&spec.id);
         // Values come from the row itself, so they are in its range.
         let _ = self.settings.set(spec.id, value);
@@ -164,9 +164,9 @@ impl Sampler {
         let now = self.settings.get(spec.id);
         if now == spec.neutral {
             let before = self.switched_off.get(&spec.id).copied().filter(|value| *value != spec.neutral);
-            self.set(spec, before.unwrap_or(spec.default));
+            self.put(spec, before.unwrap_or(spec.default));
         } else {
-            self.set(spec, spec.neutral);
+            self.put(spec, spec.neutral);
             self.switched_off.insert(spec.id, now);
         }
     }
@@ -181,8 +181,14 @@ impl App {
     pub(super) fn sampler_step(&mut self, step: Step) {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.settings.step(spec.id, step),
-            Row::Stop => self.log.say(Level::Notice, "stop strings are typed: Enter"),
-            Row::Bias => self.log.say(Level::Notice, "a bias is typed: Enter"),
+            Row::Stop => {
+                let text = format!("stop strings are typed: {}", self.keymap.hint("value"));
+                self.log.say(Level::Notice, text);
+            }
+            Row::Bias => {
+                let text = format!("a bias is typed: {}", self.keymap.hint("value"));
+                self.log.say(Level::Notice, text);
+            }
         }
     }
 
@@ -210,7 +216,7 @@ impl App {
 
     pub(super) fn sampler_neutral(&mut self) {
         match self.sampler.row() {
-            Row::Param(spec) => self.sampler.set(spec, spec.neutral),
+            Row::Param(spec) => self.sampler.put(spec, spec.neutral),
             Row::Stop => self.sampler.stop.clear(),
             Row::Bias => self.sampler.clear_bias(),
         }
@@ -218,7 +224,7 @@ impl App {
 
     pub(super) fn sampler_default(&mut self) {
         match self.sampler.row() {
-            Row::Param(spec) => self.sampler.set(spec, spec.default),
+            Row::Param(spec) => self.sampler.put(spec, spec.default),
             Row::Stop => self.sampler.stop = self.shots.prompt().map(|prompt| prompt.stop.clone()).unwrap_or_default(),
             Row::Bias => self.sampler.clear_bias(),
         }
@@ -230,7 +236,7 @@ impl App {
             (None, Some(seed)) => seed,
             _ => random_seed(),
         };
-        self.sampler.set(ParamId::Seed.spec(), Value::Seed(Some(seed)));
+        self.sampler.put(ParamId::Seed.spec(), Value::Seed(Some(seed)));
     }
 
     /// Moves the stage of the selected row in the chain.
@@ -316,7 +322,7 @@ mod tests {
     fn off_and_on_again_keeps_the_value() {
         let mut sampler = Sampler::new(Settings::default(), Vec::new());
         let spec = ParamId::TopK.spec();
-        sampler.set(spec, Value::Integer(7));
+        sampler.put(spec, Value::Integer(7));
         sampler.toggle(spec);
         assert_eq!(sampler.settings.get(ParamId::TopK), spec.neutral);
         sampler.toggle(spec);

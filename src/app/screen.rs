@@ -105,4 +105,6 @@ pub enum Layer {
     Export,
     /// Several continuations to choose from.
     Samples,
+    /// Commands to choose from by typing.
+    Palette,
 }

@@ -16,7 +16,9 @@ use crate::train::{Begin, Command, Data, Event, Facts, Induction, Plan, Preset, 
 pub const LEAST_TEXT: usize = 200;
 
 /// Commands of [`super::Scope::Global`] that mean something in the train view; all others go back to the playground.
-const STAY: [&str; 12] = [
+const STAY: [&str; 14] = [
+    "palette",
+    "mouse",
     "stop",
     "help",
     "next-pane",

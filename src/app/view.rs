@@ -143,6 +143,8 @@ impl App {
                 let tokenizer = self.models.loaded.as_ref().map(|loaded| loaded.tokenizer.as_ref());
                 self.sampler.accept(&input.text, tokenizer)
             }
+            // The palette has a key of its own for this.
+            Purpose::Command => Ok(()),
             Purpose::Query => {
                 self.shots_set_query(&input.text);
                 Ok(())

@@ -3,8 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use kshot::ui::theme::ThemeChoice;
 
 use super::SamplingFlags;
 
@@ -668,6 +670,24 @@ pub(crate) struct PlaygroundArgs {
     pub(crate) sampling: SamplingFlags,
 }
 
+/// How the playground uses the terminal.
+#[derive(Debug, Args)]
+pub(crate) struct ScreenArgs {
+    /// Colours: auto asks the terminal whether its ground is dark or light
+    #[arg(long, value_name = "NAME", env = "KSHOT_THEME", hide_env_values = true,
+        value_parser = |name: &str| name.parse::<ThemeChoice>())]
+    pub(crate) theme: Option<ThemeChoice>,
+
+    /// Leave the mouse to the terminal; with it, Shift+drag still selects text as the terminal does
+    #[arg(long)]
+    pub(crate) no_mouse: bool,
+
+    /// Line by line, without escape sequences: for screen readers and simple terminals, or driven through a pipe
+    #[arg(long, action = ArgAction::SetTrue, value_parser = FalseyValueParser::new(), env = "KSHOT_PLAIN",
+        hide_env_values = true)]
+    pub(crate) plain: bool,
+}
+
 /// Draw a screen of the playground as an SVG picture, after a script of keys
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -676,7 +696,8 @@ pub(crate) struct PlaygroundArgs {
   kshot screenshot --size 80x24 --keys '<F1>' -o help.svg
 
 A script is text to type, with keys in angle brackets: <Ctrl+G>, <F4>, <Enter>, <Down 3>; <lt> is `<`. <paste TEXT>
-pastes, <size 80x24> resizes, <wait> waits until a generation is over and <wait N> until it has N tokens.
+pastes, <size 80x24> resizes, <click X,Y> clicks a cell and <drag X,Y X,Y> drags from one to another, <wait> waits until
+a generation is over and <wait N> until it has N tokens.
 It runs on the real playground: what the picture shows is what the model said.")]
 pub(crate) struct ScreenshotArgs {
     /// The model: a hub id (org/name[@revision]), a folder or `built-in` [default: built-in]; it is loaded before the first
@@ -706,6 +727,27 @@ pub(crate) struct ScreenshotArgs {
     /// Give up on an answer of the model or a download after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) patience: u64,
+}
+
+/// Show the settings in force and where they come from
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot config                          where the files are and what is in force
+  kshot config --default > config.toml  a file with every setting, commented out
+  kshot config --check                  what cannot be used, with file and line; exit code 1 where there is something
+
+keymap.toml beside the settings has other keys for commands, in a table for each scope of the help screen (F1):
+  [global]
+  generate = [\"ctrl-j\", \"f5\"]
+Commands have the names that the command palette (Ctrl+P) shows. A row that is wrong does not count; the others do.")]
+pub(crate) struct ConfigArgs {
+    /// Print a file with every setting at its default
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) default: bool,
+
+    /// Only say what cannot be used
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// Show where kshot keeps its files

@@ -15,9 +15,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, ClassifyArgs, CompletionsArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs, ModelsArgs,
-    ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ReplayArgs, ScoreArgs,
-    ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
+    BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs,
+    ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ReplayArgs,
+    ScoreArgs, ScreenArgs, ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
@@ -44,7 +44,7 @@ const EXAMPLES: &str = "Examples:
 
 Exit codes: 0 done, 1 failed, 2 not a valid command line, 130 interrupted.
 Environment: KSHOT_MODEL, KSHOT_THREADS, KSHOT_OFFLINE, KSHOT_COLOR, one KSHOT_* for each flag that shows one;
-  KSHOT_CONFIG_DIR, KSHOT_DATA_DIR, KSHOT_LOG; HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE; NO_COLOR.";
+  KSHOT_CONFIG, KSHOT_CONFIG_DIR, KSHOT_DATA_DIR, KSHOT_LOG; HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE; NO_COLOR.";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -63,12 +63,19 @@ pub(crate) struct Cli {
     pub(crate) playground: PlaygroundArgs,
 
     #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
+
+    #[command(flatten)]
     pub(crate) global: Global,
 }
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
+    /// The settings; keymap.toml beside it has the keys [default: config.toml in the folder that `kshot paths` names]
+    #[arg(short, long, global = true, value_name = "FILE", env = "KSHOT_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+
     /// Threads to compute with [default: the processors this process may use]
     #[arg(long, global = true, value_name = "N", env = "KSHOT_THREADS", hide_env_values = true)]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -132,6 +139,7 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     Doctor(DoctorArgs),
     Screenshot(Box<ScreenshotArgs>),
+    Config(ConfigArgs),
     Paths(PathsArgs),
     Completions(CompletionsArgs),
 }
@@ -143,7 +151,7 @@ pub(crate) enum Command {
 pub(crate) fn check_places(matches: &ArgMatches) -> Result<(), clap::Error> {
     let Some(subcommand) = matches.subcommand_name() else { return Ok(()) };
     let mut command = Cli::command();
-    let globals = ["model", "threads", "offline", "color", "verbose"];
+    let globals = ["model", "config", "threads", "offline", "color", "verbose"];
     let misplaced = command.get_arguments().find(|arg| {
         let id = arg.get_id().as_str();
         !globals.contains(&id) && matches.value_source(id) == Some(ValueSource::CommandLine)

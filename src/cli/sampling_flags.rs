@@ -11,38 +11,43 @@ const ORDER: &str = "order";
 const BIAS: &str = "logit-bias";
 const BAN: &str = "ban";
 
-/// The settings that the flags describe: a preset, changed by what was given.
-#[derive(Debug, Clone, PartialEq)]
+/// What the flags say: a preset, values, an order.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SamplingFlags {
-    /// The settings.
-    pub(crate) settings: Settings,
+    preset: Option<Settings>,
+    values: Vec<(ParamId, Value)>,
+    order: Option<Vec<StageId>>,
     /// The logit bias, whose texts become ids once a vocabulary is known.
     pub(crate) bias: Vec<BiasEntry>,
 }
 
 impl SamplingFlags {
-    fn read(matches: &ArgMatches) -> Result<Self, ParamError> {
-        let mut settings = Settings::default();
-        if let Some(preset) = matches.get_one::<Settings>(PRESET) {
+    /// The settings of the configuration, changed by the preset, and that by what was given.
+    pub(crate) fn over(&self, mut settings: Settings) -> Result<Settings, ParamError> {
+        if let Some(preset) = &self.preset {
             settings.use_sampling_of(preset);
         }
-        for spec in specs() {
-            if let Some(&value) = matches.get_one::<Value>(spec.key) {
-                settings.set(spec.id, value)?;
-            }
+        for (param, value) in &self.values {
+            settings.set(*param, *value)?;
         }
-        if let Some(order) = matches.get_one::<Vec<StageId>>(ORDER) {
+        if let Some(order) = &self.order {
             settings.set_order(order.clone())?;
         }
-        let biased = matches.get_many::<BiasEntry>(BIAS).into_iter().flatten().cloned();
-        let banned = matches.get_many::<TokenName>(BAN).into_iter().flatten().cloned().map(BiasEntry::ban);
-        Ok(Self { settings, bias: biased.chain(banned).collect() })
+        Ok(settings)
     }
 }
 
 impl FromArgMatches for SamplingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        Self::read(matches).map_err(|e| Error::raw(clap::error::ErrorKind::ValueValidation, format!("{e}\n")))
+        let value = |spec: &ParamSpec| Some((spec.id, *matches.get_one::<Value>(spec.key)?));
+        let biased = matches.get_many::<BiasEntry>(BIAS).into_iter().flatten().cloned();
+        let banned = matches.get_many::<TokenName>(BAN).into_iter().flatten().cloned().map(BiasEntry::ban);
+        Ok(Self {
+            preset: matches.get_one(PRESET).cloned(),
+            values: specs().iter().filter_map(value).collect(),
+            order: matches.get_one(ORDER).cloned(),
+            bias: biased.chain(banned).collect(),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -142,7 +147,8 @@ mod tests {
     fn parse(args: &[&str]) -> Result<Settings, String> {
         let command = SamplingFlags::augment_args(Command::new("x").no_binary_name(true));
         let matches = command.try_get_matches_from(args).map_err(|e| e.to_string())?;
-        SamplingFlags::from_arg_matches(&matches).map(|flags| flags.settings).map_err(|e| e.to_string())
+        let flags = SamplingFlags::from_arg_matches(&matches).map_err(|e| e.to_string())?;
+        flags.over(Settings::default()).map_err(|e| e.to_string())
     }
 
     #[test]

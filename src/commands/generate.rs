@@ -85,7 +85,7 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     if ids.is_empty() {
         cx.note("the prompt is empty: starting from <|endoftext|>");
     }
-    let mut settings = args.sampling.settings;
+    let mut settings = args.sampling.over(cx.config.config.sampling())?;
     let bias =
         BiasEntry::resolve(&args.sampling.bias, model.tokenizer()).map_err(|error| Usage(format!("bias: {error}")))?;
     settings.set_bias(bias)?;

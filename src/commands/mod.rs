@@ -7,6 +7,7 @@ mod bench;
 mod checks;
 mod classify;
 mod completions;
+mod config;
 mod curve;
 mod doctor;
 mod eval;
@@ -31,6 +32,7 @@ mod train;
 use std::io::IsTerminal;
 use std::time::Instant;
 
+use kshot::config::Loaded;
 use kshot::engine::EngineError;
 use kshot::hub::HubError;
 use kshot::text::sanitise;
@@ -65,6 +67,8 @@ pub(crate) struct Context {
     pub(crate) model: Option<String>,
     /// kshot's own folders.
     pub(crate) paths: Paths,
+    /// What the user's files say.
+    pub(crate) config: Loaded,
     /// When the process began.
     pub(crate) begun: Instant,
 }
@@ -73,6 +77,13 @@ impl Context {
     /// Says something on stderr.
     pub(crate) fn note(&self, text: impl std::fmt::Display) {
         say(&text.to_string());
+    }
+
+    /// Says what of the user's files does not count.
+    pub(crate) fn note_problems(&self) {
+        for problem in &self.config.problems {
+            self.note(sanitise::line(&problem.to_string()));
+        }
     }
 
     /// Says something on stderr that only matters to a person, or where -v asks for it.
@@ -107,6 +118,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> 
         Command::Bench(args) => bench::run(&args, cx),
         Command::Doctor(args) => doctor::run(&args, cx),
         Command::Screenshot(args) => screenshot::run(*args, cx),
+        Command::Config(args) => config::run(&args, cx),
         Command::Paths(args) => paths::run(&args, cx),
         Command::Completions(args) => completions::run(&args, cx),
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use kshot::engine::{LoadRequest, LocalModel};
-use kshot::files::{Files, builtin};
+use kshot::files::Files;
 use kshot::hub::{Hub, HubConfig, ModelRef, Progress, Source};
 use kshot::text::SpecialTokens;
 
@@ -23,10 +23,11 @@ pub(super) enum Need {
     Tokenizer,
 }
 
-/// The model that a command is to use: its own `-m`, the one before the subcommand, KSHOT_MODEL, or the built-in one.
+/// The model that a command is to use: its own `-m`, the one before the subcommand, KSHOT_MODEL, or that of the settings
+/// (where they name none, the built-in one).
 pub(super) fn name(given: Option<&str>, cx: &Context) -> String {
     let named = [given, cx.model.as_deref()].into_iter().flatten().find(|name| !name.is_empty());
-    named.unwrap_or(builtin::NAME).to_owned()
+    named.unwrap_or(&cx.config.config.model).to_owned()
 }
 
 /// What special tokens mean in a text that is read.

@@ -1,30 +1,78 @@
 //! `kshot [-m MODEL] [FILE]`: the playground.
 
-use std::io::IsTerminal;
+use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use crossbeam_channel::Receiver;
 use kshot::sampling::SavedPresets;
 use kshot::text::{SpecialTokens, sanitise};
-use kshot::ui::{self, Options};
+use kshot::ui::plain::Lines;
+use kshot::ui::{self, Look, Options, Workers};
 
 use super::{Context, Status, Usage, input, model, prompts};
-use crate::cli::PlaygroundArgs;
+use crate::cli::{PlaygroundArgs, ScreenArgs};
 
 /// Opens the playground with the text of a file, or with what is piped in; keys then come from the terminal itself.
 ///
 /// # Errors
 /// There is no terminal; the text or the model's name cannot be used.
-pub(crate) fn run(args: PlaygroundArgs, cx: Context) -> anyhow::Result<Status> {
+pub(crate) fn run(args: PlaygroundArgs, screen: &ScreenArgs, cx: Context) -> anyhow::Result<Status> {
+    let simple = cx.out.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if screen.plain || simple {
+        return plain(args, cx);
+    }
     let keys = std::io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok();
     if !cx.out.is_terminal() || !keys {
-        bail!(Usage("the playground needs a terminal; without one use `kshot generate` (see kshot --help)".into()));
+        bail!(Usage("the playground needs a terminal; without one use `kshot --plain` or `kshot generate`".into()));
     }
     let piped = !std::io::stdin().is_terminal();
-    let options = options(args, piped, model::name(None, &cx), &cx)?;
+    let mut options = options(args, piped, model::name(None, &cx), &cx)?;
+    options.look.theme = screen.theme.unwrap_or(options.look.theme);
+    options.look.mouse &= !screen.no_mouse;
     // The playground owns the screen from here on: nobody else holds stdout.
     drop(cx);
     Ok(Status::Code(ui::run(options)?))
+}
+
+/// Opens the playground line by line: stdin is what is typed.
+fn plain(args: PlaygroundArgs, cx: Context) -> anyhow::Result<Status> {
+    let mut options = options(args, false, model::name(None, &cx), &cx)?;
+    options.text.get_or_insert_default();
+    drop(cx);
+    let mut workers = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
+        .context("cannot start the engine")?;
+    let (sender, typed) = crossbeam_channel::unbounded();
+    let read = move || {
+        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            if sender.send(line.strip_suffix('\r').unwrap_or(&line).to_owned()).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("lines".into()).spawn(read).context("cannot start the thread that reads")?;
+    let lines = Lines { typed, interrupts: interrupts()? };
+    ui::plain::run(ui::start(options)?, &lines, &mut std::io::stdout(), &mut workers)?;
+    Ok(Status::Done)
+}
+
+/// Each Ctrl+C.
+#[cfg(unix)]
+fn interrupts() -> anyhow::Result<Receiver<()>> {
+    let mut signals =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]).context("cannot listen for Ctrl+C")?;
+    let (sender, interrupts) = crossbeam_channel::unbounded();
+    let heard = move || signals.forever().all(|_| sender.send(()).is_ok());
+    let thread = std::thread::Builder::new().name("signals".into()).spawn(heard);
+    thread.context("cannot start the thread that listens for Ctrl+C")?;
+    Ok(interrupts)
+}
+
+/// Ctrl+C ends the process here.
+#[cfg(not(unix))]
+fn interrupts() -> anyhow::Result<Receiver<()>> {
+    Ok(crossbeam_channel::never())
 }
 
 /// What the command line says about the start. `piped`: stdin holds the text where no file is named.
@@ -38,20 +86,30 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         None => None,
     };
     let library = prompts::load(cx);
+    let settings = &cx.config.config;
+    let left_out = library.problems.iter().map(|problem| format!("left out: {problem}"));
+    let problems = left_out.chain(cx.config.problems.iter().map(ToString::to_string));
     Ok(Options {
         model,
         text,
         file: args.file.filter(|file| file != Path::new("-")),
-        settings: args.sampling.settings,
+        settings: args.sampling.over(settings.sampling())?,
         stop: args.stop,
         bias: args.sampling.bias,
-        warnings: library.problems.iter().map(|p| sanitise::line(&format!("left out: {p}")).into_owned()).collect(),
+        warnings: problems.map(|problem| sanitise::line(&problem).into_owned()).collect(),
         library,
         hub: model::hub(cx)?,
         special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
         presets: (cx.paths.presets(), saved_presets(&cx.paths.presets())),
         runs: cx.paths.runs(),
         log: Some(cx.paths.log()),
+        keymap: cx.config.keymap()?,
+        look: Look {
+            theme: settings.theme,
+            scale: settings.scale,
+            mouse: settings.mouse,
+            clipboard: settings.clipboard,
+        },
     })
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use kshot::session::{Existing, write_file};
 use kshot::ui::script::{self, Clock, Driver};
 use kshot::ui::svg::{SvgTheme, to_svg};
-use kshot::ui::theme::{Palette, Theme};
+use kshot::ui::theme::{Ground, Palette, Theme};
 use kshot::ui::widget::Glyphs;
 use kshot::ui::{self, Shell, Workers};
 
@@ -24,7 +24,9 @@ pub(super) fn run(args: ScreenshotArgs, cx: &mut Context) -> anyhow::Result<Stat
     let options = playground::options(args.playground, false, model, cx)?;
     let workers = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
         .context("cannot start the engine")?;
-    let shell = Shell::new(ui::start(options)?, Theme::new(Palette::True, Glyphs::UNICODE));
+    let ground = if args.light { Ground::Light } else { Ground::Dark };
+    let theme = Theme::of(ground.theme(), options.look.scale, Palette::True, Glyphs::UNICODE);
+    let shell = Shell::new(ui::start(options)?, theme);
     let clock = Clock::Real(Duration::from_secs(args.patience));
     let mut driver = Driver::new(shell, workers, args.size, clock)?;
     driver.run(&args.keys)?;

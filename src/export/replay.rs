@@ -117,6 +117,7 @@ mod tests {
     use crate::sampling::{Candidate, Sampled};
     use crate::text::unescape_bytes;
 
+    #[expect(clippy::vec_box, reason = "as the engine hands them out")]
     fn steps(trace: &Trace) -> Vec<Vec<Box<Step>>> {
         let step = |(index, token): (usize, &TraceToken)| {
             let bytes = unescape_bytes(&token.text).unwrap();

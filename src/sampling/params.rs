@@ -201,6 +201,18 @@ impl ParamSpec {
         value.number().map(|number| ((number - low) / (high - low)).clamp(0.0, 1.0))
     }
 
+    /// The value on the row's grid that stands nearest to a place on the slider, 0 to 1; none for a seed.
+    pub fn at_position(&self, place: f64) -> Option<Value> {
+        let (low, high) = self.slider;
+        let number = low + place.clamp(0.0, 1.0) * (high - low);
+        let number = self.clamp(((number / self.step).round() * self.step).clamp(low, high));
+        match self.kind {
+            ParamKind::Float => Some(Value::Float(round_noise(number))),
+            ParamKind::Integer => Some(Value::Integer(number as i64)),
+            ParamKind::Seed => None,
+        }
+    }
+
     /// What is accepted, for help and errors: `a number from 0 to 1 (1 = off)`.
     pub fn accepts(&self) -> String {
         let (low, high) = self.range;

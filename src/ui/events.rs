@@ -4,13 +4,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
-use crossterm::event::{Event as Input, KeyEventKind};
+use crossterm::event::{Event as Input, KeyEventKind, MouseEventKind};
 use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 
 use super::shell::Shell;
 use super::svg::{SvgTheme, to_svg};
 use super::terminal::{Signal, TerminalEvent};
+use crate::app::mouse::Target;
 use crate::app::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
 use crate::engine::{Command, Event};
 use crate::train;
@@ -186,6 +187,8 @@ fn terminal_event(event: TerminalEvent) -> Option<Happening> {
         TerminalEvent::Input(Input::Key(key)) => Happening::Message(Message::Key(key)),
         TerminalEvent::Input(Input::Paste(text)) => Happening::Message(Message::Paste(text)),
         TerminalEvent::Input(Input::Resize(width, height)) => Happening::Message(Message::Resize(width, height)),
+        TerminalEvent::Input(Input::Mouse(event)) if event.kind == MouseEventKind::Moved => return None,
+        TerminalEvent::Input(Input::Mouse(event)) => Happening::Message(Message::Mouse(event, Target::Nothing)),
         TerminalEvent::Input(_) => return None,
         // The engine tells its own panics as a failed job; the log has the message.
         TerminalEvent::Panicked(_) => return None,

@@ -7,21 +7,61 @@ use crossbeam_channel::Receiver;
 use crossterm::clipboard::CopyToClipboard;
 
 use super::events::Host;
-use super::terminal::{ScreenBackend, Terminal, TerminalEvent};
+use super::terminal::{Mouse, ScreenBackend, Terminal, TerminalEvent};
 use crate::app::{Message, TerminalRequest};
 
 /// Terminals are known to drop longer OSC 52 sequences (xterm's limit, hterm's is larger).
 const CLIPBOARD: usize = 74_994;
 
+/// How text is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clipboard {
+    /// The best way there is.
+    Auto,
+    /// Through the terminal.
+    Osc52,
+    /// Not at all.
+    Off,
+}
+
+impl Clipboard {
+    /// All ways.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Osc52, Self::Off];
+
+    /// Its name in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Osc52 => "osc52",
+            Self::Off => "off",
+        }
+    }
+
+    /// What it is.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Self::Auto => "the best way there is",
+            Self::Osc52 => "through the terminal, over ssh too",
+            Self::Off => "not at all",
+        }
+    }
+
+    /// The way of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.name() == name)
+    }
+}
+
 /// The real terminal.
 pub struct TerminalHost {
     terminal: Terminal,
+    clipboard: Clipboard,
 }
 
 impl TerminalHost {
     /// Around a terminal that was taken over.
-    pub fn new(terminal: Terminal) -> Self {
-        Self { terminal }
+    pub fn new(terminal: Terminal, clipboard: Clipboard) -> Self {
+        Self { terminal, clipboard }
     }
 
     /// Restores the terminal.
@@ -72,6 +112,9 @@ impl Host for TerminalHost {
 
     fn run(&mut self, request: TerminalRequest) -> Option<Message> {
         match request {
+            TerminalRequest::Copy(_) if self.clipboard == Clipboard::Off => {
+                Some(Message::Say(Err("copying is off: clipboard in config.toml says how to copy".to_owned())))
+            }
             TerminalRequest::Copy(text) if text.len() > CLIPBOARD => {
                 let text =
                     format!("{} bytes are more than terminals take for the clipboard; save a file instead", text.len());
@@ -89,6 +132,10 @@ impl Host for TerminalHost {
                 Ok(()) => Message::Resumed,
                 Err(error) => Message::Say(Err(format!("cannot suspend: {error}"))),
             }),
+            TerminalRequest::Mouse(on) => {
+                let set = self.terminal.set_mouse(if on { Mouse::On } else { Mouse::Off });
+                set.err().map(|error| Message::Say(Err(format!("cannot set the mouse: {error}"))))
+            }
             // The loop does these itself.
             TerminalRequest::Redraw | TerminalRequest::Screenshot => None,
         }

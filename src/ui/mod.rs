@@ -9,10 +9,12 @@ mod executor;
 mod host;
 mod hubjob;
 mod layout;
+mod mouse;
 mod overlay;
 mod page;
 mod paint;
 mod pane;
+pub mod plain;
 pub mod script;
 mod shell;
 mod status;
@@ -24,7 +26,7 @@ pub mod widget;
 
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
 pub use executor::{Workers, encode, export};
-pub use host::TerminalHost;
+pub use host::{Clipboard, TerminalHost};
 pub use page::PageView;
 pub use shell::Shell;
 
@@ -32,16 +34,16 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::app::App;
 use crate::app::sampler::Sampler;
+use crate::app::{App, KeyMap};
 use crate::engine::BiasEntry;
 use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
 use crate::sampling::{SavedPresets, Settings};
 use crate::text::SpecialTokens;
-use terminal::{Terminal, TerminalOptions};
-use theme::Theme;
+use terminal::{Mouse, Terminal, TerminalOptions};
+use theme::{Scale, Theme, ThemeChoice, ground_of_terminal};
 
 /// What the playground starts with.
 #[derive(Debug)]
@@ -72,6 +74,23 @@ pub struct Options {
     pub runs: PathBuf,
     /// The log file, named in the message after a panic.
     pub log: Option<PathBuf>,
+    /// Which key runs which command.
+    pub keymap: KeyMap,
+    /// Colours, mouse, clipboard.
+    pub look: Look,
+}
+
+/// How the terminal is used.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// The theme.
+    pub theme: ThemeChoice,
+    /// The colour scale.
+    pub scale: &'static Scale,
+    /// Whether clicks, the wheel and drags are kshot's.
+    pub mouse: bool,
+    /// How text is copied.
+    pub clipboard: Clipboard,
 }
 
 /// Opens the playground and runs it until the user quits. Gives the exit code.
@@ -79,13 +98,15 @@ pub struct Options {
 /// # Errors
 /// No terminal, or one that fails.
 pub fn run(options: Options) -> anyhow::Result<u8> {
-    let theme = Theme::from_environment(|name| std::env::var(name).ok());
+    let look = options.look;
+    let theme = Theme::choose(look.theme, look.scale, |name| std::env::var(name).ok(), ground_of_terminal);
     let mut executor = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
         .context("cannot start the engine")?;
     let log = options.log.clone();
     let mut shell = Shell::new(start(options)?, theme);
-    let terminal = Terminal::enter(&TerminalOptions { log, ..TerminalOptions::default() })?;
-    let mut host = TerminalHost::new(terminal);
+    let mouse = if look.mouse { Mouse::On } else { Mouse::Off };
+    let terminal = Terminal::enter(&TerminalOptions { log, mouse })?;
+    let mut host = TerminalHost::new(terminal, look.clipboard);
     let ended = run_loop(&mut shell, &mut host, &mut executor);
     let restored = host.leave();
     let exit = ended?;
@@ -104,6 +125,8 @@ pub fn start(options: Options) -> anyhow::Result<App> {
     let mut sampler = Sampler::new(options.settings, options.stop);
     sampler.bias = options.bias;
     let mut app = App::new(options.library, sampler)?;
+    app.keymap = options.keymap;
+    app.mouse = options.look.mouse;
     match options.text {
         Some(text) => app.open_text(&text, options.file),
         None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),

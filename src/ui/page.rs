@@ -49,6 +49,10 @@ impl Page for PageView {
         self.view.span(document.bytes(), widget_motion(motion))
     }
 
+    fn scroll(&mut self, _: &Document, rows: isize) {
+        self.view.scroll_by(rows);
+    }
+
     fn follow_end(&mut self, document: &Document) {
         self.view.move_caret(document.bytes(), widget::Motion::End);
         self.view.scroll_to_end();

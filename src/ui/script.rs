@@ -2,14 +2,15 @@
 //!
 //! A script is text to type, with keys in angle brackets: `Once upon<Ctrl+G><wait 12><Esc>`. Names are those of the key
 //! map, with `+` or `-`; a number repeats: `<Down 3>`. `<lt>` types `<`, `<paste TEXT>` pastes, `<size 80x24>` resizes,
-//! `<wait>` waits until the generation is over and `<wait N>` until it has N tokens; `<train N>` waits until the training
+//! `<click X,Y>` clicks a cell, `<drag X,Y X,Y>` drags from one to another, `<wheel-up X,Y>` and `<wheel-down X,Y>` turn the
+//! wheel over one. `<wait>` waits until the generation is over and `<wait N>` until it has N tokens; `<train N>` waits until the training
 //! run has done N steps or is over.
 
 use std::time::{Duration, Instant};
 
 use crokey::OneToThree;
 use crossbeam_channel::{Receiver, never, select};
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
@@ -17,6 +18,7 @@ use super::events::{Executor, Flow, Host, carry_out};
 use super::shell::Shell;
 use super::terminal::TerminalEvent;
 use crate::app::models::Stage;
+use crate::app::mouse::Target;
 use crate::app::{IoEvent, IoRequest, Message, TerminalRequest, keymap};
 use crate::engine::{Command, Event};
 use crate::train;
@@ -28,6 +30,8 @@ pub enum ScriptStep {
     Key(KeyEvent),
     /// A paste.
     Paste(String),
+    /// The mouse.
+    Mouse(MouseEvent),
     /// Another size.
     Size(u16, u16),
     /// Until the generation has so many tokens, or is over.
@@ -82,6 +86,20 @@ fn special(inside: &str) -> Result<Vec<ScriptStep>, ScriptError> {
         "wait" => vec![ScriptStep::Wait(argument.parse().map_err(|_| unknown())?)],
         "train" => vec![ScriptStep::Train(argument.parse().map_err(|_| unknown())?)],
         "paste" => vec![ScriptStep::Paste(argument.to_owned())],
+        "click" => [MouseEventKind::Down(MouseButton::Left), MouseEventKind::Up(MouseButton::Left)]
+            .into_iter()
+            .map(|kind| mouse(kind, argument))
+            .collect::<Option<_>>()
+            .ok_or_else(unknown)?,
+        "drag" => {
+            let (from, to) = argument.split_once(' ').ok_or_else(unknown)?;
+            let down = mouse(MouseEventKind::Down(MouseButton::Left), from);
+            let drag = mouse(MouseEventKind::Drag(MouseButton::Left), to);
+            let up = mouse(MouseEventKind::Up(MouseButton::Left), to);
+            [down, drag, up].into_iter().collect::<Option<_>>().ok_or_else(unknown)?
+        }
+        "wheel-up" => vec![mouse(MouseEventKind::ScrollUp, argument).ok_or_else(unknown)?],
+        "wheel-down" => vec![mouse(MouseEventKind::ScrollDown, argument).ok_or_else(unknown)?],
         "size" => {
             let (width, height) = argument.split_once('x').ok_or_else(unknown)?;
             vec![ScriptStep::Size(width.parse().map_err(|_| unknown())?, height.parse().map_err(|_| unknown())?)]
@@ -91,6 +109,13 @@ fn special(inside: &str) -> Result<Vec<ScriptStep>, ScriptError> {
             vec![ScriptStep::Key(key(name).ok_or_else(unknown)?); times]
         }
     })
+}
+
+/// A mouse event at a place such as `10,5`.
+fn mouse(kind: MouseEventKind, place: &str) -> Option<ScriptStep> {
+    let (column, row) = place.split_once(',')?;
+    let (column, row) = (column.parse().ok()?, row.parse().ok()?);
+    Some(ScriptStep::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
 }
 
 /// The key event of a name such as `Ctrl+G`, `F5`, `lt`.
@@ -182,6 +207,7 @@ impl<E: Executor> Driver<E> {
     pub fn step(&mut self, step: ScriptStep) -> Result<(), ScriptError> {
         match step {
             ScriptStep::Key(key) => self.send(Message::Key(key))?,
+            ScriptStep::Mouse(event) => self.send(Message::Mouse(event, Target::Nothing))?,
             ScriptStep::Paste(text) => self.send(Message::Paste(text))?,
             ScriptStep::Size(width, height) => {
                 self.host.terminal.backend_mut().resize(width, height);
@@ -217,7 +243,7 @@ impl<E: Executor> Driver<E> {
             Clock::Real(_) => self.start.elapsed(),
             Clock::Steps(step) => step * self.messages,
         };
-        if matches!(&message, Message::Io(event) if !matches!(event, IoEvent::Pulling(..))) {
+        if matches!(&message, Message::Io(event) if event.is_answer()) {
             self.asked = self.asked.saturating_sub(1);
         }
         let mut counted = Counted { executor: &mut self.executor, asked: &mut self.asked };
@@ -357,7 +383,10 @@ impl Host for ScriptHost {
                 Some(Message::Say(Ok(said)))
             }
             TerminalRequest::Edit(_) => Some(Message::Say(Err("a script has no editor".to_owned()))),
-            TerminalRequest::Suspend | TerminalRequest::Redraw | TerminalRequest::Screenshot => None,
+            TerminalRequest::Suspend
+            | TerminalRequest::Redraw
+            | TerminalRequest::Screenshot
+            | TerminalRequest::Mouse(_) => None,
         }
     }
 }
@@ -386,7 +415,7 @@ mod tests {
         for (script, steps) in cases {
             assert_eq!(parse(script), Ok(steps), "{script}");
         }
-        for script in ["<", "a<b", "<nokey>", "<Down x>", "<size 80>"] {
+        for script in ["<", "a<b", "<nokey>", "<Down x>", "<size 80>", "<click 1>", "<drag 1,1>", "<wheel-up x,1>"] {
             assert!(parse(script).is_err(), "{script}");
         }
     }

@@ -11,7 +11,7 @@ use super::layout::Layout;
 use super::page::PageView;
 use super::pane::{self, View};
 use super::theme::Theme;
-use super::{overlay, paint, status, train};
+use super::{mouse, overlay, paint, status, train};
 use crate::app::page::Page;
 use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, Place, SizeClass};
 use crate::app::{App, Effect, Message};
@@ -34,7 +34,12 @@ impl Shell {
     }
 
     /// Takes in a message; gives what is to be done.
-    pub fn update(&mut self, now: Duration, message: Message) -> Vec<Effect> {
+    pub fn update(&mut self, now: Duration, mut message: Message) -> Vec<Effect> {
+        if let Message::Mouse(event, target) = &mut message {
+            let layout = Layout::new(Rect::new(0, 0, self.app.size.0, self.app.size.1), self.app.focus);
+            let view = View { app: &self.app, page: &self.page, theme: &self.theme };
+            *target = mouse::target(&view, &layout, event);
+        }
         self.dirty = true;
         self.app.now = now;
         if let Message::Resize(width, height) = message {
@@ -83,13 +88,12 @@ impl Shell {
             }
         }
         for layer in &self.app.layers {
-            overlay::draw(*layer, &view, layout.body, buf);
-            caret = None;
+            caret = overlay::draw(*layer, &view, layout.body, buf);
         }
         let typed = status::draw_message(&view, layout.message, buf);
         status::draw_hints(&view, layout.hints, buf);
         self.theme.finish(buf);
-        if self.app.input.is_some() { typed } else { caret }
+        typed.or(caret)
     }
 
     /// Wraps the document for the screen it is on.

@@ -155,19 +155,27 @@ fn state(view: &View<'_>) -> Piece {
 
 /// Draws the names of the panes, the shown one marked.
 pub(super) fn draw_tabs(view: &View<'_>, area: Rect, buf: &mut Buffer) {
-    let mut line = Line::default();
-    for pane in PaneId::ALL {
+    for (pane, tab) in tabs(area) {
         let style = if pane == view.app.focus { view.theme.selected } else { view.theme.dim };
-        line.spans.push(Span::styled(format!(" {} ", pane.name()), style));
-        line.spans.push(Span::raw(" "));
+        paint::line(buf, tab, &Line::styled(format!(" {} ", pane.name()), style));
     }
-    paint::line(buf, area, &line);
+}
+
+/// Where the names of the panes are.
+pub(super) fn tabs(area: Rect) -> impl Iterator<Item = (PaneId, Rect)> {
+    let mut x = area.x;
+    PaneId::ALL.into_iter().map(move |pane| {
+        let width = pane.name().width() as u16 + 2;
+        let tab = Rect { x, width, ..area }.intersection(area);
+        x = x.saturating_add(width + 1);
+        (pane, tab)
+    })
 }
 
 /// Draws the line being typed, or else the current message; gives the cell of the caret.
 pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
-    if let Some(input) = &view.app.input {
+    if let Some(input) = view.app.input.as_ref().filter(|_| view.app.palette_query().is_none()) {
         return draw_input(view, input, area, buf);
     }
     let entry = view.app.log.current()?;
@@ -190,7 +198,8 @@ pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Opt
     None
 }
 
-fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut Buffer) -> Option<Position> {
+/// Draws a line being typed; gives the cell of the caret.
+pub(super) fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let error = input.error.as_deref().map(|error| format!("   {error}")).unwrap_or_default();
     let label = format!("{}: ", input.label);
     let room = usize::from(area.width).saturating_sub(label.width() + 1).max(1);
@@ -216,8 +225,8 @@ fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut Buffer) -> O
 pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
     let scope = match (&view.app.input, view.app.layers.last()) {
-        (Some(_), _) => Scope::Input,
-        (None, Some(layer)) if *layer != Layer::Shots => layer.scope(),
+        (Some(_), _) if view.app.palette_query().is_none() => Scope::Input,
+        (_, Some(layer)) if *layer != Layer::Shots => layer.scope(),
         _ if view.app.place == Place::Train => Scope::Train,
         _ => Scope::Global,
     };

@@ -1,13 +1,21 @@
 //! Roles, not colours: every style a pane uses has a name here.
 //!
-//! Body text keeps the terminal's own foreground. The colours have a relative luminance near 0.18, where the contrast
-//! against black and against white is about 4.5 to 1 both ways (WCAG 2.2, 1.4.3), so that one palette serves light and
-//! dark terminals. No role differs from body text by colour alone.
+//! Body text keeps the terminal's own foreground. A theme is a row of [`THEMES`]: one for dark grounds, one for light
+//! ones, and one that reads on both, for terminals that do not say what their ground is. No role differs from another by
+//! colour alone: what a row says in colours, attributes say again where there are few or none.
+
+mod ask;
+mod scale;
+mod table;
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
 use super::widget::Glyphs;
+
+pub use ask::ground_of_terminal;
+pub use scale::{SCALES, STEPS, Scale, ScaleStep};
+pub use table::{Ground, Ink, THEMES, ThemeChoice, ThemeSpec};
 
 /// How many colours the terminal shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,85 +55,91 @@ pub struct Theme {
     pub warning: Style,
     /// Something failed.
     pub error: Style,
-    /// Tokens from expected to surprising, in five classes.
-    levels: [Style; 5],
     /// Which characters to draw with.
     pub glyphs: Glyphs,
+    /// What the colours are for.
+    pub ground: Ground,
+    /// How many colours there are.
+    pub palette: Palette,
+    steps: [ScaleStep; STEPS],
 }
 
 impl Theme {
-    /// The theme for a terminal.
+    /// The theme for a terminal whose ground is not known.
     pub fn new(palette: Palette, glyphs: Glyphs) -> Self {
-        let colour = |rgb: u32, index: u8, named: Color| match palette {
+        Self::of(Ground::Unknown.theme(), &SCALES[0], palette, glyphs)
+    }
+
+    /// A row of the table of themes, with a row of the table of scales.
+    pub fn of(spec: &ThemeSpec, scale: &Scale, palette: Palette, glyphs: Glyphs) -> Self {
+        let plain = palette == Palette::Plain;
+        let few = matches!(palette, Palette::Plain | Palette::Ansi16);
+        let marked = |style: Style, mark: bool, modifier| if mark { style.add_modifier(modifier) } else { style };
+        let ink = |ink: Ink| match palette {
             Palette::Plain => Style::new(),
-            Palette::Ansi16 => Style::new().fg(named),
-            Palette::Ansi256 => Style::new().fg(Color::Indexed(index)),
-            Palette::True => Style::new().fg(Color::from_u32(rgb)),
+            Palette::Ansi16 => Style::new().fg(ink.named),
+            Palette::Ansi256 => Style::new().fg(Color::Indexed(ink.index)),
+            Palette::True => Style::new().fg(Color::from_u32(ink.rgb)),
         };
-        let dim = match palette {
-            Palette::Plain => Style::new().add_modifier(Modifier::DIM),
-            _ => colour(0x76_76_76, 243, Color::DarkGray),
-        };
-        let model = colour(0x00_84_84, 30, Color::Magenta);
-        let accent = colour(0x3f_72_d8, 62, Color::Blue);
+        let dim = marked(ink(spec.dim), plain, Modifier::DIM);
+        // Bold alone is hard to see in some fonts, so it is underlined where there is no colour.
+        let model = marked(ink(spec.model).add_modifier(Modifier::BOLD), plain, Modifier::UNDERLINED);
+        let warning = ink(spec.warning);
         Self {
             text: Style::new(),
-            // Bold alone is hard to see in some fonts, so it is underlined where there is no colour.
-            model: match palette {
-                Palette::Plain => model.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-                _ => model.add_modifier(Modifier::BOLD),
-            },
+            model,
             dim,
             border: dim,
-            focus: accent.add_modifier(Modifier::BOLD),
+            focus: ink(spec.accent).add_modifier(Modifier::BOLD),
             strong: Style::new().add_modifier(Modifier::BOLD),
             selected: Style::new().add_modifier(Modifier::REVERSED),
             bar: model,
-            good: colour(0x00_80_00, 28, Color::Green),
-            warning: colour(0xa0_6a_00, 130, Color::Yellow).add_modifier(Modifier::BOLD),
-            error: colour(0xd0_30_30, 160, Color::Red).add_modifier(Modifier::BOLD),
-            levels: match palette {
-                Palette::Plain => [
-                    Style::new(),
-                    Style::new().add_modifier(Modifier::UNDERLINED),
-                    Style::new().add_modifier(Modifier::BOLD),
-                    Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-                    Style::new().add_modifier(Modifier::REVERSED),
-                ],
-                // From blue to orange, which no common colour blindness mixes up; the last two are marked without colour too.
-                _ => [
-                    colour(0x2f_7a_d0, 32, Color::Blue),
-                    colour(0x00_84_84, 30, Color::Cyan),
-                    colour(0x7a_7a_30, 100, Color::Green),
-                    colour(0xb0_68_00, 130, Color::Yellow).add_modifier(Modifier::UNDERLINED),
-                    colour(0xd0_30_30, 160, Color::Red).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-                ],
-            },
+            good: marked(ink(spec.good), plain, Modifier::ITALIC),
+            warning: warning.add_modifier(if plain { Modifier::UNDERLINED } else { Modifier::BOLD }),
+            error: marked(ink(spec.error).add_modifier(Modifier::BOLD), few, Modifier::REVERSED),
             glyphs,
+            ground: spec.ground,
+            palette,
+            steps: scale.steps(spec.ground, palette),
         }
     }
 
     /// The style of a token's class, 0 (expected) to 4 (surprising).
     pub fn level(&self, class: usize) -> Style {
-        self.levels[class.min(self.levels.len() - 1)]
+        self.scale((4.5 - class.min(4) as f64) / 5.0)
     }
 
-    /// The theme that the environment asks for: NO_COLOR, COLORTERM, TERM, LC_ALL, LC_CTYPE and LANG, read through `var`.
-    pub fn from_environment(var: impl Fn(&str) -> Option<String>) -> Self {
-        let get = |name: &str| var(name).filter(|value| !value.is_empty());
-        let term = get("TERM").unwrap_or_default();
-        let palette = if get("NO_COLOR").is_some() || term == "dumb" {
-            Palette::Plain
-        } else if get("COLORTERM").is_some_and(|value| value == "truecolor" || value == "24bit") {
-            Palette::True
-        } else if term.contains("256color") || term.contains("direct") {
-            Palette::Ansi256
-        } else {
-            Palette::Ansi16
+    /// How a token, a bar or a cell of this level looks on the colour scale: 0 is the worst (the most surprising), 1 the
+    /// best. What is not a number counts as the worst.
+    ///
+    /// The style is whole: it sets foreground, background and attributes as the palette allows, so it stands in the place
+    /// of another style and is not laid over one. The best step is the quiet one, so that surprises stand out of a text.
+    pub fn scale(&self, level: f64) -> Style {
+        let at = if level > 0.0 { (level.min(1.0) * STEPS as f64) as usize } else { 0 };
+        self.steps[at.min(STEPS - 1)].style
+    }
+
+    /// The steps of the scale from the worst to the best: all that [`Theme::scale`] can give, for a legend. They differ
+    /// from each other with any number of colours, and without colour vision.
+    pub fn scale_steps(&self) -> &[ScaleStep] {
+        &self.steps
+    }
+
+    /// The theme that was chosen, for the terminal that the environment describes. `ground` is asked for only where the
+    /// choice is automatic and there are colours to choose.
+    pub fn choose(
+        choice: ThemeChoice,
+        scale: &Scale,
+        var: impl Fn(&str) -> Option<String>,
+        ground: impl FnOnce() -> Ground,
+    ) -> Self {
+        let (palette, glyphs) = terminal(var);
+        let spec = match choice {
+            ThemeChoice::Named(spec) => spec,
+            ThemeChoice::Auto if palette == Palette::Plain => Ground::Unknown.theme(),
+            ThemeChoice::Auto => ground().theme(),
         };
-        let locale = get("LC_ALL").or_else(|| get("LC_CTYPE")).or_else(|| get("LANG")).unwrap_or_default();
-        let seven_bit = locale == "C" || locale == "POSIX" || term == "linux" || term == "dumb";
-        Self::new(palette, if seven_bit { Glyphs::ASCII } else { Glyphs::UNICODE })
+        Self::of(spec, scale, palette, glyphs)
     }
 
     /// Replaces what an ASCII terminal cannot show by its nearest letter. Done once on the finished frame, so that no
@@ -141,6 +155,33 @@ impl Theme {
             }
         }
     }
+}
+
+/// What the environment says of the terminal: NO_COLOR, COLORTERM, TERM, LC_ALL, LC_CTYPE and LANG, read through `var`.
+fn terminal(var: impl Fn(&str) -> Option<String>) -> (Palette, Glyphs) {
+    let get = |name: &str| var(name).filter(|value| !value.is_empty());
+    let term = get("TERM").unwrap_or_default();
+    let palette = if get("NO_COLOR").is_some() || term == "dumb" {
+        Palette::Plain
+    } else if get("COLORTERM").is_some_and(|value| value == "truecolor" || value == "24bit") {
+        Palette::True
+    } else if term.contains("256color") || term.contains("direct") {
+        Palette::Ansi256
+    } else {
+        Palette::Ansi16
+    };
+    let locale = get("LC_ALL").or_else(|| get("LC_CTYPE")).or_else(|| get("LANG")).unwrap_or_default();
+    let seven_bit = locale == "C" || locale == "POSIX" || term == "linux" || term == "dumb";
+    (palette, if seven_bit { Glyphs::ASCII } else { Glyphs::UNICODE })
+}
+
+/// Relative luminance of an sRGB colour: WCAG 2.2, "relative luminance".
+fn luminance(rgb: u32) -> f64 {
+    let linear = |shift: u32| {
+        let c = f64::from((rgb >> shift) & 0xff) / 255.0;
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * linear(16) + 0.7152 * linear(8) + 0.0722 * linear(0)
 }
 
 fn ascii(glyph: char) -> &'static str {
@@ -168,51 +209,4 @@ fn ascii(glyph: char) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_environment_decides() {
-        let cases: [(&[(&str, &str)], Palette, Glyphs); 6] = [
-            (&[("TERM", "xterm"), ("LANG", "en_US.UTF-8")], Palette::Ansi16, Glyphs::UNICODE),
-            (&[("TERM", "tmux-256color")], Palette::Ansi256, Glyphs::UNICODE),
-            (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], Palette::True, Glyphs::UNICODE),
-            (&[("COLORTERM", "truecolor"), ("NO_COLOR", "1")], Palette::Plain, Glyphs::UNICODE),
-            (&[("TERM", "linux"), ("NO_COLOR", "")], Palette::Ansi16, Glyphs::ASCII),
-            (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], Palette::Ansi16, Glyphs::ASCII),
-        ];
-        for (environment, palette, glyphs) in cases {
-            let var =
-                |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            assert_eq!(Theme::from_environment(var), Theme::new(palette, glyphs), "{environment:?}");
-        }
-    }
-
-    #[test]
-    fn model_text_differs_from_typed_text_without_colour() {
-        for palette in [Palette::Plain, Palette::Ansi16, Palette::Ansi256, Palette::True] {
-            let theme = Theme::new(palette, Glyphs::UNICODE);
-            assert_ne!(theme.model.add_modifier, theme.text.add_modifier, "{palette:?}");
-        }
-    }
-
-    /// Relative luminance of an sRGB colour: WCAG 2.2, "relative luminance".
-    fn luminance(colour: Color) -> f64 {
-        let Color::Rgb(r, g, b) = colour else { return f64::NAN };
-        let linear = |c: u8| {
-            let c = f64::from(c) / 255.0;
-            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-        };
-        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
-    }
-
-    #[test]
-    fn colours_read_on_black_and_on_white() {
-        let theme = Theme::new(Palette::True, Glyphs::UNICODE);
-        for style in [theme.model, theme.dim, theme.focus, theme.good, theme.warning, theme.error] {
-            let l = luminance(style.fg.unwrap_or_default());
-            let (on_white, on_black) = (1.05 / (l + 0.05), (l + 0.05) / 0.05);
-            assert!(on_white > 4.0 && on_black > 4.0, "{style:?}: {on_white:.2} on white, {on_black:.2} on black");
-        }
-    }
-}
+mod tests;

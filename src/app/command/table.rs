@@ -30,12 +30,13 @@ commands! {
         "statistics" ["f7"] "" "perplexity, bits per byte, ranks and surprisal of the text" |cx| cx.app.open_statistics();
         "models" ["f2"] "models" "models: load, download, folder" |cx| cx.app.open_models();
         "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
+        "palette" ["ctrl-p", ":"] "commands" "all commands that count here, found by typing" |cx| cx.app.toggle_palette();
         "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
         "regenerate" ["ctrl-r"] "regenerate" "remove the last generation and run again with a new seed" |cx| cx.app.regenerate(Seeding::New);
         "regenerate-same" ["alt-r"] "" "remove the last generation and run again with the same seed" |cx| cx.app.regenerate(Seeding::Same);
         "train" ["f8"] "train" "the train view: a small training run, live; again: back" |cx| cx.app.toggle_train();
         "interrupt" ["ctrl-c"] "" "stop; when idle, twice to quit" |cx| cx.app.interrupt();
-        "undo" ["ctrl-_"] "" "undo an edit or a generation (Ctrl+/ too)" |cx| cx.undo();
+        "undo" ["ctrl-_"] "" "undo an edit or a generation" |cx| cx.undo();
         "redo" ["alt-_"] "" "redo" |cx| cx.redo();
         "messages" ["f9"] "" "all messages of this run" |cx| cx.app.toggle_layer(Layer::Log);
         "editor" ["ctrl-o"] "" "edit the document in $VISUAL or $EDITOR" |cx| cx.app.open_editor();
@@ -44,6 +45,7 @@ commands! {
         "export" ["alt-e"] "" "export: the document, or the last generation as a trace or a command, to a file or the clipboard" |cx| cx.app.open_export();
         "screenshot" ["f12"] "" "save the screen as an SVG file" |cx| cx.app.screenshot();
         "redraw" ["ctrl-l"] "" "draw the whole screen again" |cx| cx.app.redraw();
+        "mouse" ["alt-m"] "" "the mouse on or off: click focuses, the wheel scrolls, a drag sets a slider; Shift+drag stays the terminal's own" |cx| cx.app.toggle_mouse();
         "suspend" ["ctrl-z"] "" "suspend to the shell" |cx| cx.app.suspend();
         "quit" ["ctrl-q"] "" "quit; twice where text is not saved" |cx| cx.app.quit();
     }
@@ -200,5 +202,13 @@ commands! {
         "input-backspace" ["backspace", "ctrl-h"] "" "remove the character before the caret" |cx| cx.app.input_edit(Input::backspace);
         "input-delete" ["delete", "ctrl-d"] "" "remove the character after the caret" |cx| cx.app.input_edit(Input::delete);
         "input-clear" ["ctrl-u"] "" "empty the line" |cx| cx.app.input_edit(Input::clear);
+    }
+    Palette {
+        "palette-run" ["enter"] "run" "run the selected command" |cx| cx.run_picked();
+        "palette-close" ["esc"] "close" "close" |cx| cx.app.toggle_palette();
+        "palette-up" ["up", "ctrl-k"] "" "previous command" |cx| cx.app.palette_select(-1);
+        "palette-down" ["down", "ctrl-j"] "" "next command" |cx| cx.app.palette_select(1);
+        "palette-page-up" ["pageup"] "" "ten commands up" |cx| cx.app.palette_select(-10);
+        "palette-page-down" ["pagedown"] "" "ten commands down" |cx| cx.app.palette_select(10);
     }
 }

@@ -5,13 +5,14 @@ mod export;
 mod help;
 mod log;
 mod models;
+mod palette;
 mod picker;
 mod preview;
-mod statistics;
 mod samples;
+mod statistics;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
@@ -23,9 +24,10 @@ use super::pane::{self, Frame, View};
 use crate::app::Scope;
 use crate::app::screen::{Layer, PaneId};
 
-/// Draws an overlay over `body`.
-pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) {
+/// Draws an overlay over `body`; gives the cell of the caret where it has one.
+pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
     match layer {
+        Layer::Palette => return palette::draw(view, body, buf),
         Layer::Help => help::draw(view, body, buf),
         Layer::Models => models::draw(view, body, buf),
         Layer::Confirm => confirm::draw(view, body, buf),
@@ -42,6 +44,7 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
             pane::draw(PaneId::Shots, view, area, buf);
         }
     }
+    None
 }
 
 /// Empties an area. A wide character that its left edge cuts in two goes as a whole: half of one cannot be drawn.

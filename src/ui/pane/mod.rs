@@ -2,7 +2,7 @@
 
 pub(super) mod document;
 mod next;
-mod sampling;
+pub(super) mod sampling;
 mod shots;
 
 use ratatui::buffer::Buffer;
@@ -101,11 +101,18 @@ impl View<'_> {
     pub(in crate::ui) fn hints(&self, scope: Scope, width: usize) -> Option<Line<'static>> {
         let mut line = Line::default();
         for command in self.app.keymap.scope(scope).filter(|command| !command.hint.is_empty()) {
-            // A hint may name its keys itself where two commands share one hint: `J/K move`.
-            let (key, what) = match command.hint.rsplit_once(' ') {
-                Some((keys, what)) => (keys.to_owned(), what),
-                None => (self.app.keymap.hint(command.name), command.hint),
+            // A hint may name its keys itself where two commands share one hint: `J/K move`. The user may have others.
+            let same = |keys: &str| {
+                let all: Option<Vec<bool>> =
+                    keys.split(['/', ' ']).map(|key| self.app.keymap.is_as_in_table(scope, key)).collect();
+                all.map(|all| all.into_iter().all(|same| same))
             };
+            let (key, what) =
+                match command.hint.rsplit_once(' ').and_then(|(keys, what)| Some((keys, what, same(keys)?))) {
+                    Some((keys, what, true)) => (keys.to_owned(), what),
+                    Some((_, what, false)) => (self.app.keymap.hint(command.name), what),
+                    None => (self.app.keymap.hint(command.name), command.hint),
+                };
             let hint = paint::hints([(key, what)], self.theme.strong, self.theme.dim);
             let gap = if line.spans.is_empty() { 0 } else { 2 };
             if line.width() + gap + hint.width() > width {

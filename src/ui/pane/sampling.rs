@@ -1,5 +1,7 @@
 //! Sampling: a slider for each parameter, the stop strings, and the order of the stages.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
@@ -31,9 +33,7 @@ impl Pane for SamplingPane {
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let sampler = &view.app.sampler;
         let rows: Vec<Row> = Sampler::rows().collect();
-        let spare = area.height.saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
-        let (list, foot) = paint::split_bottom(area, spare);
-        let visible = visible_rows(sampler.selected, rows.len(), list.height);
+        let (list, foot, visible) = places(view, area);
         paint::more(buf, view.theme, list, &visible, rows.len());
         paint::lines(buf, foot, foot_lines(view, foot));
         for (area, index) in paint::rows(list).zip(visible) {
@@ -46,6 +46,31 @@ impl Pane for SamplingPane {
         }
         None
     }
+}
+
+/// The rows, what stands below them, and which rows are on screen.
+fn places(view: &View<'_>, area: Rect) -> (Rect, Rect, Range<usize>) {
+    let rows = Sampler::rows().count();
+    let spare = area.height.saturating_sub(u16::try_from(rows).unwrap_or(u16::MAX));
+    let (list, foot) = paint::split_bottom(area, spare);
+    (list, foot, visible_rows(view.app.sampler.selected, rows, list.height))
+}
+
+/// The row at a place of the pane and, on its slider, where along it.
+pub(in crate::ui) fn row_at(view: &View<'_>, pane: Rect, at: Position) -> Option<(usize, Option<f64>)> {
+    let (list, _, visible) = places(view, super::inside(pane));
+    let (area, row) = paint::rows(list).zip(visible).find(|(area, _)| area.contains(at))?;
+    let Some(Row::Param(spec)) = Sampler::rows().nth(row) else { return Some((row, None)) };
+    let text = value_text(view, spec);
+    let slider = slider(view, spec, &text);
+    Some((row, slider.has_track_at(area, at.x).then(|| slider.share_at(area, at.x)).flatten()))
+}
+
+/// Where along the slider of a row a column is.
+pub(in crate::ui) fn share(view: &View<'_>, pane: Rect, row: usize, column: u16) -> Option<f64> {
+    let Some(Row::Param(spec)) = Sampler::rows().nth(row) else { return None };
+    let text = value_text(view, spec);
+    slider(view, spec, &text).share_at(super::inside(pane), column)
 }
 
 /// The order of the chain and what the selected row does, as far as there is room.
@@ -98,16 +123,27 @@ fn draw_row(view: &View<'_>, row: Row, area: Rect, buf: &mut Buffer) {
     }
 }
 
+fn is_in_chain(view: &View<'_>, spec: &ParamSpec) -> bool {
+    spec.stage.is_none_or(|stage| view.app.sampler.settings.order().contains(&stage))
+}
+
+fn value_text(view: &View<'_>, spec: &ParamSpec) -> String {
+    if is_in_chain(view, spec) { view.app.sampler.settings.display(spec.id) } else { "unused".to_owned() }
+}
+
 fn draw_slider(view: &View<'_>, spec: &'static ParamSpec, area: Rect, buf: &mut Buffer) {
-    let settings = &view.app.sampler.settings;
-    let value = settings.get(spec.id);
-    let in_chain = spec.stage.is_none_or(|stage| settings.order().contains(&stage));
+    let text = value_text(view, spec);
+    slider(view, spec, &text).render(area.intersection(buf.area), buf);
+}
+
+fn slider<'a>(view: &View<'a>, spec: &'static ParamSpec, text: &'a str) -> Slider<'a> {
+    let value = view.app.sampler.settings.get(spec.id);
+    let in_chain = is_in_chain(view, spec);
     let on = in_chain && (value != spec.neutral || spec.stage.is_none());
-    let text = if in_chain { settings.display(spec.id) } else { "unused".to_owned() };
-    let slider = Slider {
+    Slider {
         label: spec.key,
         label_width: LABEL,
-        value: &text,
+        value: text,
         value_width: 7,
         position: spec.slider_position(value).filter(|_| in_chain),
         label_style: view.theme.text,
@@ -115,8 +151,7 @@ fn draw_slider(view: &View<'_>, spec: &'static ParamSpec, area: Rect, buf: &mut 
         full_style: if on { view.theme.bar } else { view.theme.dim },
         empty_style: view.theme.dim,
         glyphs: &view.theme.glyphs,
-    };
-    slider.render(area.intersection(buf.area), buf);
+    }
 }
 
 /// The chain in its order, the stages that do nothing in parentheses.

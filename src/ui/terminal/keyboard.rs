@@ -100,6 +100,14 @@ fn keys(typed: &[u8]) -> Vec<Event> {
                 chars.next();
                 continue;
             }
+            // A late answer to what its ground is: up to BEL or ST.
+            '\x1b' if chars.peek() == Some(&']') => {
+                while chars.next_if(|c| !matches!(c, '\x07' | '\x1b')).is_some() {}
+                if chars.next() == Some('\x1b') {
+                    chars.next_if_eq(&'\\');
+                }
+                continue;
+            }
             '\x1b' => (KeyCode::Esc, KeyModifiers::NONE),
             '\x01'..='\x1a' => (KeyCode::Char(char::from(b'a' + c as u8 - 1)), KeyModifiers::CONTROL),
             c if c.is_control() => continue,
@@ -133,10 +141,11 @@ mod tests {
 
     #[test]
     fn keys_typed_before_the_answer_are_kept() {
-        let codes: Vec<KeyCode> = keys("aÉ\x1b[A\x1bOP\x11\r\x7f中\x1b".as_bytes())
-            .iter()
-            .filter_map(|event| event.as_key_event().map(|key| key.code))
-            .collect();
+        let codes: Vec<KeyCode> =
+            keys("aÉ\x1b[A\x1bOP\x1b]11;rgb:ffff/ffff/ffff\x1b\\\x1b]10;rgb:0/0/0\x07\x11\r\x7f中\x1b".as_bytes())
+                .iter()
+                .filter_map(|event| event.as_key_event().map(|key| key.code))
+                .collect();
         let expected = [
             KeyCode::Char('a'),
             KeyCode::Char('É'),

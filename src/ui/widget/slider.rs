@@ -1,9 +1,13 @@
 //! A labelled value on a track.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::widgets::Widget;
+
+use unicode_width::UnicodeWidthStr;
 
 use super::Glyphs;
 
@@ -32,6 +36,29 @@ pub struct Slider<'a> {
     pub glyphs: &'a Glyphs,
 }
 
+impl Slider<'_> {
+    /// The columns of the track, where there is room for one.
+    fn track(&self, area: Rect) -> Option<Range<u16>> {
+        let value = u16::try_from(self.value.width()).unwrap_or(u16::MAX).max(self.value_width);
+        let before = self.label_width.min(area.width).saturating_add(value).min(area.width);
+        let start = area.x.saturating_add(before).saturating_add(1);
+        (start < area.right()).then(|| start..area.right())
+    }
+
+    /// Where along the track a column is, 0 to 1; beyond its ends it is at the end.
+    pub fn share_at(&self, area: Rect, column: u16) -> Option<f64> {
+        let track = self.track(area)?;
+        let last = track.end - track.start - 1;
+        let at = column.clamp(track.start, track.end - 1) - track.start;
+        Some(if last == 0 { 0.0 } else { f64::from(at) / f64::from(last) })
+    }
+
+    /// Whether a column is on the track.
+    pub fn has_track_at(&self, area: Rect, column: u16) -> bool {
+        self.position.is_some() && self.track(area).is_some_and(|track| track.contains(&column))
+    }
+}
+
 impl Widget for Slider<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
         let area = area.intersection(buf.area);
@@ -40,14 +67,13 @@ impl Widget for Slider<'_> {
         }
         let label_width = self.label_width.min(area.width);
         buf.set_stringn(area.x, area.y, self.label, usize::from(label_width), self.label_style);
-        let mut x = area.x + label_width;
+        let x = area.x + label_width;
         let value = format!("{:>1$}", self.value, usize::from(self.value_width));
-        x = buf.set_stringn(x, area.y, value, usize::from(area.right() - x), self.value_style).0;
-        let Some(position) = self.position else { return };
-        x = x.saturating_add(1);
-        let Some(last) = area.right().checked_sub(x + 1) else { return };
-        let handle = x + (position.clamp(0.0, 1.0) * f64::from(last)).round() as u16;
-        for at in x..area.right() {
+        buf.set_stringn(x, area.y, value, usize::from(area.right() - x), self.value_style);
+        let (Some(position), Some(track)) = (self.position, self.track(area)) else { return };
+        let last = track.end - track.start - 1;
+        let handle = track.start + (position.clamp(0.0, 1.0) * f64::from(last)).round() as u16;
+        for at in track {
             let (symbol, style) = match at {
                 at if at < handle => (self.glyphs.track_full, self.full_style),
                 at if at == handle => (self.glyphs.handle, self.full_style),

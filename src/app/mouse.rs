@@ -1,0 +1,108 @@
+//! What the mouse does: a click focuses, the wheel scrolls what is under it, a drag sets a slider.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
+use super::App;
+use super::command::{Cx, Scope};
+use super::effect::{Effect, TerminalRequest};
+use super::log::Level;
+use super::sampler::{Row, Sampler};
+use super::screen::PaneId;
+
+/// Rows of text for one click of the wheel.
+const WHEEL: isize = 3;
+
+/// What is under the pointer; the screen knows.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Target {
+    /// Nothing that takes the mouse.
+    #[default]
+    Nothing,
+    /// The topmost overlay.
+    Layer,
+    /// A pane, or its tab.
+    Pane(PaneId),
+    /// The document, at a byte offset.
+    Text(usize),
+    /// A row of the sampling pane; on its slider, where along it, 0 to 1.
+    Sampling(usize, Option<f64>),
+}
+
+impl App {
+    pub(super) fn toggle_mouse(&mut self) {
+        self.mouse = !self.mouse;
+        self.outbox.push(Effect::Terminal(TerminalRequest::Mouse(self.mouse)));
+        let text = match self.mouse {
+            true => "the mouse is on: click, wheel, sliders; Shift+drag selects as the terminal does",
+            false => "the mouse is off: it is the terminal's own",
+        };
+        self.log.say(Level::Notice, text);
+    }
+
+    fn point_at_row(&mut self, row: usize, share: Option<f64>) {
+        self.sampler.selected = row;
+        let spec = match self.sampler.row() {
+            Row::Param(spec) => spec,
+            Row::Stop | Row::Bias => return,
+        };
+        if let Some(value) = share.and_then(|share| spec.at_position(share)) {
+            self.sampler.put(spec, value);
+        }
+    }
+}
+
+impl Cx<'_> {
+    pub(super) fn mouse(&mut self, event: MouseEvent, target: Target) {
+        match event.kind {
+            MouseEventKind::Down(MouseButton::Left) => self.click(target),
+            MouseEventKind::Drag(MouseButton::Left) => {
+                if let (Some(_), Target::Sampling(row, share)) = (self.app.dragged, target) {
+                    self.app.point_at_row(row, share);
+                }
+            }
+            MouseEventKind::Up(_) => self.app.dragged = None,
+            MouseEventKind::ScrollUp => self.wheel(target, -1),
+            MouseEventKind::ScrollDown => self.wheel(target, 1),
+            _ => {}
+        }
+    }
+
+    fn click(&mut self, target: Target) {
+        self.app.log.key_pressed();
+        match target {
+            Target::Nothing | Target::Layer => {}
+            Target::Pane(pane) => self.app.focus_pane(pane),
+            Target::Text(at) => {
+                self.app.focus_pane(PaneId::Document);
+                if self.app.run.as_ref().is_none_or(|run| !run.takes_steps()) {
+                    self.app.document.seal();
+                }
+                self.page.set_caret(&self.app.document, at);
+            }
+            Target::Sampling(row, share) if row < Sampler::rows().count() => {
+                self.app.focus_pane(PaneId::Sampling);
+                self.app.dragged = share.map(|_| row);
+                self.app.point_at_row(row, share);
+            }
+            Target::Sampling(..) => self.app.focus_pane(PaneId::Sampling),
+        }
+    }
+
+    fn wheel(&mut self, target: Target, rows: isize) {
+        match target {
+            Target::Nothing => {}
+            Target::Text(_) | Target::Pane(PaneId::Document) => self.page.scroll(&self.app.document, WHEEL * rows),
+            Target::Pane(PaneId::Next) => self.app.candidate_select(rows),
+            Target::Pane(PaneId::Shots) => self.app.shots_select(rows),
+            Target::Pane(PaneId::Sampling) | Target::Sampling(..) => self.app.sampler_select(rows),
+            Target::Layer => match self.app.layers.last().map(|layer| layer.scope()) {
+                Some(Scope::Models) => self.app.models_select(rows),
+                Some(Scope::Picker) => self.app.pick_select(rows),
+                Some(Scope::Palette) => self.app.palette_select(rows),
+                Some(Scope::Shots) => self.app.shots_select(rows),
+                Some(Scope::Reader) => self.app.read_scroll(WHEEL * rows),
+                _ => {}
+            },
+        }
+    }
+}

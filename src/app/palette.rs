@@ -1,0 +1,86 @@
+//! The command palette: every command of the place where it was opened, found by typing.
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use super::App;
+use super::command::{COMMANDS, CommandSpec, Cx, Scope};
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::screen::Layer;
+
+/// What the palette leaves out: itself, and commands that read which of their keys was pressed.
+const NOT_OFFERED: [&str; 3] = ["palette", "shots-count", "value-digit"];
+
+impl App {
+    pub(super) fn toggle_palette(&mut self) {
+        let open = self.layers.last() == Some(&Layer::Palette);
+        self.input = None;
+        self.layers.retain(|layer| *layer != Layer::Palette);
+        if open {
+            return;
+        }
+        self.palette = self.scopes();
+        self.picked = 0;
+        self.input = Some(Input::new(Purpose::Command, "command", ""));
+        self.layers.push(Layer::Palette);
+    }
+
+    /// What has been typed into the palette, where it is open.
+    pub fn palette_query(&self) -> Option<&str> {
+        self.input.as_ref().filter(|input| input.purpose == Purpose::Command).map(|input| input.text.as_str())
+    }
+
+    /// The commands that match what was typed, the best first. Where nothing was typed: those with a hint first, and the
+    /// commands of the place before those that count everywhere.
+    pub fn palette_entries(&self) -> Vec<&'static CommandSpec> {
+        let query = self.palette_query().unwrap_or_default();
+        let offered = COMMANDS
+            .iter()
+            .filter(|command| self.palette.contains(&command.scope) && !NOT_OFFERED.contains(&command.name));
+        let mut entries: Vec<(u32, &'static CommandSpec)> = if query.trim().is_empty() {
+            offered.map(|command| (0, command)).collect()
+        } else {
+            let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
+            let mut matcher = Matcher::new(Config::DEFAULT);
+            let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut Vec::new()), &mut matcher);
+            // A hit in the name is worth a little more than the same one in the words that explain it.
+            let mut of = |command: &CommandSpec| score(command.name).map(|n| n + n / 4).max(score(command.doc));
+            offered.filter_map(|command| Some((of(command)?, command))).collect()
+        };
+        let everywhere = |command: &CommandSpec| command.scope == Scope::Global;
+        entries
+            .sort_by_key(|(score, command)| (std::cmp::Reverse(*score), command.hint.is_empty(), everywhere(command)));
+        entries.into_iter().map(|(_, command)| command).collect()
+    }
+
+    pub(super) fn palette_select(&mut self, rows: isize) {
+        let last = self.palette_entries().len().saturating_sub(1);
+        self.picked = self.picked.min(last).saturating_add_signed(rows).min(last);
+    }
+
+    /// The line of the palette belongs to its window: neither stays without the other.
+    pub(super) fn tidy_palette(&mut self) {
+        let (line, window) = (self.palette_query().is_some(), self.layers.last() == Some(&Layer::Palette));
+        if line && !window {
+            self.input = None;
+        }
+        if !(line && window) {
+            self.layers.retain(|layer| *layer != Layer::Palette);
+        }
+    }
+}
+
+impl Cx<'_> {
+    /// Closes the palette and runs the selected command as its first key would.
+    pub fn run_picked(&mut self) {
+        let picked = self.app.palette_entries().get(self.app.picked).copied();
+        let Some(command) = picked else {
+            self.app.log.say(Level::Notice, "no command matches");
+            return;
+        };
+        self.app.toggle_palette();
+        let key = self.app.keymap.first_key(command.name).unwrap_or(self.key);
+        self.app.run_command(command, key, self.page);
+    }
+}

@@ -1,0 +1,112 @@
+//! `keymap.toml`: other keys for commands, one table for each scope.
+//!
+//! ```toml
+//! [global]
+//! generate = ["ctrl-j", "f5"]
+//! help = "f1"
+//! ```
+
+use std::path::Path;
+
+use toml::de::DeValue;
+
+use super::Problem;
+use super::near::nearest;
+use super::toml_file::{entries, parse};
+use crate::app::{COMMANDS, KeyMap, Rebinding, Scope};
+
+/// Reads the file; gives the changes that count.
+pub fn read_keys(file: &Path, text: &str, problems: &mut Vec<Problem>) -> Vec<Rebinding> {
+    let table = parse(file, text, problems);
+    let mut changes = Vec::new();
+    for scope_entry in entries(table.get_ref()) {
+        let mut report = |at: usize, what: String| problems.push(Problem::at(file, text, at, what));
+        let scope = Scope::ALL.into_iter().find(|scope| scope.name() == scope_entry.key);
+        let (Some(scope), DeValue::Table(rows)) = (scope, scope_entry.value) else {
+            report(scope_entry.at.start, not_a_scope(scope_entry.key, scope.is_some()));
+            continue;
+        };
+        for row in entries(rows) {
+            match keys(row.value) {
+                Ok(keys) => changes.push((row.at.start, Rebinding { scope, command: row.key.to_owned(), keys })),
+                Err(why) => report(row.at.start, why),
+            }
+        }
+    }
+    let all: Vec<Rebinding> = changes.iter().map(|(_, change)| change.clone()).collect();
+    let refused = match KeyMap::new(COMMANDS) {
+        Ok(mut map) => map.rebind(&all),
+        Err(error) => {
+            problems.push(Problem { file: file.to_owned(), line: None, text: error.to_string() });
+            return Vec::new();
+        }
+    };
+    for bad in &refused {
+        let at = changes.get(bad.at).map_or(0, |(at, _)| *at);
+        problems.push(Problem::at(file, text, at, format!("{}; the keys of the table stay", bad.why)));
+    }
+    let is_refused = |at: &usize| refused.iter().any(|bad| bad.at == *at);
+    all.into_iter().enumerate().filter(|(at, _)| !is_refused(at)).map(|(_, change)| change).collect()
+}
+
+fn keys(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let one = |value: &DeValue<'_>| value.as_str().map(str::to_owned);
+    let keys = match value {
+        DeValue::String(key) => Some(vec![key.to_string()]),
+        DeValue::Array(keys) => keys.iter().map(|key| one(key.get_ref())).collect(),
+        _ => None,
+    };
+    keys.ok_or_else(|| "a command has the name of a key or a list of names: [\"ctrl-g\", \"f5\"]".to_owned())
+}
+
+fn not_a_scope(key: &str, known: bool) -> String {
+    if known {
+        return format!("[{key}] holds commands: write [{key}] and below it command = \"key\"");
+    }
+    if let Some(command) = COMMANDS.iter().find(|command| command.name == key) {
+        return format!("`{key}` belongs under [{}]", command.scope.name());
+    }
+    let near = nearest(key, Scope::ALL.map(Scope::name)).unwrap_or_default();
+    let all = Scope::ALL.map(Scope::name).join(", ");
+    format!("there is no scope [{key}]; the nearest is [{near}] (all: {all})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<Rebinding>, Vec<String>) {
+        let mut problems = Vec::new();
+        let changes = read_keys(Path::new("keymap.toml"), text, &mut problems);
+        (changes, problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn each_bad_row_is_told_with_its_line_and_the_others_count() {
+        let (changes, problems) = read(
+            "[global]\ngenerate = [\"ctrl-j\", \"f5\"]\nhelp = \"nokey\"\nundo = 7\n[globl]\nquit = \"f10\"\n\
+             [document]\ngenerate = \"f6\"\nleft = [\"alt-h\"]\n[picker]\nclear = \"f6\"\n",
+        );
+        let names: Vec<&str> = changes.iter().map(|change| change.command.as_str()).collect();
+        assert_eq!(names, ["generate", "left"]);
+        for (line, part) in [
+            (3, "\"nokey\" is not the name of a key"),
+            (4, "a list of names"),
+            (5, "there is no scope [globl]; the nearest is [global]"),
+            (8, "`generate` belongs under [global]"),
+            (11, "`clear` belongs under [document]"),
+        ] {
+            let start = format!("keymap.toml:{line}: ");
+            let found = problems.iter().find(|problem| problem.starts_with(&start));
+            assert!(found.is_some_and(|problem| problem.contains(part)), "{line} {part}: {problems:?}");
+        }
+        assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+
+    #[test]
+    fn a_text_that_is_no_toml_loses_only_what_cannot_be_read() {
+        let (changes, problems) = read("[global]\nhelp = \n[document]\nleft = \"alt-h\"\n");
+        assert_eq!(changes.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("keymap.toml:2: this is not TOML"), "{problems:?}");
+    }
+}

@@ -1,0 +1,51 @@
+//! The command palette: a line to type, and the commands that match it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use super::window;
+use crate::app::Scope;
+use crate::ui::paint;
+use crate::ui::pane::View;
+use crate::ui::status::draw_input;
+use crate::ui::widget::visible_rows;
+
+/// Columns of the names.
+const NAME: usize = 19;
+/// Rows of the window.
+const HEIGHT: u16 = 24;
+
+/// Draws the palette; gives the cell of the caret.
+pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let area = super::centred(body, 96, HEIGHT);
+    let inner = window(view, area, buf, "Commands".to_owned(), Scope::Palette);
+    let caret = view.app.input.as_ref().and_then(|input| draw_input(view, input, inner, buf));
+    let list = paint::below(inner, 2);
+    let entries = view.app.palette_entries();
+    if entries.is_empty() {
+        paint::line(buf, list, &Line::styled("No command matches.", view.theme.dim));
+    }
+    let picked = view.app.picked.min(entries.len().saturating_sub(1));
+    let visible = visible_rows(picked, entries.len(), list.height);
+    paint::more(buf, view.theme, list, &visible, entries.len());
+    for (row, index) in paint::rows(list).zip(visible) {
+        let Some(command) = entries.get(index) else { continue };
+        let keys = view.app.keymap.hint(command.name);
+        let room = usize::from(row.width).saturating_sub(NAME + keys.width() + 1);
+        let name = paint::cut(command.name, NAME - 1, view.theme.glyphs.ellipsis);
+        let doc = paint::cut(command.doc, room, view.theme.glyphs.ellipsis);
+        let gap = room.saturating_sub(doc.width()) + 1;
+        let line = Line::from(vec![
+            Span::styled(format!("{name:<NAME$}"), view.theme.strong),
+            Span::styled(format!("{doc}{:gap$}", ""), view.theme.text),
+            Span::styled(keys, view.theme.dim),
+        ]);
+        paint::line(buf, row, &line);
+        if index == picked {
+            paint::highlight(buf, row, view.theme.selected);
+        }
+    }
+    caret
+}
