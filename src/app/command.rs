@@ -35,13 +35,22 @@ pub enum Scope {
     Reader,
     /// A line being typed.
     Input,
+    /// The line of a search.
+    Find,
+    /// The examples on an empty page.
+    Examples,
+    /// The saved prompts.
+    Prompts,
 }
 
 impl Scope {
     /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Global,
         Self::Document,
+        Self::Examples,
+        Self::Find,
+        Self::Prompts,
         Self::Shots,
         Self::Next,
         Self::Sampling,
@@ -67,6 +76,9 @@ impl Scope {
             Self::Confirm => "Yes or no",
             Self::Reader => "Help, preview, messages",
             Self::Input => "Typing one line",
+            Self::Find => "Searching in the document",
+            Self::Examples => "Example prompts on an empty page",
+            Self::Prompts => "Saved prompts",
         }
     }
 }
@@ -77,7 +89,8 @@ impl Layer {
         match self {
             Self::Help | Self::Preview | Self::Log => Scope::Reader,
             Self::Models => Scope::Models,
-            Self::Confirm => Scope::Confirm,
+            Self::Confirm | Self::Question => Scope::Confirm,
+            Self::Prompts => Scope::Prompts,
             Self::Tasks | Self::Presets => Scope::Picker,
             Self::Shots => Scope::Shots,
         }

@@ -7,7 +7,7 @@ use crossterm::event::KeyEvent;
 
 use super::models::{Found, ModelRow, Progress};
 use crate::engine::{Command, Event, JobId};
-use crate::session::Existing;
+use crate::session::{Existing, PromptFolder, PromptJob, SavedPrompt};
 use crate::text::Tokenizer;
 use crate::train;
 
@@ -93,6 +93,8 @@ pub enum IoRequest {
     },
     /// Write a picture of the screen to a new file.
     Picture(String),
+    /// Something to do with the saved prompts.
+    Prompts(PromptFolder, PromptJob),
 }
 
 impl IoRequest {
@@ -138,6 +140,15 @@ pub enum IoEvent {
     },
     /// The picture was written: where to, or why not.
     Pictured(Result<PathBuf, String>),
+    /// A job with the saved prompts is done, or not.
+    Prompts {
+        /// The job.
+        job: PromptJob,
+        /// The text that was loaded, or why the job was not done.
+        result: Result<Vec<u8>, String>,
+        /// The prompts that are there now.
+        list: Result<Vec<SavedPrompt>, String>,
+    },
 }
 
 /// Work for the terminal.

@@ -15,6 +15,12 @@ pub enum Purpose {
     HubId,
     /// A folder with a checkpoint.
     Folder,
+    /// What to search for in the document.
+    Find,
+    /// The name to save the document under as a prompt.
+    PromptName,
+    /// Another name for the selected prompt.
+    PromptRename,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

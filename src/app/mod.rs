@@ -4,10 +4,13 @@
 //! out; a key is looked up in the [`KeyMap`], which is made from the command table. This module draws nothing, waits for
 //! nothing and knows no clock: the time comes in with each message.
 
+mod clip;
 pub mod command;
 pub mod curve;
 mod edit;
 mod effect;
+pub mod examples;
+pub mod find;
 mod generate;
 pub mod input;
 pub mod keymap;
@@ -15,8 +18,10 @@ pub mod log;
 pub mod models;
 mod open;
 pub mod page;
+pub mod question;
 pub mod run;
 pub mod sampler;
+pub mod saved;
 pub mod screen;
 pub mod shots;
 pub mod train;
@@ -32,13 +37,17 @@ pub use keymap::{KeyMap, KeyMapError};
 
 use crate::engine::JobId;
 use crate::prompt::Library;
+use examples::Examples;
+use find::Find;
 use input::Input;
 use keymap::Typing;
 use log::{Level, Log};
 use models::Models;
 use page::{Document, Page};
+use question::Question;
 use run::{Run, Seeding};
 use sampler::Sampler;
+use saved::Saved;
 use screen::{Layer, PaneId, Place, SizeClass};
 use shots::Shots;
 use train::{TrainPhase, TrainView};
@@ -79,6 +88,20 @@ pub struct App {
     pub size: (u16, u16),
     /// Time since the start.
     pub now: Duration,
+    /// The search in the document.
+    pub find: Find,
+    /// Prompts saved under a name.
+    pub saved: Saved,
+    /// What is asked before it is done.
+    pub question: Option<Question>,
+    /// Example prompts on an empty page.
+    pub examples: Examples,
+    /// Whether the document shows its tokens.
+    pub shows_tokens: bool,
+    /// Whether the document shows its white space.
+    pub shows_spaces: bool,
+    /// What was copied or cut last.
+    register: Vec<u8>,
     file: Option<PathBuf>,
     refused: Option<PathBuf>,
     saved_revision: Option<u64>,
@@ -114,6 +137,13 @@ impl App {
             picked: 0,
             size: (0, 0),
             now: Duration::ZERO,
+            find: Find::default(),
+            saved: Saved::default(),
+            question: None,
+            examples: Examples::default(),
+            shows_tokens: false,
+            shows_spaces: false,
+            register: Vec::new(),
             file: None,
             refused: None,
             saved_revision: None,
@@ -158,6 +188,8 @@ impl App {
         if std::mem::take(&mut self.show_end) {
             page.follow_end(&self.document);
         }
+        self.refresh_examples();
+        self.cx(page).search();
         std::mem::take(&mut self.outbox)
     }
 
@@ -178,7 +210,13 @@ impl App {
     }
 
     /// The scopes whose keys count, the innermost first.
-    pub fn scopes(&self) -> [Scope; 2] {
+    pub fn scopes(&self) -> Vec<Scope> {
+        if self.is_searching() {
+            return vec![Scope::Find, Scope::Input, Scope::Global];
+        }
+        if self.offers_examples() {
+            return vec![Scope::Examples, Scope::Document, Scope::Global];
+        }
         let inner = match (&self.input, self.layers.last()) {
             (Some(_), _) => Scope::Input,
             (None, Some(layer)) => layer.scope(),
@@ -190,13 +228,13 @@ impl App {
                 PaneId::Sampling => Scope::Sampling,
             },
         };
-        [inner, Scope::Global]
+        vec![inner, Scope::Global]
     }
 
     /// Whether plain characters are text.
     pub fn typing(&self) -> Typing {
-        match self.scopes()[0] {
-            Scope::Input | Scope::Document => Typing::Text,
+        match self.scopes().first() {
+            Some(Scope::Input | Scope::Find | Scope::Document | Scope::Examples) => Typing::Text,
             _ => Typing::Commands,
         }
     }
@@ -248,6 +286,7 @@ impl App {
             IoEvent::Counted { version, tokens } => self.shots.counted(version, tokens),
             IoEvent::Saved { revision, path, result } => self.saved(revision, path, result),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
+            IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),
             IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
         }
     }

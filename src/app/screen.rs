@@ -99,4 +99,8 @@ pub enum Layer {
     Preview,
     /// All messages of this run.
     Log,
+    /// Prompts saved under a name.
+    Prompts,
+    /// A question before something is done.
+    Question,
 }

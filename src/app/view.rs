@@ -54,8 +54,10 @@ impl App {
 
     pub(super) fn close_layer(&mut self) {
         self.scroll = 0;
-        if self.layers.pop() == Some(Layer::Confirm) {
-            self.models.job = None;
+        match self.layers.pop() {
+            Some(Layer::Confirm) => self.models.job = None,
+            Some(Layer::Question) => self.question = None,
+            _ => {}
         }
     }
 
@@ -100,6 +102,14 @@ impl App {
             self.quit_armed = true;
             self.log.say(Level::Warning, format!("{}: {quit} again quits", open.join(", ")));
         }
+    }
+
+    pub(super) fn toggle_tokens(&mut self) {
+        self.shows_tokens = !self.shows_tokens;
+    }
+
+    pub(super) fn toggle_spaces(&mut self) {
+        self.shows_spaces = !self.shows_spaces;
     }
 
     pub(super) fn screenshot(&mut self) {
@@ -156,13 +166,24 @@ impl App {
                 self.shots_set_query(&input.text);
                 Ok(())
             }
-            Purpose::SaveAs | Purpose::HubId | Purpose::Folder if text.is_empty() => {
+            Purpose::Find => Ok(()),
+            Purpose::SaveAs | Purpose::HubId | Purpose::Folder | Purpose::PromptName | Purpose::PromptRename
+                if text.is_empty() =>
+            {
                 Err("type a name first".to_owned())
             }
             Purpose::SaveAs => {
                 let text = text.to_owned();
                 self.save(&text);
                 Ok(())
+            }
+            Purpose::PromptName => {
+                let text = text.to_owned();
+                self.save_prompt(&text)
+            }
+            Purpose::PromptRename => {
+                let text = text.to_owned();
+                self.rename_prompt(&text)
             }
             Purpose::HubId => self.find(text),
             Purpose::Folder => self.find_folder(text),

@@ -48,6 +48,7 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         hub: model::hub(cx)?,
         special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
         runs: cx.paths.runs(),
+        prompts: cx.paths.saved_prompts(),
         log: Some(cx.paths.log()),
     })
 }

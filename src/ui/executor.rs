@@ -99,6 +99,10 @@ impl Executor for Workers {
                 let result = write_file(&path, &bytes, existing);
                 let _ = out.send(IoEvent::Saved { revision, path, result });
             }),
+            IoRequest::Prompts(folder, job) => self.start(move |_, out| {
+                let (result, list) = (folder.run(&job), folder.list());
+                let _ = out.send(IoEvent::Prompts { job, result, list });
+            }),
             IoRequest::Picture(svg) => self.start(move |_, out| {
                 let _ = out.send(IoEvent::Pictured(save_numbered(&svg)));
             }),

@@ -4,6 +4,7 @@
 //! [`Executor`]. A pane or an overlay is a file that draws plain state into a buffer; the keys are rows of the command
 //! table. The loop is generic over ratatui's backend, so that tests and [`script`] drive the very same code.
 
+mod clipboard;
 mod events;
 mod executor;
 mod host;
@@ -19,6 +20,7 @@ mod status;
 pub mod svg;
 pub mod terminal;
 pub mod theme;
+mod token_line;
 mod train;
 pub mod widget;
 
@@ -38,6 +40,7 @@ use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
 use crate::sampling::Settings;
+use crate::session::PromptFolder;
 use crate::text::SpecialTokens;
 use terminal::{Terminal, TerminalOptions};
 use theme::Theme;
@@ -65,6 +68,8 @@ pub struct Options {
     pub special: SpecialTokens,
     /// Where training runs are saved.
     pub runs: PathBuf,
+    /// Where prompts are saved under their names.
+    pub prompts: PathBuf,
     /// The log file, named in the message after a panic.
     pub log: Option<PathBuf>,
 }
@@ -97,6 +102,7 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
 /// None that a user can cause.
 pub fn start(options: Options) -> anyhow::Result<App> {
     let mut app = App::new(options.library, Sampler::new(options.settings, options.stop))?;
+    app.saved.folder = Some(PromptFolder(options.prompts));
     match options.text {
         Some(text) => app.open_text(&text, options.file),
         None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),

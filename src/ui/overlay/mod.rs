@@ -6,6 +6,8 @@ mod log;
 mod models;
 mod picker;
 mod preview;
+mod prompts;
+mod question;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -30,6 +32,8 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Presets => picker::draw_presets(view, body, buf),
         Layer::Preview => preview::draw(view, body, buf),
         Layer::Log => log::draw(view, body, buf),
+        Layer::Prompts => prompts::draw(view, body, buf),
+        Layer::Question => question::draw(view, body, buf),
         Layer::Shots => {
             let area = centred(body, 60, body.height);
             clear(area, buf);
