@@ -662,5 +662,6 @@ fn random_editing_agrees_with_a_plain_model() {
             }
         }
     }
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    // Three seconds of an idle core; the limit leaves room for a machine that has other work.
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
