@@ -77,6 +77,11 @@ impl Paths {
         self.config.join("presets.toml")
     }
 
+    /// The folder of texts saved as prompts.
+    pub(crate) fn saved_prompts(&self) -> PathBuf {
+        self.data.join("prompts")
+    }
+
     /// The folders of training runs.
     pub(crate) fn runs(&self) -> PathBuf {
         self.data.join("runs")

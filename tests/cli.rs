@@ -469,6 +469,20 @@ fn the_users_tasks_are_read_and_bad_files_only_skip_themselves() {
 }
 
 #[test]
+fn saved_prompts_are_listed_and_printed() {
+    let world = World::new();
+    assert_eq!(world.run(&["prompts", "saved"], b"").text(), "");
+    let folder = world.home.path().join(".local/share/kshot/prompts");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("sea words.txt"), "sea -> mer\nsun ->").unwrap();
+    let listed = world.run(&["prompts", "saved"], b"");
+    assert!(listed.text().contains("sea words") && listed.text().contains("sea -> mer"), "{}", listed.text());
+    assert_eq!(world.run(&["prompts", "saved", "sea words"], b"").text(), "sea -> mer\nsun ->", "no byte more");
+    let missing = world.run(&["prompts", "saved", "../sea words"], b"");
+    assert!(missing.stderr.contains("cannot have the character"), "{}", missing.stderr);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let world = World::new();
     for args in [

@@ -43,13 +43,22 @@ pub enum Scope {
     Input,
     /// The command palette.
     Palette,
+    /// The line of a search.
+    Find,
+    /// The examples on an empty page.
+    Examples,
+    /// The saved prompts.
+    Prompts,
 }
 
 impl Scope {
     /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Global,
         Self::Document,
+        Self::Examples,
+        Self::Find,
+        Self::Prompts,
         Self::Shots,
         Self::Next,
         Self::Sampling,
@@ -83,6 +92,9 @@ impl Scope {
             Self::Reader => "Help, preview, messages, figures",
             Self::Input => "Typing one line",
             Self::Palette => "Command palette",
+            Self::Find => "Searching in the document",
+            Self::Examples => "Example prompts on an empty page",
+            Self::Prompts => "Saved prompts",
         }
     }
 
@@ -104,6 +116,9 @@ impl Scope {
             Self::Presets => "presets",
             Self::Export => "export",
             Self::Samples => "samples",
+            Self::Find => "find",
+            Self::Examples => "examples",
+            Self::Prompts => "prompts",
         }
     }
 }
@@ -114,11 +129,12 @@ impl Layer {
         match self {
             Self::Help | Self::Preview | Self::Log | Self::Statistics => Scope::Reader,
             Self::Models => Scope::Models,
-            Self::Confirm => Scope::Confirm,
+            Self::Confirm | Self::Question => Scope::Confirm,
             Self::Tasks => Scope::Picker,
             Self::Presets => Scope::Presets,
             Self::Export => Scope::Export,
             Self::Samples => Scope::Samples,
+            Self::Prompts => Scope::Prompts,
             Self::Shots => Scope::Shots,
             Self::Palette => Scope::Palette,
         }

@@ -1,5 +1,6 @@
 //! Editing the document: what keys, pastes and the few-shot pane do to the text.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::App;
@@ -7,7 +8,7 @@ use super::command::Cx;
 use super::effect::{Effect, IoRequest, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
-use super::page::Motion;
+use super::page::{Hold, Motion};
 use crate::session::Existing;
 
 impl Cx<'_> {
@@ -16,33 +17,34 @@ impl Cx<'_> {
         if self.app.refuse_while_running("typing") {
             return;
         }
+        if let Some(selected) = self.page.selection() {
+            return self.put(selected, text.as_bytes());
+        }
         let at = self.page.caret();
         self.app.document.type_text(at, text);
         self.caret_to(at + text.len());
     }
 
-    /// Inserts a paste as one step of undo. Line ends become `\n`; other control characters but tabs are dropped.
-    pub fn paste(&mut self, text: &str) {
-        if self.app.refuse_while_running("pasting") {
-            return;
-        }
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        let before = text.chars().count();
-        let text: String = text.chars().filter(|c| !c.is_control() || "\n\t".contains(*c)).collect();
-        let dropped = before - text.chars().count();
-        if dropped > 0 {
-            self.app.log.say(Level::Warning, format!("{dropped} control characters of the paste were left out"));
-        }
-        let at = self.page.caret();
-        self.app.document.insert(at, &text);
-        self.caret_to(at + text.len());
-    }
-
-    /// Moves the caret; the next edit is a new step of undo.
+    /// Moves the caret; the next edit is a new step of undo. It leaves a selection at the side it goes to, unless a mark
+    /// holds that.
     pub fn move_caret(&mut self, motion: Motion) {
         if self.app.run.as_ref().is_none_or(|run| !run.takes_steps()) {
             self.app.document.seal();
         }
+        if self.page.hold() != Some(Hold::Mark) {
+            let selected = self.page.selection();
+            self.page.set_hold(None);
+            match (selected, motion) {
+                (Some(selected), Motion::Left) => return self.page.set_caret(&self.app.document, selected.start),
+                (Some(selected), Motion::Right) => return self.page.set_caret(&self.app.document, selected.end),
+                _ => {}
+            }
+        }
+        self.go(motion);
+    }
+
+    /// Moves the caret, whatever is selected.
+    pub(super) fn go(&mut self, motion: Motion) {
         match motion {
             Motion::End => {
                 self.page.move_caret(&self.app.document, motion);
@@ -52,10 +54,13 @@ impl Cx<'_> {
         }
     }
 
-    /// Removes what is between the caret and where a motion would put it.
+    /// Removes what is selected, or else what is between the caret and where a motion would put it.
     pub fn erase(&mut self, motion: Motion) {
         if self.app.refuse_while_running("editing") {
             return;
+        }
+        if let Some(selected) = self.page.selection() {
+            return self.put(selected, &[]);
         }
         let span = self.page.span(&self.app.document, motion);
         let start = span.start;
@@ -118,16 +123,25 @@ impl Cx<'_> {
         }
     }
 
-    fn caret_to(&mut self, at: usize) {
+    /// Replaces a stretch as one step of undo, the caret behind it.
+    pub(super) fn put(&mut self, range: Range<usize>, bytes: &[u8]) {
+        let end = range.start + bytes.len();
+        self.app.document.replace(range, bytes);
+        self.caret_to(end);
+    }
+
+    pub(super) fn caret_to(&mut self, at: usize) {
         self.page.sync(&self.app.document);
         self.page.set_caret(&self.app.document, at);
     }
 }
 
 impl App {
-    /// The white space at the end that makes the model stumble, if there is any (a newline does not).
-    pub fn ends_in_space(&self) -> bool {
-        self.document.bytes().last().is_some_and(|byte| matches!(byte, b' ' | b'\t'))
+    /// Whether the text ends in a space that makes the model stumble: words of its vocabulary begin with theirs.
+    pub fn ends_in_trap(&self) -> bool {
+        let words_with_space =
+            || self.models.loaded.as_ref().is_some_and(|model| model.tokenizer.words_begin_with_space());
+        self.document.bytes().ends_with(b" ") && words_with_space()
     }
 
     /// Whether the text differs from the file it was saved to.
@@ -139,14 +153,6 @@ impl App {
         if !self.refuse_while_running("edit") {
             let text = self.document.text().into_owned();
             self.outbox.push(Effect::Terminal(TerminalRequest::Edit(text)));
-        }
-    }
-
-    pub(super) fn copy(&mut self) {
-        if self.document.is_empty() {
-            self.log.say(Level::Notice, "there is nothing to copy");
-        } else {
-            self.outbox.push(Effect::Terminal(TerminalRequest::Copy(self.document.text().into_owned())));
         }
     }
 

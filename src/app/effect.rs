@@ -10,7 +10,7 @@ use super::models::{Found, ModelRow, Progress};
 use super::mouse::Target;
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
-use crate::session::Existing;
+use crate::session::{Existing, PromptFolder, PromptJob, SavedPrompt};
 use crate::text::Tokenizer;
 use crate::train;
 
@@ -116,6 +116,8 @@ pub enum IoRequest {
         /// Its content.
         toml: String,
     },
+    /// Something to do with the saved prompts.
+    Prompts(PromptFolder, PromptJob),
 }
 
 impl IoRequest {
@@ -165,6 +167,15 @@ pub enum IoEvent {
     Exported(Result<Exported, String>),
     /// The presets were written, or not.
     PresetsSaved(Result<(), String>),
+    /// A job with the saved prompts is done, or not.
+    Prompts {
+        /// The job.
+        job: PromptJob,
+        /// The text that was loaded, or why the job was not done.
+        result: Result<Vec<u8>, String>,
+        /// The prompts that are there now.
+        list: Result<Vec<SavedPrompt>, String>,
+    },
 }
 
 impl IoEvent {

@@ -24,6 +24,7 @@ impl Cx<'_> {
             self.app.log.say(Level::Notice, format!("already generating ({stop} stops)"));
             return;
         }
+        self.page.set_hold(None);
         self.page.follow_end(&self.app.document);
         // What streams in is to be seen.
         self.app.layers.clear();

@@ -23,6 +23,12 @@ pub enum Purpose {
     PresetName,
     /// What the command palette looks for.
     Command,
+    /// What to search for in the document.
+    Find,
+    /// The name to save the document under as a prompt.
+    PromptName,
+    /// Another name for the selected prompt.
+    PromptRename,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

@@ -4,11 +4,14 @@
 //! out; a key is looked up in the [`KeyMap`], which is made from the command table. This module draws nothing, waits for
 //! nothing and knows no clock: the time comes in with each message.
 
+mod clip;
 pub mod command;
 pub mod curve;
 mod edit;
 mod effect;
+pub mod examples;
 pub mod export;
+pub mod find;
 mod generate;
 pub mod input;
 pub mod keymap;
@@ -19,10 +22,12 @@ mod open;
 pub mod page;
 mod palette;
 pub mod presets;
+pub mod question;
 mod reading;
 pub mod run;
 pub mod sampler;
 pub mod samples;
+pub mod saved;
 pub mod screen;
 pub mod shots;
 pub mod statistics;
@@ -40,16 +45,20 @@ pub use keymap::{KeyMap, KeyMapError, Rebinding, Refused};
 
 use crate::engine::{GenerateRequest, JobId};
 use crate::prompt::Library;
+use examples::Examples;
+use find::Find;
 use input::Input;
 use keymap::Typing;
 use log::{Level, Log};
 use models::Models;
 use page::{Document, Page};
 use presets::PresetFile;
+use question::Question;
 pub use reading::Reading;
 use run::{Run, Seeding};
 use sampler::Sampler;
 use samples::Batch;
+use saved::Saved;
 use screen::{Layer, PaneId, Place, SizeClass};
 use shots::Shots;
 use statistics::LongText;
@@ -113,6 +122,20 @@ pub struct App {
     long_text: LongText,
     /// Most tokens of the next generation, where that is not what is set.
     most: Option<usize>,
+    /// The search in the document.
+    pub find: Find,
+    /// Prompts saved under a name.
+    pub saved: Saved,
+    /// What is asked before it is done.
+    pub question: Option<Question>,
+    /// Example prompts on an empty page.
+    pub examples: Examples,
+    /// Whether the document shows its tokens.
+    pub shows_tokens: bool,
+    /// Whether the document shows its white space.
+    pub shows_spaces: bool,
+    /// What was copied or cut last.
+    register: Vec<u8>,
     file: Option<PathBuf>,
     refused: Option<PathBuf>,
     saved_revision: Option<u64>,
@@ -164,6 +187,13 @@ impl App {
             palette: Vec::new(),
             size: (0, 0),
             now: Duration::ZERO,
+            find: Find::default(),
+            saved: Saved::default(),
+            question: None,
+            examples: Examples::default(),
+            shows_tokens: false,
+            shows_spaces: false,
+            register: Vec::new(),
             file: None,
             refused: None,
             saved_revision: None,
@@ -216,6 +246,8 @@ impl App {
         if std::mem::take(&mut self.show_end) {
             page.follow_end(&self.document);
         }
+        self.refresh_examples();
+        self.cx(page).search();
         std::mem::take(&mut self.outbox)
     }
 
@@ -240,6 +272,12 @@ impl App {
         if self.palette_query().is_some() {
             return vec![Scope::Palette, Scope::Input, Scope::Global];
         }
+        if self.is_searching() {
+            return vec![Scope::Find, Scope::Input, Scope::Global];
+        }
+        if self.offers_examples() {
+            return vec![Scope::Examples, Scope::Document, Scope::Global];
+        }
         let inner = match (&self.input, self.layers.last()) {
             (Some(_), _) => Scope::Input,
             (None, Some(layer)) => layer.scope(),
@@ -258,7 +296,7 @@ impl App {
     /// Whether plain characters are text.
     pub fn typing(&self) -> Typing {
         match self.scopes().first() {
-            Some(Scope::Input | Scope::Document | Scope::Palette) => Typing::Text,
+            Some(Scope::Input | Scope::Find | Scope::Document | Scope::Examples | Scope::Palette) => Typing::Text,
             _ => Typing::Commands,
         }
     }
@@ -328,6 +366,7 @@ impl App {
             IoEvent::Exported(result) => self.exported(result),
             IoEvent::PresetsSaved(result) => self.presets_saved(result),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
+            IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),
             IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
         }
     }

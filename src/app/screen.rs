@@ -107,4 +107,8 @@ pub enum Layer {
     Samples,
     /// Commands to choose from by typing.
     Palette,
+    /// Prompts saved under a name.
+    Prompts,
+    /// A question before something is done.
+    Question,
 }

@@ -315,9 +315,13 @@ impl Cx<'_> {
         self.look_at((at < len).then_some(at));
     }
 
-    /// Esc where nothing else is to be left: from the text to its tokens and back.
+    /// Esc: ends a selection; where nothing else is to be left, goes from the text to its tokens and back.
     pub fn escape(&mut self) {
         let idle = !self.app.is_running() && self.app.layers.is_empty() && self.app.input.is_none();
+        if idle && self.page.hold().is_some() {
+            self.page.set_hold(None);
+            return;
+        }
         let in_text =
             idle && self.app.focus == PaneId::Document && self.app.at.is_none() && !self.app.document.is_empty();
         if in_text && self.app.log.current().is_none() && self.app.models.loaded.is_some() {

@@ -54,8 +54,10 @@ impl App {
 
     pub(super) fn close_layer(&mut self) {
         self.scroll = 0;
-        if self.layers.pop() == Some(Layer::Confirm) {
-            self.models.job = None;
+        match self.layers.pop() {
+            Some(Layer::Confirm) => self.models.job = None,
+            Some(Layer::Question) => self.question = None,
+            _ => {}
         }
     }
 
@@ -104,6 +106,14 @@ impl App {
         }
     }
 
+    pub(super) fn toggle_tokens(&mut self) {
+        self.shows_tokens = !self.shows_tokens;
+    }
+
+    pub(super) fn toggle_spaces(&mut self) {
+        self.shows_spaces = !self.shows_spaces;
+    }
+
     pub(super) fn screenshot(&mut self) {
         self.outbox.push(Effect::Terminal(TerminalRequest::Screenshot));
     }
@@ -149,7 +159,15 @@ impl App {
                 self.shots_set_query(&input.text);
                 Ok(())
             }
-            Purpose::SaveAs | Purpose::HubId | Purpose::Folder | Purpose::ExportTo if text.is_empty() => {
+            Purpose::Find => Ok(()),
+            Purpose::SaveAs
+            | Purpose::HubId
+            | Purpose::Folder
+            | Purpose::ExportTo
+            | Purpose::PromptName
+            | Purpose::PromptRename
+                if text.is_empty() =>
+            {
                 Err("type a name first".to_owned())
             }
             Purpose::ExportTo => {
@@ -166,6 +184,14 @@ impl App {
             Purpose::FindToken => {
                 self.found_token(&input.text);
                 Ok(())
+            }
+            Purpose::PromptName => {
+                let text = text.to_owned();
+                self.save_prompt(&text)
+            }
+            Purpose::PromptRename => {
+                let text = text.to_owned();
+                self.rename_prompt(&text)
             }
             Purpose::HubId => self.find(text),
             Purpose::Folder => self.find_folder(text),

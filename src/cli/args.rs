@@ -494,6 +494,16 @@ pub(crate) enum PromptsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// The prompts saved in the playground under a name, or the text of one
+    #[command(after_help = "Example:\n  kshot prompts saved 'sea words' | kshot generate -n 20")]
+    Saved {
+        /// The name of one: its text is printed
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// The prompt that a task builds
     #[command(after_help = "Example:\n  kshot prompts show translation-zh --shots 3 --query 'I love books'")]
     Show {

@@ -102,6 +102,7 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
         presets: (cx.paths.presets(), saved_presets(&cx.paths.presets())),
         runs: cx.paths.runs(),
+        prompts: cx.paths.saved_prompts(),
         log: Some(cx.paths.log()),
         keymap: cx.config.keymap()?,
         look: Look {

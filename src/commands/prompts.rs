@@ -1,17 +1,20 @@
-//! `kshot prompts`: the few-shot library.
+//! `kshot prompts`: the few-shot library, and the prompts that were saved under a name.
 
 use anyhow::{Context as _, anyhow, bail};
 use kshot::prompt::{Assembly, Instruction, Library, Origin, Prompt, Query, Selection, Task};
+use kshot::session::PromptFolder;
+use kshot::text::figures;
 use serde_json::json;
 
 use super::{Context, Status};
 use crate::cli::PromptsCommand;
 
 pub(super) fn run(command: &PromptsCommand, cx: &mut Context) -> anyhow::Result<Status> {
-    let library = library(cx);
     match command {
-        PromptsCommand::List { json } => list(&library, *json, cx),
+        PromptsCommand::Saved { name, json } => saved(name.as_deref(), *json, cx),
+        PromptsCommand::List { json } => list(&library(cx), *json, cx),
         PromptsCommand::Show { name, shots, query, json } => {
+            let library = library(cx);
             let task = task(&library, name)?;
             let prompt = assemble(task, *shots, query.as_deref())?;
             show(task, &prompt, *json, cx)
@@ -78,6 +81,34 @@ fn list(library: &Library, as_json: bool, cx: &mut Context) -> anyhow::Result<St
         }
         let own = if matches!(task.origin, Origin::File(_)) { " (yours)" } else { "" };
         let line = format!("{:<24} {:>3} examples  {}{own}", task.name, task.examples.len(), task.title);
+        let line = cx.out.label(&line);
+        cx.out.line(line)?;
+    }
+    Ok(Status::Done)
+}
+
+/// The list of the saved prompts, or the text of one.
+fn saved(name: Option<&str>, as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
+    let folder = PromptFolder(cx.paths.saved_prompts());
+    if let Some(name) = name {
+        let text = folder.load(name).map_err(|error| anyhow!("{error}; `kshot prompts saved` lists them"))?;
+        let text = String::from_utf8_lossy(&text);
+        match as_json {
+            true => cx.out.json(&json!({ "name": name, "text": text }))?,
+            false => cx.out.text(&text)?,
+        }
+        if cx.out.is_terminal() && !as_json {
+            cx.out.line("")?;
+        }
+        return Ok(Status::Done);
+    }
+    for prompt in folder.list().map_err(anyhow::Error::msg)? {
+        if as_json {
+            cx.out.json(&json!({ "name": prompt.name, "bytes": prompt.bytes }))?;
+            continue;
+        }
+        let start = prompt.preview.lines().next().unwrap_or_default();
+        let line = format!("{:<24} {:>8}  {start}", prompt.name, figures::bytes(prompt.bytes));
         let line = cx.out.label(&line);
         cx.out.line(line)?;
     }

@@ -9,6 +9,7 @@
 
 mod assembly;
 mod builtin;
+mod examples;
 mod file;
 mod library;
 mod selection;
@@ -16,6 +17,7 @@ mod task;
 mod template;
 
 pub use assembly::{Answer, Assembly, Instruction, Part, PartKind, Prompt, Query};
+pub use examples::{ExamplesFor, StartingPoint, examples};
 pub use library::{Library, Problem};
 pub use selection::{Entry, Selection};
 pub use task::{Doc, Example, Origin, Task, TaskError};

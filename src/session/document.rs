@@ -242,6 +242,11 @@ impl<T> Document<T> {
         self.edit(Kind::Alone, range, &[], Author::Typed);
     }
 
+    /// Replaces a stretch as one step of undo; the bytes need not be UTF-8 (they may have been cut from a model's text).
+    pub fn replace(&mut self, range: Range<usize>, bytes: &[u8]) {
+        self.edit(Kind::Alone, range, bytes, Author::Typed);
+    }
+
     /// Deletes what a key erased: steps of undo are joined while they go on from each other within a word.
     pub fn erase(&mut self, range: Range<usize>) {
         self.edit(Kind::Erasing, range, &[], Author::Typed);
@@ -333,7 +338,7 @@ impl<T> Document<T> {
     /// Replaces `range`, keeps `kept` tokens and records how to take it back.
     fn splice(&mut self, kind: Kind, range: Range<usize>, text: &[u8], runs: &Runs, kept: usize) {
         let before = range.start.checked_sub(1).and_then(|at| self.bytes.get(at)).copied();
-        let (step, _) = self.replace(kind, range, text, runs, kept);
+        let (step, _) = self.change(kind, range, text, runs, kept);
         if self.history.open().is_some_and(|open| match kind {
             Kind::Typing => step.start != open.start + open.new_len || word_starts(before, text.first().copied()),
             Kind::Erasing => {
@@ -350,7 +355,7 @@ impl<T> Document<T> {
     /// Takes a step back; gives the step that takes this back, and what changed.
     fn apply(&mut self, step: Step<T>) -> (Step<T>, Change) {
         let range = step.start..step.start + step.new_len;
-        let (inverse, change) = self.replace(step.kind, range, &step.old, &step.old_runs, step.kept);
+        let (inverse, change) = self.change(step.kind, range, &step.old, &step.old_runs, step.kept);
         for token in step.tokens {
             self.push_token(token);
         }
@@ -358,7 +363,7 @@ impl<T> Document<T> {
     }
 
     /// The one place where bytes change.
-    fn replace(&mut self, kind: Kind, range: Range<usize>, text: &[u8], runs: &Runs, kept: usize) -> (Step<T>, Change) {
+    fn change(&mut self, kind: Kind, range: Range<usize>, text: &[u8], runs: &Runs, kept: usize) -> (Step<T>, Change) {
         let change = Change { start: range.start, old_end: range.end, new_end: range.start + text.len() };
         self.log.push(change);
         let tokens = self.tokens.split_off(kept.min(self.tokens.len()));

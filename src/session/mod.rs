@@ -7,9 +7,11 @@ mod change;
 mod document;
 mod file;
 mod history;
+mod prompts;
 mod runs;
 
 pub use change::Change;
 pub use document::{DocToken, Document, Origin, SettleError};
 pub use file::{Existing, write_file};
+pub use prompts::{PromptFolder, PromptJob, SavedPrompt, check_name};
 pub use runs::{Author, Run};

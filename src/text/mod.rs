@@ -12,6 +12,7 @@ mod error;
 mod escape;
 pub mod figures;
 mod files;
+pub mod find;
 mod learn;
 pub mod sanitise;
 mod special;

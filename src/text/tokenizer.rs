@@ -112,6 +112,15 @@ impl Tokenizer {
         self.0.special.contains(&id)
     }
 
+    /// Whether words begin with their space, as GPT-2's do: then a text that ends in a space leaves a model only odd
+    /// pieces to go on with. Not so where a space is always a token of its own, as with characters.
+    pub fn words_begin_with_space(&self) -> bool {
+        self.0.bytes.iter().flatten().any(|bytes| {
+            let word = bytes.strip_prefix(b" ").and_then(|word| std::str::from_utf8(word).ok());
+            word.and_then(|word| word.chars().next()).is_some_and(char::is_alphabetic)
+        })
+    }
+
     /// The token that ends a document and starts an unconditional sample.
     pub fn end_of_text(&self) -> Option<TokenId> {
         self.0.end_of_text

@@ -107,6 +107,10 @@ impl Executor for Workers {
             IoRequest::SavePresets { path, toml } => self.start(move |_, out| {
                 let _ = out.send(IoEvent::PresetsSaved(save_presets(&path, &toml)));
             }),
+            IoRequest::Prompts(folder, job) => self.start(move |_, out| {
+                let (result, list) = (folder.run(&job), folder.list());
+                let _ = out.send(IoEvent::Prompts { job, result, list });
+            }),
             IoRequest::Picture(svg) => self.start(move |_, out| {
                 let _ = out.send(IoEvent::Pictured(save_numbered(&svg)));
             }),

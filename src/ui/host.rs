@@ -4,14 +4,11 @@ use std::io::{self, Write};
 use std::process::Command;
 
 use crossbeam_channel::Receiver;
-use crossterm::clipboard::CopyToClipboard;
 
+use super::clipboard;
 use super::events::Host;
 use super::terminal::{Mouse, ScreenBackend, Terminal, TerminalEvent};
 use crate::app::{Message, TerminalRequest};
-
-/// Terminals are known to drop longer OSC 52 sequences (xterm's limit, hterm's is larger).
-const CLIPBOARD: usize = 74_994;
 
 /// How text is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,18 +112,7 @@ impl Host for TerminalHost {
             TerminalRequest::Copy(_) if self.clipboard == Clipboard::Off => {
                 Some(Message::Say(Err("copying is off: clipboard in config.toml says how to copy".to_owned())))
             }
-            TerminalRequest::Copy(text) if text.len() > CLIPBOARD => {
-                let text =
-                    format!("{} bytes are more than terminals take for the clipboard; save a file instead", text.len());
-                Some(Message::Say(Err(text)))
-            }
-            TerminalRequest::Copy(text) => {
-                let sent = crossterm::execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text.as_bytes()));
-                Some(Message::Say(match sent {
-                    Ok(()) => Ok(format!("{} bytes sent to the terminal's clipboard (OSC 52)", text.len())),
-                    Err(error) => Err(format!("cannot reach the terminal's clipboard: {error}")),
-                }))
-            }
+            TerminalRequest::Copy(text) => Some(Message::Say(clipboard::copy(&text))),
             TerminalRequest::Edit(text) => Some(Message::Edited(self.edit(&text))),
             TerminalRequest::Suspend => Some(match self.terminal.suspend() {
                 Ok(()) => Message::Resumed,

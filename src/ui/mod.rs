@@ -4,6 +4,7 @@
 //! [`Executor`]. A pane or an overlay is a file that draws plain state into a buffer; the keys are rows of the command
 //! table. The loop is generic over ratatui's backend, so that tests and [`script`] drive the very same code.
 
+mod clipboard;
 mod events;
 mod executor;
 mod host;
@@ -21,6 +22,7 @@ mod status;
 pub mod svg;
 pub mod terminal;
 pub mod theme;
+mod token_line;
 mod train;
 pub mod widget;
 
@@ -41,6 +43,7 @@ use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
 use crate::sampling::{SavedPresets, Settings};
+use crate::session::PromptFolder;
 use crate::text::SpecialTokens;
 use terminal::{Mouse, Terminal, TerminalOptions};
 use theme::{Scale, Theme, ThemeChoice, ground_of_terminal};
@@ -72,6 +75,8 @@ pub struct Options {
     pub presets: (PathBuf, Result<SavedPresets, String>),
     /// Where training runs are saved.
     pub runs: PathBuf,
+    /// Where prompts are saved under their names.
+    pub prompts: PathBuf,
     /// The log file, named in the message after a panic.
     pub log: Option<PathBuf>,
     /// Which key runs which command.
@@ -127,6 +132,7 @@ pub fn start(options: Options) -> anyhow::Result<App> {
     let mut app = App::new(options.library, sampler)?;
     app.keymap = options.keymap;
     app.mouse = options.look.mouse;
+    app.saved.folder = Some(PromptFolder(options.prompts));
     match options.text {
         Some(text) => app.open_text(&text, options.file),
         None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),

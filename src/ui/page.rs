@@ -5,7 +5,7 @@ use std::ops::Range;
 use ratatui::layout::Size;
 
 use super::widget::{self, TextChange, TextView};
-use crate::app::page::{Document, Motion, Page};
+use crate::app::page::{Document, Hold, Motion, Page};
 
 /// The wrapped document.
 #[derive(Debug, Default)]
@@ -51,6 +51,29 @@ impl Page for PageView {
 
     fn scroll(&mut self, _: &Document, rows: isize) {
         self.view.scroll_by(rows);
+    }
+
+    fn selection(&self) -> Option<Range<usize>> {
+        self.view.selection()
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        self.view.hold().map(|hold| match hold {
+            widget::Hold::Shift => Hold::Shift,
+            widget::Hold::Mark => Hold::Mark,
+        })
+    }
+
+    fn set_hold(&mut self, hold: Option<Hold>) {
+        match hold {
+            Some(Hold::Shift) => self.view.anchor(widget::Hold::Shift),
+            Some(Hold::Mark) => self.view.anchor(widget::Hold::Mark),
+            None => self.view.unselect(),
+        }
+    }
+
+    fn select(&mut self, document: &Document, range: Range<usize>) {
+        self.view.select(document.bytes(), range);
     }
 
     fn follow_end(&mut self, document: &Document) {

@@ -18,7 +18,7 @@ use super::events::Executor;
 use crate::app::command::CommandSpec;
 use crate::app::input::Input;
 use crate::app::models::Stage;
-use crate::app::page::{Document, Motion, Page};
+use crate::app::page::{Document, Hold, Motion, Page};
 use crate::app::screen::Layer;
 use crate::app::{App, COMMANDS, Effect, Message};
 use crate::engine::Event;
@@ -388,6 +388,19 @@ impl Page for EndPage {
     }
 
     fn scroll(&mut self, _: &Document, _: isize) {}
+
+    // Lines have no caret to select with.
+    fn selection(&self) -> Option<std::ops::Range<usize>> {
+        None
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        None
+    }
+
+    fn set_hold(&mut self, _: Option<Hold>) {}
+
+    fn select(&mut self, _: &Document, _: std::ops::Range<usize>) {}
 
     fn follow_end(&mut self, document: &Document) {
         self.sync(document);

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::overlay::job_text;
 use super::paint;
 use super::pane::View;
+use super::token_line::token_line;
 use crate::app::Scope;
 use crate::app::input::Input;
 use crate::app::log::Level;
@@ -178,7 +179,12 @@ pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Opt
     if let Some(input) = view.app.input.as_ref().filter(|_| view.app.palette_query().is_none()) {
         return draw_input(view, input, area, buf);
     }
-    let entry = view.app.log.current()?;
+    let Some(entry) = view.app.log.current() else {
+        if let Some(line) = token_line(view) {
+            paint::line(buf, area, &line);
+        }
+        return None;
+    };
     let style = match entry.level {
         Level::Notice => view.theme.text,
         Level::Warning => view.theme.warning,
@@ -225,6 +231,7 @@ pub(super) fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut B
 pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
     let scope = match (&view.app.input, view.app.layers.last()) {
+        (Some(_), _) if view.app.is_searching() => Scope::Find,
         (Some(_), _) if view.app.palette_query().is_none() => Scope::Input,
         (_, Some(layer)) if *layer != Layer::Shots => layer.scope(),
         _ if view.app.place == Place::Train => Scope::Train,

@@ -148,6 +148,10 @@ impl Executor for Scripted {
                 asked.saved.push((path.clone(), bytes));
                 IoEvent::Saved { revision, path, result: Ok(()) }
             }
+            IoRequest::Prompts(folder, job) => {
+                let (result, list) = (folder.run(&job), folder.list());
+                IoEvent::Prompts { job, result, list }
+            }
             IoRequest::Picture(svg) => {
                 asked.pictures.push(svg);
                 IoEvent::Pictured(Ok("kshot-1.svg".into()))

@@ -21,7 +21,7 @@ macro_rules! commands {
 commands! {
     Global {
         "generate" ["ctrl-g", "f5"] "generate" "generate: go on from the end of the document" |cx| cx.generate();
-        "stop" ["esc"] "stop" "stop; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
+        "stop" ["esc"] "stop" "stop; else end the selection; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
         "help" ["f1", "?"] "help" "all keys" |cx| cx.app.toggle_layer(Layer::Help);
         "next-pane" ["tab"] "pane" "next pane" |cx| cx.app.step_focus(1);
         "previous-pane" ["shift-tab"] "" "previous pane" |cx| cx.app.step_focus(-1);
@@ -40,9 +40,13 @@ commands! {
         "redo" ["alt-_"] "" "redo" |cx| cx.redo();
         "messages" ["f9"] "" "all messages of this run" |cx| cx.app.toggle_layer(Layer::Log);
         "editor" ["ctrl-o"] "" "edit the document in $VISUAL or $EDITOR" |cx| cx.app.open_editor();
-        "copy" ["ctrl-y"] "" "copy the document to the terminal's clipboard (OSC 52)" |cx| cx.app.copy();
+        "copy" ["ctrl-y"] "" "copy what is selected, or else the document, also to the terminal's clipboard (OSC 52)" |cx| cx.copy();
         "save" ["ctrl-s"] "" "save the document as a text file" |cx| cx.app.ask_save();
         "export" ["alt-e"] "" "export: the document, or the last generation as a trace or a command, to a file or the clipboard" |cx| cx.app.open_export();
+        "save-prompt" ["alt-s"] "" "save the document as a prompt with a name" |cx| cx.app.ask_prompt_name();
+        "prompts" ["alt-o"] "" "saved prompts: load, rename, delete" |cx| cx.app.open_prompts();
+        "show-tokens" ["alt-i"] "" "show tokens in the document, and the one under the caret: id, bytes, place" |cx| cx.app.toggle_tokens();
+        "show-spaces" ["alt-w"] "" "show white space in the document" |cx| cx.app.toggle_spaces();
         "screenshot" ["f12"] "" "save the screen as an SVG file" |cx| cx.app.screenshot();
         "redraw" ["ctrl-l"] "" "draw the whole screen again" |cx| cx.app.redraw();
         "mouse" ["alt-m"] "" "the mouse on or off: click focuses, the wheel scrolls, a drag sets a slider; Shift+drag stays the terminal's own" |cx| cx.app.toggle_mouse();
@@ -69,6 +73,44 @@ commands! {
         "delete-line" ["ctrl-u"] "" "remove to the start of the line" |cx| cx.erase(Motion::LineStart);
         "clear" ["alt-c"] "" "empty the document (undo brings it back)" |cx| cx.clear_document();
         "trim" ["alt-t"] "" "remove white space at the end of the document" |cx| cx.trim_end();
+        "find" ["ctrl-f"] "" "search in the document" |cx| cx.find();
+        "select-left" ["shift-left"] "" "select to the left" |cx| cx.select(Motion::Left);
+        "select-right" ["shift-right"] "" "select to the right" |cx| cx.select(Motion::Right);
+        "select-word-left" ["ctrl-shift-left", "alt-shift-left"] "" "select one word to the left" |cx| cx.select(Motion::WordLeft);
+        "select-word-right" ["ctrl-shift-right", "alt-shift-right"] "" "select one word to the right" |cx| cx.select(Motion::WordRight);
+        "select-up" ["shift-up"] "" "select one line up" |cx| cx.select(Motion::Up);
+        "select-down" ["shift-down"] "" "select one line down" |cx| cx.select(Motion::Down);
+        "select-page-up" ["shift-pageup"] "" "select one page up" |cx| cx.select(Motion::PageUp);
+        "select-page-down" ["shift-pagedown"] "" "select one page down" |cx| cx.select(Motion::PageDown);
+        "select-line-start" ["shift-home"] "" "select to the start of the line" |cx| cx.select(Motion::LineStart);
+        "select-line-end" ["shift-end"] "" "select to the end of the line" |cx| cx.select(Motion::LineEnd);
+        "select-text-start" ["ctrl-shift-home"] "" "select to the start of the text" |cx| cx.select(Motion::Start);
+        "select-text-end" ["ctrl-shift-end"] "" "select to the end of the text" |cx| cx.select(Motion::End);
+        "select-all" ["alt-a"] "" "select the whole document" |cx| cx.select_all();
+        "mark" ["ctrl-space"] "" "set a mark: every motion selects from it, without Shift; again: no mark" |cx| cx.mark();
+        "cut" ["ctrl-x"] "" "cut what is selected" |cx| cx.cut();
+        "paste" ["ctrl-v"] "" "put in what was copied or cut last" |cx| cx.put_back();
+    }
+    Examples {
+        "example-digit" ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] "" "put this example in" |cx| cx.examples_digit();
+        "example-up" ["up"] "" "previous example" |cx| cx.app.examples_select(-1);
+        "example-down" ["down"] "" "next example" |cx| cx.app.examples_select(1);
+        "example-take" ["enter"] "" "put the selected example in" |cx| cx.examples_take();
+        "example-hide" ["esc"] "" "no examples: digits are text" |cx| cx.examples_leave();
+    }
+    Find {
+        "find-next" ["down", "ctrl-f"] "next" "next match; without a query: the last one again" |cx| cx.find_step(1);
+        "find-previous" ["up"] "previous" "previous match" |cx| cx.find_step(-1);
+        "find-stay" ["enter"] "stay" "end the search with the match selected" |cx| cx.app.input_accept();
+        "find-leave" ["esc"] "back" "end the search and go back to where it began" |cx| cx.find_leave();
+    }
+    Prompts {
+        "prompt-up" ["up", "k"] "" "previous prompt" |cx| cx.app.prompts_select(-1);
+        "prompt-down" ["down", "j"] "" "next prompt" |cx| cx.app.prompts_select(1);
+        "prompt-load" ["enter"] "load" "load the prompt into the document (undo brings the old text back)" |cx| cx.app.load_prompt();
+        "prompt-save" ["s"] "save" "save the document as a prompt with a name" |cx| cx.app.ask_prompt_name();
+        "prompt-rename" ["r"] "rename" "give the prompt another name" |cx| cx.app.ask_prompt_rename();
+        "prompt-delete" ["d", "delete"] "delete" "delete the prompt, after a question" |cx| cx.app.ask_prompt_delete();
     }
     Shots {
         "shots-task" ["t"] "task" "choose a task from the library" |cx| cx.app.open_tasks();
@@ -182,7 +224,7 @@ commands! {
         "sample-leave" ["q"] "none" "leave without taking one" |cx| cx.app.close_layer();
     }
     Confirm {
-        "yes" ["y", "enter"] "yes" "yes" |cx| cx.app.confirm();
+        "yes" ["y", "enter"] "yes" "yes" |cx| cx.yes();
         "no" ["n"] "no" "no" |cx| cx.app.close_layer();
     }
     Reader {

@@ -8,6 +8,8 @@ mod models;
 mod palette;
 mod picker;
 mod preview;
+mod prompts;
+mod question;
 mod samples;
 mod statistics;
 
@@ -38,6 +40,8 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Preview => preview::draw(view, body, buf),
         Layer::Log => log::draw(view, body, buf),
         Layer::Statistics => statistics::draw(view, body, buf),
+        Layer::Prompts => prompts::draw(view, body, buf),
+        Layer::Question => question::draw(view, body, buf),
         Layer::Shots => {
             let area = centred(body, 60, body.height);
             clear(area, buf);

@@ -7,11 +7,13 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::marks::Marks;
 use super::{Pane, View, inside};
 use crate::app::Scope;
 use crate::app::token::Colouring;
 use crate::session::Author;
 use crate::ui::paint;
+use crate::ui::widget::Spaces;
 
 /// The document pane.
 pub(super) struct DocumentPane;
@@ -37,7 +39,7 @@ impl Pane for DocumentPane {
             title.spans.push(Span::styled("   typed ", view.theme.text));
             title.spans.push(Span::styled("model", view.theme.model));
         }
-        if view.app.ends_in_space() {
+        if view.app.ends_in_trap() {
             let key = view.app.keymap.hint("trim");
             title.spans.push(Span::styled(format!("   ends in a space: {key} removes it"), view.theme.warning));
         }
@@ -56,12 +58,16 @@ impl Pane for DocumentPane {
         let document = &view.app.document;
         let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
         if document.is_empty() {
-            let hints = paint::below(area, 1);
+            let examples = examples(view, area.width);
+            let used = paint::lines(buf, paint::below(area, 1), examples);
+            let hints = paint::below(area, 1 + used);
             paint::lines(buf, hints, what_next(view, area.width));
             return Some(area.as_position());
         }
-        let styles = Styles::new(view);
-        let caret = view.page.view.draw(document.bytes(), area, buf, |range| styles.style(range));
+        let (styles, marks) = (Styles::new(view), Marks::new(view));
+        let spaces = if view.app.shows_spaces { Spaces::Marked(view.theme.dim) } else { Spaces::Blank };
+        let style = |range: Range<usize>| marks.over(&range, styles.style(range.clone()));
+        let caret = view.page.view.draw(document.bytes(), area, buf, spaces, style);
         if view.page.view.new_text_below() {
             let key = view.app.keymap.hint("text-end");
             let text = format!(" {} new text below: {key} follows ", view.theme.glyphs.below);
@@ -99,6 +105,28 @@ impl<'a> Styles<'a> {
         };
         if self.here.contains(&range.start) { style.patch(theme.selected) } else { style }
     }
+}
+
+/// The examples that one key puts in.
+fn examples(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
+    let examples = view.app.examples();
+    if examples.is_empty() {
+        return Vec::new();
+    }
+    let (up, down) = (view.app.keymap.hint("example-up"), view.app.keymap.hint("example-down"));
+    let head = format!("Examples: a digit, or {up} {down} and Enter");
+    let mut lines: Vec<Line<'static>> =
+        paint::wrap(&head, width).into_iter().map(|row| Line::styled(row, view.theme.dim)).collect();
+    for (at, example) in examples.iter().enumerate() {
+        let title = paint::cut(&example.title, usize::from(width).saturating_sub(3), view.theme.glyphs.ellipsis);
+        let style = if view.app.examples.selected == Some(at) { view.theme.selected } else { view.theme.text };
+        lines.push(Line::from(vec![
+            Span::styled(format!("{}  ", at + 1), view.theme.strong),
+            Span::styled(title, style),
+        ]));
+    }
+    lines.push(Line::default());
+    lines
 }
 
 /// What can be done with an empty document, as far as it is not done yet.

@@ -1,6 +1,7 @@
 //! The panes: each a file with a [`Pane`], and a row in [`PANES`].
 
 pub(super) mod document;
+mod marks;
 mod next;
 pub(super) mod sampling;
 mod shots;

@@ -14,4 +14,4 @@ pub use list::visible_rows;
 pub use plot::{Mark, Plot, Series};
 pub use shades::Shades;
 pub use slider::Slider;
-pub use text_view::{Motion, TextChange, TextView};
+pub use text_view::{Hold, Motion, Spaces, TextChange, TextView};

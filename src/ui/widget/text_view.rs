@@ -12,11 +12,15 @@ use ratatui::style::Style;
 
 mod motion;
 mod rows;
+mod select;
 
 pub use motion::Motion;
+pub use select::Hold;
 
+use crate::text::{Cell, CellKind};
 use motion::Places;
 use rows::{Rows, columns};
+use select::Anchor;
 
 /// What happened to a text: the bytes `start..old_end` became `start..new_end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,31 @@ enum Follow {
     Behind,
 }
 
+/// How white space is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Spaces {
+    /// As white space.
+    #[default]
+    Blank,
+    /// As `␣`, `⇥` and `↵` in this style.
+    Marked(Style),
+}
+
+impl Spaces {
+    /// What to draw for a cell of white space, where that is not the cell's own text. A newline takes no column: its
+    /// mark stands where the caret would.
+    fn mark(self, cell: &Cell<'_>) -> Option<(&'static str, Style)> {
+        let Self::Marked(style) = self else { return None };
+        let mark = match cell.kind {
+            CellKind::Newline => "↵",
+            CellKind::Tab => "⇥   ",
+            CellKind::Text if cell.text == " " => "␣",
+            _ => return None,
+        };
+        Some((mark, style))
+    }
+}
+
 /// Caret, scroll and wrapped rows of one text.
 #[derive(Debug, Clone, Default)]
 pub struct TextView {
@@ -48,6 +77,8 @@ pub struct TextView {
     revision: Option<u64>,
     height: u16,
     caret: usize,
+    /// The other end of the selection.
+    anchor: Option<Anchor>,
     /// The column that moving up and down aims at.
     goal: Option<u16>,
     /// First row on screen.
@@ -77,6 +108,9 @@ impl TextView {
         let (top, caret_was_visible) = (self.rows.range(self.top).start, self.caret_is_visible());
         let old_rows = self.rows.count();
         let known = change.filter(|change| self.revision.is_some() && change.new_end <= bytes.len());
+        if self.revision != Some(revision) {
+            self.anchor = self.anchor.filter(|anchor| known.is_some_and(|c| c.start > anchor.at.max(self.caret)));
+        }
         self.caret = match known {
             Some(change) => shifted(self.caret, change),
             None => self.caret,
@@ -111,8 +145,9 @@ impl TextView {
         self.caret
     }
 
-    /// Puts the caret at the boundary at or before `at`, and scrolls to it.
+    /// Puts the caret at the boundary at or before `at`, scrolls to it and ends the selection.
     pub fn set_caret(&mut self, bytes: &[u8], at: usize) {
+        self.anchor = None;
         self.caret = self.places(bytes).snap(at);
         self.goal = None;
         self.reveal_caret();
@@ -188,12 +223,13 @@ impl TextView {
     }
 
     /// Draws the visible rows, each cell in the style of its bytes, and gives the caret's place where it is visible (the
-    /// terminal's own cursor belongs there).
+    /// terminal's own cursor belongs there). White space is drawn as `spaces` says, in no other columns than without.
     pub fn draw(
         &self,
         bytes: &[u8],
         area: Rect,
         buf: &mut Buffer,
+        spaces: Spaces,
         style: impl Fn(Range<usize>) -> Style,
     ) -> Option<Position> {
         let area = area.intersection(buf.area);
@@ -202,8 +238,14 @@ impl TextView {
             for cell in self.rows.cells(bytes, row) {
                 let width = columns(&cell);
                 let room = area.right().saturating_sub(x);
-                if width > 0 && room > 0 {
-                    buf.set_stringn(x, y, &cell.text, usize::from(room), style(cell.range));
+                match spaces.mark(&cell) {
+                    Some((mark, marked)) if room > 0 => {
+                        buf.set_stringn(x, y, mark, usize::from(room), style(cell.range).patch(marked));
+                    }
+                    None if width > 0 && room > 0 => {
+                        buf.set_stringn(x, y, &cell.text, usize::from(room), style(cell.range));
+                    }
+                    _ => {}
                 }
                 x = x.saturating_add(width);
             }

@@ -46,7 +46,7 @@ impl Pane {
     fn draw(&self) -> (Vec<String>, Option<(u16, u16)>) {
         let area = Rect::new(0, 0, self.size.width, self.size.height);
         let mut buf = Buffer::empty(area);
-        let caret = self.view.draw(&self.text, area, &mut buf, |_| Style::default());
+        let caret = self.view.draw(&self.text, area, &mut buf, Spaces::Blank, |_| Style::default());
         (lines(&buf), caret.map(|at| (at.x, at.y)))
     }
 }
@@ -219,7 +219,7 @@ fn a_place_on_screen_is_a_place_in_the_text() {
     pane.go(Start);
     loop {
         let mut buf = Buffer::empty(Rect::new(0, 0, 20, 10));
-        let at = pane.view.draw(&pane.text, area, &mut buf, |_| Style::default()).unwrap();
+        let at = pane.view.draw(&pane.text, area, &mut buf, Spaces::Blank, |_| Style::default()).unwrap();
         assert_eq!(pane.view.offset_at(&pane.text, area, at), Some(pane.view.caret()));
         if pane.view.caret() == pane.text.len() {
             break;
@@ -233,14 +233,9 @@ fn cells_have_the_style_of_their_bytes() {
     let pane = Pane::new("ab中c", 9, 1);
     let area = Rect::new(0, 0, 9, 1);
     let mut buf = Buffer::empty(area);
-    pane.view.draw(
-        &pane.text,
-        area,
-        &mut buf,
-        |bytes| {
-            if bytes.start < 2 { Style::new().red() } else { Style::new().blue() }
-        },
-    );
+    pane.view.draw(&pane.text, area, &mut buf, Spaces::Blank, |bytes| {
+        if bytes.start < 2 { Style::new().red() } else { Style::new().blue() }
+    });
     let colours: Vec<Color> = (0..6).map(|x| buf[(x, 0)].fg).collect();
     assert_eq!(colours[..3], [Color::Red, Color::Red, Color::Blue]);
     assert_eq!((colours[4], colours[5]), (Color::Blue, Color::Reset));
@@ -271,7 +266,7 @@ proptest! {
         }
         // An area that is not the one the rows were made for, as in a frame between two sizes.
         let mut buf = Buffer::empty(Rect::new(0, 0, 20, 5));
-        pane.view.draw(&pane.text, Rect::new(3, 2, shown.0, shown.1), &mut buf, |_| Style::default());
+        pane.view.draw(&pane.text, Rect::new(3, 2, shown.0, shown.1), &mut buf, Spaces::Blank, |_| Style::default());
     }
 }
 

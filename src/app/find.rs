@@ -1,0 +1,127 @@
+//! Searching in the document: a line that is typed, the places that match it, and the one that is selected.
+
+use std::ops::Range;
+
+use super::App;
+use super::command::Cx;
+use super::input::{Input, Purpose};
+use crate::text::figures;
+use crate::text::find::{self, Found};
+
+/// A search. The text is gone through once for each query and each change of the text, never for a frame.
+#[derive(Debug, Clone, Default)]
+pub struct Find {
+    /// The query and the document's revision that `found` belongs to.
+    asked: Option<(String, u64)>,
+    found: Found,
+    current: Option<usize>,
+    /// Where the caret was before.
+    origin: usize,
+    /// The last query that was typed.
+    last: String,
+}
+
+impl Find {
+    /// The places that match, in order.
+    pub fn places(&self) -> &[Range<usize>] {
+        &self.found.places
+    }
+
+    fn label(&self) -> String {
+        let more = if self.found.more { "+" } else { "" };
+        match self.current {
+            Some(at) => {
+                let (at, all) = (figures::grouped(at + 1), figures::grouped(self.found.places.len()));
+                format!("find, {at} of {all}{more}")
+            }
+            None => "find".to_owned(),
+        }
+    }
+}
+
+impl Cx<'_> {
+    /// Opens the line to search with.
+    pub fn find(&mut self) {
+        let origin = self.page.selection().map_or(self.page.caret(), |selected| selected.start);
+        self.app.find = Find { origin, last: std::mem::take(&mut self.app.find.last), ..Find::default() };
+        self.app.ask(Input::new(Purpose::Find, "find", ""));
+    }
+
+    /// Goes on to another place, around the ends of the text. Without a query: the last one again.
+    pub fn find_step(&mut self, steps: isize) {
+        let Some(input) = &mut self.app.input else { return };
+        if input.text.is_empty() {
+            input.insert(&self.app.find.last);
+            return;
+        }
+        let find = &mut self.app.find;
+        let len = find.found.places.len();
+        if let (Some(at), true) = (find.current, len > 0) {
+            let to = (at as isize + steps).rem_euclid(len as isize) as usize;
+            self.find_at(Some(to));
+        }
+    }
+
+    /// Ends the search and goes back to where it began.
+    pub fn find_leave(&mut self) {
+        let origin = self.app.find.origin;
+        self.app.input_cancel();
+        self.page.set_caret(&self.app.document, origin);
+    }
+
+    /// Searches again where the query or the text is another one.
+    pub(super) fn search(&mut self) {
+        let Some(input) = self.app.input.as_mut().filter(|input| input.purpose == Purpose::Find) else {
+            if self.app.find.asked.take().is_some() {
+                (self.app.find.found, self.app.find.current) = (Found::default(), None);
+            }
+            return;
+        };
+        let (find, revision) = (&mut self.app.find, self.app.document.revision());
+        let typed = find.asked.as_ref().is_none_or(|(query, _)| *query != input.text);
+        if !typed && find.asked.as_ref().is_some_and(|(_, at)| *at == revision) {
+            return;
+        }
+        let before = find.current.and_then(|at| find.found.places.get(at)).map(|place| place.start);
+        let from = if typed { find.origin } else { before.unwrap_or(find.origin) };
+        find.asked = Some((input.text.clone(), revision));
+        find.found = find::find(self.app.document.bytes(), &input.text).unwrap_or_else(|error| {
+            input.error = Some(error);
+            Found::default()
+        });
+        if !input.text.is_empty() {
+            find.last.clone_from(&input.text);
+            if find.found.places.is_empty() && input.error.is_none() {
+                input.error = Some("not found".to_owned());
+            }
+        }
+        let next = find.found.places.partition_point(|place| place.start < from);
+        let at = if next < find.found.places.len() { next } else { 0 };
+        let current = find.found.places.get(at).map(|_| at);
+        if typed {
+            self.find_at(current);
+        } else {
+            // The text went on under the search: what is looked at stays selected.
+            self.find_at(current);
+        }
+    }
+
+    /// Selects a place; `None`: there is none, so the caret goes back.
+    fn find_at(&mut self, at: Option<usize>) {
+        self.app.find.current = at;
+        match at.and_then(|at| self.app.find.found.places.get(at)).cloned() {
+            Some(place) => self.page.select(&self.app.document, place),
+            None => self.page.set_caret(&self.app.document, self.app.find.origin),
+        }
+        if let Some(input) = &mut self.app.input {
+            input.label = self.app.find.label();
+        }
+    }
+}
+
+impl App {
+    /// Whether a search is open.
+    pub fn is_searching(&self) -> bool {
+        self.input.as_ref().is_some_and(|input| input.purpose == Purpose::Find)
+    }
+}

@@ -1,0 +1,170 @@
+//! Prompts saved under a name: saving the document as one, and the list to load, rename and delete them.
+
+use super::App;
+use super::effect::{Effect, IoRequest};
+use super::input::{Input, Purpose};
+use super::log::Level;
+use super::question::Question;
+use super::screen::Layer;
+use crate::session::{Existing, PromptFolder, PromptJob, SavedPrompt, check_name};
+
+/// The saved prompts.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// Where they are kept; `None`: nowhere.
+    pub folder: Option<PromptFolder>,
+    /// The list; `None` until it was read.
+    pub rows: Option<Vec<SavedPrompt>>,
+    /// The selected row.
+    pub selected: usize,
+    /// The name that the document has.
+    name: Option<String>,
+    /// A name that was taken; Enter again takes it after all.
+    refused: Option<String>,
+}
+
+impl Saved {
+    /// The selected row.
+    pub fn row(&self) -> Option<&SavedPrompt> {
+        self.rows.as_ref()?.get(self.selected)
+    }
+}
+
+impl App {
+    /// Has something done with the saved prompts; the list is read again afterwards.
+    pub(super) fn prompts(&mut self, job: PromptJob) {
+        match self.saved.folder.clone() {
+            Some(folder) => self.outbox.push(Effect::Io(IoRequest::Prompts(folder, job))),
+            None => self.log.say(Level::Error, "there is no folder to keep prompts in"),
+        }
+    }
+
+    /// Opens the list, or closes it.
+    pub(super) fn open_prompts(&mut self) {
+        if !self.layers.contains(&Layer::Prompts) {
+            self.prompts(PromptJob::List);
+        }
+        self.toggle_layer(Layer::Prompts);
+    }
+
+    pub(super) fn prompts_select(&mut self, rows: isize) {
+        let len = self.saved.rows.as_ref().map_or(0, Vec::len);
+        self.saved.selected = self.saved.selected.saturating_add_signed(rows).min(len.saturating_sub(1));
+    }
+
+    /// Asks under which name the document is to be saved.
+    pub(super) fn ask_prompt_name(&mut self) {
+        if self.document.is_empty() {
+            self.log.say(Level::Notice, "there is nothing to save");
+        } else {
+            self.saved.refused = None;
+            let name = self.saved.name.clone().unwrap_or_default();
+            self.ask(Input::new(Purpose::PromptName, "save as the prompt", name));
+        }
+    }
+
+    pub(super) fn save_prompt(&mut self, name: &str) -> Result<(), String> {
+        check_name(name)?;
+        // Its own may be written again, and another one after a second Enter.
+        let known = |taken: &Option<String>| taken.as_deref() == Some(name);
+        let again = known(&self.saved.refused.take()) || known(&self.saved.name);
+        let existing = if again { Existing::Replace } else { Existing::Keep };
+        let (revision, bytes) = (self.document.revision(), self.document.bytes().to_vec());
+        self.prompts(PromptJob::Save { name: name.to_owned(), bytes, existing, revision });
+        Ok(())
+    }
+
+    /// Enter on a row: the prompt becomes the document.
+    pub(super) fn load_prompt(&mut self) {
+        if let Some(name) = self.saved.row().map(|row| row.name.clone())
+            && !self.refuse_while_running("loading")
+        {
+            self.prompts(PromptJob::Load { name });
+        }
+    }
+
+    pub(super) fn ask_prompt_rename(&mut self) {
+        if let Some(name) = self.saved.row().map(|row| row.name.clone()) {
+            self.ask(Input::new(Purpose::PromptRename, format!("another name for {name}"), name));
+        }
+    }
+
+    pub(super) fn rename_prompt(&mut self, to: &str) -> Result<(), String> {
+        check_name(to)?;
+        if let Some(from) = self.saved.row().map(|row| row.name.clone()).filter(|from| from != to) {
+            self.prompts(PromptJob::Rename { from, to: to.to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn ask_prompt_delete(&mut self) {
+        if let Some(name) = self.saved.row().map(|row| row.name.clone()) {
+            self.ask_question(Question::DeletePrompt(name));
+        }
+    }
+
+    /// A job with the saved prompts is done, or not, and the list is this one now.
+    pub(super) fn prompts_answered(
+        &mut self,
+        job: PromptJob,
+        result: Result<Vec<u8>, String>,
+        list: Result<Vec<SavedPrompt>, String>,
+    ) {
+        match list {
+            Ok(rows) => {
+                self.saved.rows = Some(rows);
+                self.prompts_select(0);
+            }
+            Err(error) => self.log.say(Level::Error, error),
+        }
+        match (job, result) {
+            (PromptJob::Save { name, .. }, Err(error)) if error.ends_with("exists already") => {
+                let input = Input::new(Purpose::PromptName, "save as the prompt", name.clone());
+                self.input = Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
+                self.saved.refused = Some(name);
+            }
+            (_, Err(error)) => self.log.say(Level::Error, error),
+            (PromptJob::List, Ok(_)) => {}
+            (PromptJob::Save { name, revision, .. }, Ok(_)) => {
+                self.saved_revision = Some(revision);
+                let list = self.keymap.hint("prompts");
+                self.log.say(Level::Notice, format!("saved as the prompt {name} ({list} lists them)"));
+                self.select_prompt(&name);
+                self.saved.name = Some(name);
+            }
+            (PromptJob::Load { name }, Ok(bytes)) => self.take_prompt(name, &bytes),
+            (PromptJob::Rename { from, to }, Ok(_)) => {
+                self.log.say(Level::Notice, format!("{from} is now {to}"));
+                self.select_prompt(&to);
+                if self.saved.name.as_ref() == Some(&from) {
+                    self.saved.name = Some(to);
+                }
+            }
+            (PromptJob::Delete { name }, Ok(_)) => {
+                self.log.say(Level::Notice, format!("the prompt {name} is deleted"));
+                self.saved.name = self.saved.name.take().filter(|own| *own != name);
+            }
+        }
+    }
+
+    fn select_prompt(&mut self, name: &str) {
+        let place = self.saved.rows.iter().flatten().position(|row| row.name == name);
+        self.saved.selected = place.unwrap_or(self.saved.selected);
+    }
+
+    /// A loaded prompt takes the place of the text, as one step of undo.
+    fn take_prompt(&mut self, name: String, bytes: &[u8]) {
+        if self.refuse_while_running("loading") {
+            return;
+        }
+        let old = !self.document.is_empty();
+        self.document.replace(0..self.document.len(), bytes);
+        self.saved_revision = Some(self.document.revision());
+        self.show_end = true;
+        self.layers.retain(|layer| *layer != Layer::Prompts);
+        let undo = self.keymap.hint("undo");
+        let back = if old { format!("; {undo} brings the old text back") } else { String::new() };
+        self.log.say(Level::Notice, format!("the prompt {name}{back}"));
+        self.saved.name = Some(name);
+    }
+}
