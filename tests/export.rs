@@ -318,8 +318,8 @@ fn biased_and_banned_tokens_survive_trace_and_command() {
     let world = World::new();
     let base = ["generate", "-p", "sun ->", "-n", "6", "--preset", "greedy", "--json"];
     let plain: Value = serde_json::from_str(&world.kshot(&base).stdout).unwrap();
-    let first = plain["ids"][0].to_string();
-    let banned = world.kshot(&[&base[..], &["--ban", &first, "--trace", "t.json"]].concat());
+    let first = plain["ids"][0].clone();
+    let banned = world.kshot(&[&base[..], &["--ban", &first.to_string(), "--trace", "t.json"]].concat());
     let banned: Value = serde_json::from_str(&banned.stdout).unwrap();
     assert!(banned["ids"].as_array().unwrap().iter().all(|id| *id != first), "{banned}");
     let trace: Value = serde_json::from_str(&world.read("t.json")).unwrap();

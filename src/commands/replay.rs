@@ -42,7 +42,6 @@ pub(super) fn run(args: &ReplayArgs, cx: &mut Context) -> anyhow::Result<Status>
     if interrupt.engine.is_cancelled() {
         return Ok(Status::Interrupted);
     }
-    let steps: Vec<Vec<_>> = steps.into_iter().map(|steps| steps.into_iter().map(Box::new).collect()).collect();
     let difference = compare(&trace, &steps, &finish, &exactness);
     report(args, &trace, &exactness, difference.as_ref(), cx)
 }

@@ -1,5 +1,6 @@
 //! A trace against a second run of it.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use super::build::Build;
@@ -48,7 +49,7 @@ impl fmt::Display for Difference {
 }
 
 /// The first difference between a trace and the steps of its second run; `None` where there is none.
-pub fn compare<S: AsRef<Step>>(
+pub fn compare<S: Borrow<Step>>(
     trace: &Trace,
     samples: &[Vec<S>],
     finish: &Finish,
@@ -58,7 +59,7 @@ pub fn compare<S: AsRef<Step>>(
     trace.samples.iter().enumerate().find_map(|(sample, then)| {
         let now = samples.get(sample).unwrap_or(&empty);
         let differing = then.tokens.iter().zip(now).enumerate().find_map(|(token, (then, now))| {
-            let what = differs(then, &TraceToken::of(now.as_ref()), exactness)?;
+            let what = differs(then, &TraceToken::of(now.borrow()), exactness)?;
             Some(Difference { sample, token, what })
         });
         // Of a generation that somebody stopped only what there was can be compared.
@@ -117,12 +118,11 @@ mod tests {
     use crate::sampling::{Candidate, Sampled};
     use crate::text::unescape_bytes;
 
-    #[expect(clippy::vec_box, reason = "as the engine hands them out")]
-    fn steps(trace: &Trace) -> Vec<Vec<Box<Step>>> {
+    fn steps(trace: &Trace) -> Vec<Vec<Step>> {
         let step = |(index, token): (usize, &TraceToken)| {
             let bytes = unescape_bytes(&token.text).unwrap();
             let top = token.top.iter().map(|c| Candidate { id: c.0, logprob: c.1, logprob_sampled: c.2 }).collect();
-            Box::new(Step {
+            Step {
                 sequence: 0,
                 index,
                 shown: bytes.len(),
@@ -139,7 +139,7 @@ mod tests {
                     survivors: Vec::new(),
                     log_sum_exp: 0.0,
                 },
-            })
+            }
         };
         trace.samples.iter().map(|sample| sample.tokens.iter().enumerate().map(step).collect()).collect()
     }
@@ -155,7 +155,7 @@ mod tests {
         let near = Exactness::Tolerance(vec!["another machine".to_owned()]);
         assert_eq!(compare(&trace, &steps(&trace), &length, &bits), None);
 
-        type Change = fn(&mut Vec<Box<Step>>);
+        type Change = fn(&mut Vec<Step>);
         let cases: [(Change, &str, Option<&str>); 8] = [
             (|now| now[0].sampled.id = 5, "token 1: id 300", Some("token 1: id 300")),
             (|now| now[1].sampled.logprob += 2e-6, "token 2: log-probability -16", None),
