@@ -254,9 +254,10 @@ fn undo_takes_back_a_generation_as_one_step() {
     assert_eq!(text(&driver), "The word for water is eau de la mer");
     let authors: Vec<Author> = driver.shell.app.document.runs().iter().map(|run| run.author).collect();
     assert_eq!(authors, [Author::Typed, Author::Model]);
-    driver.run("<Ctrl+_>").unwrap();
+    // Announced, then done.
+    driver.run("<Ctrl+_ 2>").unwrap();
     assert_eq!(text(&driver), "The word for water is");
-    driver.run("<Alt+_>").unwrap();
+    driver.run("<Alt+_ 2>").unwrap();
     assert_eq!(text(&driver), "The word for water is eau de la mer");
 }
 
@@ -332,7 +333,7 @@ fn the_few_shot_prompt_is_live_until_it_is_edited() {
     assert_eq!(text(&driver), edited, "an edited document is left alone");
     driver.run("<Enter>").unwrap();
     assert_ne!(text(&driver), edited);
-    driver.run("<Ctrl+_>").unwrap();
+    driver.run("<Ctrl+_ 2>").unwrap();
     assert_eq!(text(&driver), edited, "putting the prompt in can be undone");
 }
 
@@ -382,7 +383,7 @@ fn a_paste_is_one_step_of_undo_and_runs_no_keys() {
     let mut driver = loaded((80, 24));
     driver.send(Message::Paste("one\r\ntwo\u{1b}[31m\u{7}three".to_owned())).unwrap();
     assert_eq!(text(&driver), "one\ntwo[31mthree");
-    driver.run("<Ctrl+_>").unwrap();
+    driver.run("<Ctrl+_ 2>").unwrap();
     assert_eq!(text(&driver), "");
 }
 
@@ -634,7 +635,10 @@ fn tuned(size: (u16, u16)) -> Driver<Scripted> {
     driver.run("<F8>jjjj<Right><Right><Enter>").unwrap();
     let (_, plan) = last_started(&driver);
     let train::Work::Finetune { model, lambdas, .. } = &plan.work else { panic!("{plan:?}") };
-    assert_eq!((model, lambdas.as_slice()), (&driver.shell.app.models.loaded.as_ref().unwrap().info.name, [0.0, 0.7].as_slice()));
+    assert_eq!(
+        (model, lambdas.as_slice()),
+        (&driver.shell.app.models.loaded.as_ref().unwrap().info.name, [0.0, 0.7].as_slice())
+    );
     let outcome = |accuracy| Outcome { l2: 0.6, accuracy, examples: 100 };
     let facts = train::TuneFacts {
         folder: "/data/runs/fine-tune".into(),
@@ -655,8 +659,7 @@ fn tuned(size: (u16, u16)) -> Driver<Scripted> {
             let validation = step.is_multiple_of(3).then(|| outcome(0.5 + 0.45 * known));
             let (lr, gradient_norm) = (1e-3 * (1.0 - step as f64 / 72.0), 1.5);
             let l3 = l2 + lambda * l1;
-            let report =
-                FinetuneStep { step, l1, l2, l3, lr, gradient_norm, accuracy: 0.9, validation, seconds: 0.1 };
+            let report = FinetuneStep { step, l1, l2, l3, lr, gradient_norm, accuracy: 0.9, validation, seconds: 0.1 };
             say(&mut driver, |job| train::Event::Tuned(job, at, report));
         }
     }

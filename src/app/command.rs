@@ -25,6 +25,8 @@ pub enum Scope {
     Sampling,
     /// The train view.
     Train,
+    /// The tree of versions.
+    Tree,
     /// The model overlay.
     Models,
     /// Overlays that only list: tasks, presets.
@@ -39,13 +41,14 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Global,
         Self::Document,
         Self::Shots,
         Self::Next,
         Self::Sampling,
         Self::Train,
+        Self::Tree,
         Self::Models,
         Self::Picker,
         Self::Confirm,
@@ -62,6 +65,7 @@ impl Scope {
             Self::Next => "Next token",
             Self::Sampling => "Sampling",
             Self::Train => "Train (F8)",
+            Self::Tree => "Versions (Alt+V)",
             Self::Models => "Models (F2)",
             Self::Picker => "Choosing from a list",
             Self::Confirm => "Yes or no",
@@ -75,9 +79,10 @@ impl Layer {
     /// Whose keys an overlay has.
     pub fn scope(self) -> Scope {
         match self {
-            Self::Help | Self::Preview | Self::Log => Scope::Reader,
+            Self::Help | Self::Preview | Self::Log | Self::Compare => Scope::Reader,
+            Self::Tree => Scope::Tree,
             Self::Models => Scope::Models,
-            Self::Confirm => Scope::Confirm,
+            Self::Confirm | Self::Prune => Scope::Confirm,
             Self::Tasks | Self::Presets => Scope::Picker,
             Self::Shots => Scope::Shots,
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
+use super::keep::Kept;
 use super::models::{Found, ModelRow, Progress};
 use crate::engine::{Command, Event, JobId};
 use crate::session::Existing;
@@ -93,12 +94,16 @@ pub enum IoRequest {
     },
     /// Write a picture of the screen to a new file.
     Picture(String),
+    /// Keep the session; says something only where that fails.
+    Keep(Box<Kept>),
+    /// What is kept from now on is another session.
+    NewSession,
 }
 
 impl IoRequest {
     /// Whether an event follows that ends the request.
     pub fn is_answered(&self) -> bool {
-        !matches!(self, Self::Cancel(_))
+        !matches!(self, Self::Cancel(_) | Self::Keep(_) | Self::NewSession)
     }
 }
 
@@ -136,6 +141,8 @@ pub enum IoEvent {
         /// Why not.
         result: Result<(), String>,
     },
+    /// The session could not be kept.
+    NotKept(String),
     /// The picture was written: where to, or why not.
     Pictured(Result<PathBuf, String>),
 }

@@ -10,6 +10,7 @@ mod edit;
 mod effect;
 mod generate;
 pub mod input;
+pub mod keep;
 pub mod keymap;
 pub mod log;
 pub mod models;
@@ -20,7 +21,9 @@ pub mod sampler;
 pub mod screen;
 pub mod shots;
 pub mod train;
+pub mod tree;
 pub mod tune;
+pub mod versions;
 mod view;
 
 use std::path::PathBuf;
@@ -33,6 +36,7 @@ pub use keymap::{KeyMap, KeyMapError};
 use crate::engine::JobId;
 use crate::prompt::Library;
 use input::Input;
+use keep::Keeping;
 use keymap::Typing;
 use log::{Level, Log};
 use models::Models;
@@ -42,11 +46,17 @@ use sampler::Sampler;
 use screen::{Layer, PaneId, Place, SizeClass};
 use shots::Shots;
 use train::{TrainPhase, TrainView};
+use tree::TreeView;
+use versions::{Versions, Way};
 
 /// All that the program knows.
 pub struct App {
     /// The one buffer of prompt and output.
     pub document: Document,
+    /// Every version of its text.
+    pub versions: Versions,
+    /// What the view of the tree of versions knows beside it.
+    pub tree: TreeView,
     /// The few-shot task.
     pub shots: Shots,
     /// Sampling parameters, stop strings.
@@ -85,7 +95,11 @@ pub struct App {
     tokenising: Option<u64>,
     queued: Option<Seeding>,
     quit_armed: bool,
+    /// The step of the document's history that was announced, at the document's revision.
+    announced: Option<(Way, u64)>,
     show_end: bool,
+    /// Where the session is kept: what was handed over last.
+    keeping: Option<Keeping>,
     jobs: u64,
     outbox: Vec<Effect>,
 }
@@ -98,6 +112,8 @@ impl App {
     pub fn new(library: Library, sampler: Sampler) -> Result<Self, KeyMapError> {
         let mut app = Self {
             document: Document::new(),
+            versions: Versions::default(),
+            tree: TreeView::default(),
             shots: Shots::new(library),
             sampler,
             models: Models::default(),
@@ -120,7 +136,9 @@ impl App {
             tokenising: None,
             queued: None,
             quit_armed: false,
+            announced: None,
             show_end: false,
+            keeping: None,
             jobs: 0,
             outbox: Vec::new(),
         };
@@ -131,6 +149,7 @@ impl App {
     /// Starts with a text that lies somewhere already, in `file` where it has one: it is not lost where nothing is saved.
     pub fn open_text(&mut self, text: &str, file: Option<PathBuf>) {
         self.document = Document::with_text(text);
+        self.forget_versions();
         self.file = file;
         self.show_end = true;
         self.saved_revision = Some(self.document.revision());
@@ -152,8 +171,10 @@ impl App {
             Message::Resumed => self.redraw(),
             Message::Tick => {}
         }
+        self.catch_up_versions();
         self.tokenise();
         self.count_shots();
+        self.keep_changes();
         page.sync(&self.document);
         if std::mem::take(&mut self.show_end) {
             page.follow_end(&self.document);
@@ -164,7 +185,7 @@ impl App {
     /// Whether figures on the screen change with the time alone.
     pub fn animates(&self) -> bool {
         let trains = self.train.run.as_ref().is_some_and(|run| run.phase == TrainPhase::Running);
-        self.is_running() || self.models.job.is_some() || (trains && self.place == Place::Train)
+        self.has_to_keep() || self.is_running() || self.models.job.is_some() || (trains && self.place == Place::Train)
     }
 
     /// Whether a generation runs.
@@ -204,8 +225,10 @@ impl App {
     fn press(&mut self, key: crokey::KeyCombination, page: &mut dyn Page) {
         self.log.key_pressed();
         let armed = std::mem::take(&mut self.quit_armed);
+        let announced = self.announced.take();
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
             self.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
+            self.announced = announced.filter(|(way, _)| command.name == way.name());
             if command.scope == Scope::Global && !Self::stays_in_train_view(command.name) {
                 self.place = Place::Playground;
             }
@@ -248,6 +271,7 @@ impl App {
             IoEvent::Counted { version, tokens } => self.shots.counted(version, tokens),
             IoEvent::Saved { revision, path, result } => self.saved(revision, path, result),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
+            IoEvent::NotKept(error) => self.log.say(Level::Error, error),
             IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
         }
     }

@@ -99,4 +99,10 @@ pub enum Layer {
     Preview,
     /// All messages of this run.
     Log,
+    /// The tree of versions.
+    Tree,
+    /// "Prune this?"
+    Prune,
+    /// Two versions side by side.
+    Compare,
 }

@@ -48,6 +48,8 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         hub: model::hub(cx)?,
         special: if args.no_special { SpecialTokens::Literal } else { SpecialTokens::Parse },
         runs: cx.paths.runs(),
+        sessions: cx.paths.sessions(),
+        fresh: args.fresh,
         log: Some(cx.paths.log()),
     })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use kshot::app::keep::Kept;
 use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
@@ -54,6 +55,10 @@ pub struct Asked {
     pub train: Vec<train::Command>,
     /// Pictures that were to be written.
     pub pictures: Vec<String>,
+    /// What of the session was to be kept.
+    pub kept: Vec<Kept>,
+    /// How many new sessions were begun.
+    pub sessions: usize,
 }
 
 impl Scripted {
@@ -118,6 +123,8 @@ impl Executor for Scripted {
                 asked.saved.push((path.clone(), bytes));
                 IoEvent::Saved { revision, path, result: Ok(()) }
             }
+            IoRequest::Keep(kept) => return asked.kept.push(*kept),
+            IoRequest::NewSession => return asked.sessions += 1,
             IoRequest::Picture(svg) => {
                 asked.pictures.push(svg);
                 IoEvent::Pictured(Ok("kshot-1.svg".into()))

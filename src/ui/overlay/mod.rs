@@ -1,11 +1,13 @@
 //! Overlays: drawn over the panes, the last of the stack on top.
 
+mod compare;
 mod confirm;
 mod help;
 mod log;
 mod models;
 mod picker;
 mod preview;
+mod tree;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -30,6 +32,9 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Presets => picker::draw_presets(view, body, buf),
         Layer::Preview => preview::draw(view, body, buf),
         Layer::Log => log::draw(view, body, buf),
+        Layer::Tree => tree::draw(view, body, buf),
+        Layer::Prune => confirm::draw_prune(view, body, buf),
+        Layer::Compare => compare::draw(view, body, buf),
         Layer::Shots => {
             let area = centred(body, 60, body.height);
             clear(area, buf);
