@@ -87,6 +87,11 @@ impl Paths {
         self.data.join("runs")
     }
 
+    /// The folders of sessions of the playground.
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.data.join("sessions")
+    }
+
     /// The log file.
     pub(crate) fn log(&self) -> PathBuf {
         self.state.join("kshot.log")

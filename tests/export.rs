@@ -512,8 +512,8 @@ fn samples_grow_side_by_side_and_one_is_taken() {
         assert_eq!(app.run.as_ref().unwrap().steps.len(), 1);
         assert!(app.run.as_ref().unwrap().ending().unwrap().contains("stop string"));
         assert!(app.document.tokens().last().unwrap().info.is_some(), "its figures come along");
-        driver.run("<Ctrl+_>").unwrap();
-        assert_eq!(text(&driver), "sun", "one step of undo");
+        driver.run("<Ctrl+_ 2>").unwrap();
+        assert_eq!(text(&driver), "sun", "one step of undo, announced since it is a generation");
     }
 }
 

@@ -50,7 +50,7 @@ fn rebound(size: (u16, u16), keymap: &str) -> Driver<Scripted> {
 
 #[test]
 fn keys_of_ones_own_run_and_are_shown_wherever_keys_are_shown() {
-    let keymap = "[global]\ngenerate = [\"ctrl-j\"]\nquit = \"f10\"\n[shots]\nshots-move-down = \"alt-down\"\n";
+    let keymap = "[global]\ngenerate = [\"ctrl-j\"]\nquit = \"f11\"\n[shots]\nshots-move-down = \"alt-down\"\n";
     let mut driver = rebound((120, 60), keymap);
     driver.run("<Ctrl+G>").unwrap();
     assert!(driver.executor.asked.borrow().generation.is_none(), "the old key is free");
@@ -62,11 +62,11 @@ fn keys_of_ones_own_run_and_are_shown_wherever_keys_are_shown() {
     assert!(shown.contains("Alt+↓ move") && !shown.contains("J/K move"), "{shown}");
     driver.run("<F1>").unwrap();
     let shown = screen(&driver);
-    assert!(shown.contains("│ Ctrl+J  ") && shown.contains("│ F10  ") && !shown.contains("Ctrl+Q"), "{shown}");
+    assert!(shown.contains("│ Ctrl+J  ") && shown.contains("│ F11  ") && !shown.contains("Ctrl+Q"), "{shown}");
     driver.run("<Esc><Ctrl+P>quit").unwrap();
-    assert!(screen(&driver).contains("F10"), "{}", screen(&driver));
-    driver.run("<Esc>x<F10>").unwrap();
-    assert!(said(&driver).contains("F10 again quits"), "{}", said(&driver));
+    assert!(screen(&driver).contains("F11"), "{}", screen(&driver));
+    driver.run("<Esc>x<F11>").unwrap();
+    assert!(said(&driver).contains("F11 again quits"), "{}", said(&driver));
     driver.run("<Ctrl+J>").unwrap();
     assert!(driver.executor.asked.borrow().generation.is_some());
 }
@@ -355,8 +355,7 @@ mod program {
     #[test]
     fn the_line_mode_generates_through_a_pipe_without_a_control_character() {
         let home = tempfile::tempdir().unwrap();
-        let lines =
-            "Once upon a time\n/set seed 3\n/set max_tokens 6\n/generate\n/show\n/undo\n/regenerate-same\n/quit\n";
+        let lines = "Once upon a time\n/set seed 3\n/set max_tokens 6\n/generate\n/show\n/undo\n/undo\n/regenerate-same\n/quit\n";
         for (args, env) in [(["--plain"].as_slice(), None), (&[], Some(("KSHOT_PLAIN", "1")))] {
             let ran = run(home.path(), args, lines, env.as_slice());
             let out = text(&ran.stdout);
@@ -385,7 +384,7 @@ mod program {
         assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(0), String::new()));
 
         std::fs::write(folder.join("config.toml"), "modle = \"x\"\n[sampling]\nmax_tokens = 4\nseed = 9\n").unwrap();
-        std::fs::write(folder.join("keymap.toml"), "[global]\nhelp = \"f5\"\nquit = \"f10\"\n").unwrap();
+        std::fs::write(folder.join("keymap.toml"), "[global]\nhelp = \"f5\"\nquit = \"f11\"\n").unwrap();
         let ran = run(home.path(), &["config", "--check"], "", &[]);
         let problems = text(&ran.stderr);
         assert_eq!(ran.status.code(), Some(1), "{problems}");
@@ -395,7 +394,7 @@ mod program {
         let shown = text(&ran.stdout);
         assert_eq!(ran.status.code(), Some(0));
         assert!(shown.contains("sampling.max_tokens") && shown.contains("config.toml:3"), "{shown}");
-        assert!(shown.contains("= 0.5  KSHOT_TEMP") && shown.contains("[global] quit = F10"), "{shown}");
+        assert!(shown.contains("= 0.5  KSHOT_TEMP") && shown.contains("[global] quit = F11"), "{shown}");
 
         // The settings count in every command, and the command line comes before them.
         let ids = |args: &[&str]| {

@@ -254,9 +254,10 @@ fn undo_takes_back_a_generation_as_one_step() {
     assert_eq!(text(&driver), "The word for water is eau de la mer");
     let authors: Vec<Author> = driver.shell.app.document.runs().iter().map(|run| run.author).collect();
     assert_eq!(authors, [Author::Typed, Author::Model]);
-    driver.run("<Ctrl+_>").unwrap();
+    // Announced, then done.
+    driver.run("<Ctrl+_ 2>").unwrap();
     assert_eq!(text(&driver), "The word for water is");
-    driver.run("<Alt+_>").unwrap();
+    driver.run("<Alt+_ 2>").unwrap();
     assert_eq!(text(&driver), "The word for water is eau de la mer");
 }
 
@@ -332,7 +333,7 @@ fn the_few_shot_prompt_is_live_until_it_is_edited() {
     assert_eq!(text(&driver), edited, "an edited document is left alone");
     driver.run("<Enter>").unwrap();
     assert_ne!(text(&driver), edited);
-    driver.run("<Ctrl+_>").unwrap();
+    driver.run("<Ctrl+_ 2>").unwrap();
     assert_eq!(text(&driver), edited, "putting the prompt in can be undone");
 }
 
@@ -382,7 +383,7 @@ fn a_paste_is_one_step_of_undo_and_runs_no_keys() {
     let mut driver = loaded((80, 24));
     driver.send(Message::Paste("one\r\ntwo\u{1b}[31m\u{7}three".to_owned())).unwrap();
     assert_eq!(text(&driver), "one\ntwo[31mthree");
-    driver.run("<Ctrl+_>").unwrap();
+    driver.run("<Ctrl+_ 2>").unwrap();
     assert_eq!(text(&driver), "");
 }
 

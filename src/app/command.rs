@@ -25,6 +25,8 @@ pub enum Scope {
     Sampling,
     /// The train view.
     Train,
+    /// The tree of versions.
+    Tree,
     /// The model overlay.
     Models,
     /// Overlays that only list: tasks.
@@ -53,7 +55,7 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Global,
         Self::Document,
         Self::Examples,
@@ -63,6 +65,7 @@ impl Scope {
         Self::Next,
         Self::Sampling,
         Self::Train,
+        Self::Tree,
         Self::Models,
         Self::Picker,
         Self::Presets,
@@ -84,6 +87,7 @@ impl Scope {
             Self::Sampling => "Sampling",
             Self::Train => "Train",
             Self::Models => "Models",
+            Self::Tree => "Versions",
             Self::Picker => "Choosing from a list",
             Self::Presets => "Sampling presets",
             Self::Export => "Export",
@@ -119,6 +123,7 @@ impl Scope {
             Self::Find => "find",
             Self::Examples => "examples",
             Self::Prompts => "prompts",
+            Self::Tree => "tree",
         }
     }
 }
@@ -127,14 +132,15 @@ impl Layer {
     /// Whose keys an overlay has.
     pub fn scope(self) -> Scope {
         match self {
-            Self::Help | Self::Preview | Self::Log | Self::Statistics => Scope::Reader,
+            Self::Help | Self::Preview | Self::Log | Self::Statistics | Self::Compare => Scope::Reader,
             Self::Models => Scope::Models,
-            Self::Confirm | Self::Question => Scope::Confirm,
+            Self::Confirm | Self::Question | Self::Prune => Scope::Confirm,
             Self::Tasks => Scope::Picker,
             Self::Presets => Scope::Presets,
             Self::Export => Scope::Export,
             Self::Samples => Scope::Samples,
             Self::Prompts => Scope::Prompts,
+            Self::Tree => Scope::Tree,
             Self::Shots => Scope::Shots,
             Self::Palette => Scope::Palette,
         }

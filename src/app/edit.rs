@@ -9,6 +9,7 @@ use super::effect::{Effect, IoRequest, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::page::{Hold, Motion};
+use super::versions::Way;
 use crate::session::Existing;
 
 impl Cx<'_> {
@@ -91,24 +92,12 @@ impl Cx<'_> {
 
     /// Takes back the last edit or generation.
     pub fn undo(&mut self) {
-        if self.app.refuse_while_running("undo") {
-            return;
-        }
-        match self.app.document.undo() {
-            Some(change) => self.caret_to(change.new_end),
-            None => self.app.log.say(Level::Notice, "nothing to undo"),
-        }
+        self.take_step(Way::Undo);
     }
 
     /// Repeats what was taken back last.
     pub fn redo(&mut self) {
-        if self.app.refuse_while_running("redo") {
-            return;
-        }
-        match self.app.document.redo() {
-            Some(change) => self.caret_to(change.new_end),
-            None => self.app.log.say(Level::Notice, "nothing to redo"),
-        }
+        self.take_step(Way::Redo);
     }
 
     /// Replaces the text by what the user's editor left.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::export::{Destination, Exported};
+use super::keep::Kept;
 use super::models::{Found, ModelRow, Progress};
 use super::mouse::Target;
 use crate::engine::{Command, Event, JobId};
@@ -118,12 +119,16 @@ pub enum IoRequest {
     },
     /// Something to do with the saved prompts.
     Prompts(PromptFolder, PromptJob),
+    /// Keep the session; says something only where that fails.
+    Keep(Box<Kept>),
+    /// What is kept from now on is another session.
+    NewSession,
 }
 
 impl IoRequest {
     /// Whether an event follows that ends the request.
     pub fn is_answered(&self) -> bool {
-        !matches!(self, Self::Cancel(_))
+        !matches!(self, Self::Cancel(_) | Self::Keep(_) | Self::NewSession)
     }
 }
 
@@ -161,6 +166,8 @@ pub enum IoEvent {
         /// Why not.
         result: Result<(), String>,
     },
+    /// The session could not be kept.
+    NotKept(String),
     /// The picture was written: where to, or why not.
     Pictured(Result<PathBuf, String>),
     /// The export was made, or not.

@@ -76,7 +76,7 @@ impl App {
         let seed = match seeding {
             Seeding::AsSet => self.sampler.settings.seed(),
             Seeding::New => None,
-            Seeding::Same => self.last_seed(),
+            Seeding::Same => self.versions.again.take().or_else(|| self.last_seed()),
         };
         let (job, cancel) = (self.new_job(), CancelToken::new());
         let run = Run::new(Begin {
@@ -102,6 +102,7 @@ impl App {
             self.start_batch(job, cancel, run.model, request);
             return;
         }
+        self.version_begins(seed);
         self.document.begin_generation();
         self.leave_tokens();
         self.run = Some(run);
@@ -109,26 +110,37 @@ impl App {
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
     }
 
-    /// Removes the last generation and runs again.
+    /// Makes another version of the generation that the text ends with; the old one is kept.
     pub(super) fn regenerate(&mut self, seeding: Seeding) {
-        let Some(run) = &self.run else {
-            self.log.say(Level::Notice, "nothing was generated yet");
-            return;
-        };
-        if seeding == Seeding::Same && self.last_seed().is_none() {
-            self.log.say(Level::Warning, "the seed of this run is not known yet; wait for its end");
-            return;
-        }
-        let (began_at, left_at) = (run.began_at, run.left_at);
-        if self.document.revision() != left_at {
-            let generate = self.keymap.hint("generate");
-            let text = format!("the text was changed after the generation: {generate} goes on from its end");
-            self.log.say(Level::Warning, text);
+        let unknown = "the seed of this run is not known yet; wait for its end";
+        if seeding == Seeding::Same && self.is_running() && self.versions.coming_seed().is_none() {
+            self.log.say(Level::Warning, unknown);
             return;
         }
         self.stop();
-        if left_at != began_at {
-            self.document.undo();
+        // A run that sampled nothing has left no version to make again.
+        let nothing = self.run.as_ref().is_some_and(|run| run.left_at == run.began_at);
+        let nothing = nothing && self.run.as_ref().is_some_and(|run| run.left_at == self.document.revision());
+        let last = self.last_generation().map(|(at, made)| (at, made.seed));
+        let seed = if nothing { self.last_seed() } else { last.and_then(|(_, seed)| seed) };
+        if last.is_none() && !nothing {
+            let key = self.keymap.hint("generate");
+            let said = match (&self.run, self.versions.tree.is_empty()) {
+                (None, true) => "nothing was generated yet".to_owned(),
+                _ => format!("the text was changed after the generation: {key} goes on from its end"),
+            };
+            self.log.say(Level::Warning, said);
+            return;
+        }
+        if seeding == Seeding::Same && seed.is_none() {
+            self.log.say(Level::Warning, unknown);
+            return;
+        }
+        self.versions.again = seed.filter(|_| seeding == Seeding::Same);
+        if let (Some((at, _)), false) = (last, nothing) {
+            self.cut_from(at);
+            let key = self.keymap.hint("previous-version");
+            self.log.say(Level::Notice, format!("the version before is kept: {key} shows it"));
         }
         self.generate(seeding);
     }
@@ -139,6 +151,7 @@ impl App {
             run.cancel.cancel();
             run.phase = Phase::Stopping;
             self.document.seal();
+            self.version_made();
         }
         self.stop_batch();
         self.queued = None;
@@ -176,11 +189,13 @@ impl App {
 
     fn finished(&mut self, job: JobId, finish: Box<Finish>) {
         if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
-            run.phase = Phase::Ended(finish);
+            run.phase = Phase::Ended(finish.clone());
             self.document.seal();
+            self.version_made();
         } else {
-            self.batch_finished(job, finish);
+            self.batch_finished(job, finish.clone());
         }
+        self.version_ended(job, &finish);
     }
 
     fn failed(&mut self, job: JobId, error: &EngineError) {
@@ -190,6 +205,7 @@ impl App {
         if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
             run.phase = Phase::Failed;
             self.document.seal();
+            self.version_made();
             self.log.say(Level::Error, chain(error));
         } else if !self.batch_failed(job, error) && self.models.current(job).is_some() {
             self.models.job = None;
@@ -200,7 +216,7 @@ impl App {
         }
     }
 
-    /// The seed that the last run used.
+    /// The seed that the run on the screen used.
     pub fn last_seed(&self) -> Option<u64> {
         Some(self.run.as_ref()?.finish()?.seed)
     }

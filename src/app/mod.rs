@@ -14,6 +14,7 @@ pub mod export;
 pub mod find;
 mod generate;
 pub mod input;
+pub mod keep;
 pub mod keymap;
 pub mod log;
 pub mod models;
@@ -33,7 +34,9 @@ pub mod shots;
 pub mod statistics;
 pub mod token;
 pub mod train;
+pub mod tree;
 pub mod tune;
+pub mod versions;
 mod view;
 
 use std::path::PathBuf;
@@ -48,6 +51,7 @@ use crate::prompt::Library;
 use examples::Examples;
 use find::Find;
 use input::Input;
+use keep::Keeping;
 use keymap::Typing;
 use log::{Level, Log};
 use models::Models;
@@ -64,11 +68,17 @@ use shots::Shots;
 use statistics::LongText;
 use token::{Colouring, Picks, Pin};
 use train::{TrainPhase, TrainView};
+use tree::TreeView;
+use versions::{Versions, Way};
 
 /// All that the program knows.
 pub struct App {
     /// The one buffer of prompt and output.
     pub document: Document,
+    /// Every version of its text.
+    pub versions: Versions,
+    /// What the view of the tree of versions knows beside it.
+    pub tree: TreeView,
     /// The few-shot task.
     pub shots: Shots,
     /// Sampling parameters, stop strings.
@@ -146,7 +156,11 @@ pub struct App {
     preset_file: PresetFile,
     queued: Option<Seeding>,
     quit_armed: bool,
+    /// The step of the document's history that was announced, at the document's revision.
+    announced: Option<(Way, u64)>,
     show_end: bool,
+    /// Where the session is kept: what was handed over last.
+    keeping: Option<Keeping>,
     jobs: u64,
     outbox: Vec<Effect>,
 }
@@ -159,6 +173,8 @@ impl App {
     pub fn new(library: Library, sampler: Sampler) -> Result<Self, KeyMapError> {
         let mut app = Self {
             document: Document::new(),
+            versions: Versions::default(),
+            tree: TreeView::default(),
             shots: Shots::new(library),
             sampler,
             models: Models::default(),
@@ -203,7 +219,9 @@ impl App {
             preset_file: PresetFile::default(),
             queued: None,
             quit_armed: false,
+            announced: None,
             show_end: false,
+            keeping: None,
             jobs: 0,
             outbox: Vec::new(),
         };
@@ -214,6 +232,7 @@ impl App {
     /// Starts with a text that lies somewhere already, in `file` where it has one: it is not lost where nothing is saved.
     pub fn open_text(&mut self, text: &str, file: Option<PathBuf>) {
         self.document = Document::with_text(text);
+        self.forget_versions();
         self.file = file;
         self.show_end = true;
         self.saved_revision = Some(self.document.revision());
@@ -239,9 +258,11 @@ impl App {
         }
         self.drop_hidden_batch();
         self.tidy_palette();
+        self.catch_up_versions();
         self.tokenise();
         self.read_on();
         self.count_shots();
+        self.keep_changes();
         page.sync(&self.document);
         if std::mem::take(&mut self.show_end) {
             page.follow_end(&self.document);
@@ -254,7 +275,7 @@ impl App {
     /// Whether figures on the screen change with the time alone.
     pub fn animates(&self) -> bool {
         let trains = self.train.run.as_ref().is_some_and(|run| run.phase == TrainPhase::Running);
-        self.is_running() || self.models.job.is_some() || (trains && self.place == Place::Train)
+        self.has_to_keep() || self.is_running() || self.models.job.is_some() || (trains && self.place == Place::Train)
     }
 
     /// Whether a generation runs.
@@ -305,8 +326,10 @@ impl App {
         self.log.key_pressed();
         let armed = std::mem::take(&mut self.quit_armed);
         let query = self.palette_query().map(str::to_owned);
+        let announced = self.announced.take();
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
             self.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
+            self.announced = announced.filter(|(way, _)| command.name == way.name());
             self.run_command(command, key, page);
         } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
             match &mut self.input {
@@ -367,6 +390,7 @@ impl App {
             IoEvent::PresetsSaved(result) => self.presets_saved(result),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
             IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),
+            IoEvent::NotKept(error) => self.log.say(Level::Error, error),
             IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
         }
     }

@@ -213,8 +213,6 @@ impl App {
         let next =
             if self.is_first_page() { format!(": {generate} goes on from the end of the text") } else { String::new() };
         self.log.say(Level::Notice, format!("{} is ready{next}", info.name));
-        // Ids of another vocabulary mean nothing here.
-        self.document.unsettle_all();
         self.tokenising = None;
         self.shots.recount();
         self.reading.forget();
@@ -224,6 +222,7 @@ impl App {
             self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
         }
         self.models.loaded = Some(Loaded { info, tokenizer });
+        self.change_vocabulary();
         self.generate_queued();
         if let Some(rows) = self.models.rows.take() {
             self.models.rows = Some(self.with_loaded(rows));

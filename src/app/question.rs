@@ -52,7 +52,7 @@ impl Cx<'_> {
     /// "Yes" to the question on top.
     pub fn yes(&mut self) {
         if self.app.layers.last() != Some(&Layer::Question) {
-            return self.app.confirm();
+            return self.confirm();
         }
         let question = self.app.question.take();
         self.app.close_layer();

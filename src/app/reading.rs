@@ -205,7 +205,7 @@ impl App {
         }
         self.read_older();
         self.read_answer();
-        self.preview();
+        self.show_preview();
     }
 
     /// Asks for the whole row at the position that is looked at.
@@ -254,7 +254,7 @@ impl App {
     }
 
     /// Sends the shown row through the chain, where the row or the chain changed.
-    fn preview(&mut self) {
+    fn show_preview(&mut self) {
         let Some(row) = self.reading.row_at(self.at).cloned() else {
             self.reading.preview = None;
             return;

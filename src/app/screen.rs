@@ -111,4 +111,10 @@ pub enum Layer {
     Prompts,
     /// A question before something is done.
     Question,
+    /// The tree of versions.
+    Tree,
+    /// "Prune this?"
+    Prune,
+    /// Two versions side by side.
+    Compare,
 }

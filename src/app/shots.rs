@@ -1,11 +1,13 @@
 //! The few-shot task: which examples are on, in which order, the query, and the prompt they make.
 
+use serde::{Deserialize, Serialize};
+
 use super::App;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::screen::Layer;
-use crate::prompt::{Assembly, Instruction, Library, Prompt, Query, Selection, Task, TaskError};
+use crate::prompt::{Assembly, Entry, Instruction, Library, Prompt, Query, Selection, Task, TaskError};
 
 /// The few-shot pane's state.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub struct Shots {
     library: Library,
     chosen: Option<Chosen>,
     version: u64,
+    /// Grows with every change of what is chosen.
+    choices: u64,
     asked: Option<u64>,
     tokens: Option<usize>,
 }
@@ -38,6 +42,15 @@ impl Chosen {
     }
 }
 
+/// What is chosen, as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ShotsKept {
+    task: String,
+    examples: Vec<(usize, bool)>,
+    instruction: bool,
+    query: String,
+}
+
 /// What is asked at the end of the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Asked {
@@ -48,7 +61,43 @@ enum Asked {
 impl Shots {
     /// No task chosen yet.
     pub fn new(library: Library) -> Self {
-        Self { library, chosen: None, version: 0, asked: None, tokens: None }
+        Self { library, chosen: None, version: 0, choices: 0, asked: None, tokens: None }
+    }
+
+    /// Grows with every change of what is chosen.
+    pub(super) fn choices(&self) -> u64 {
+        self.choices
+    }
+
+    /// What is chosen, to be kept.
+    pub(super) fn kept(&self) -> Option<ShotsKept> {
+        let (chosen, task) = (self.chosen.as_ref()?, self.task()?);
+        Some(ShotsKept {
+            task: task.name.clone(),
+            examples: chosen.selection.entries().iter().map(|entry| (entry.example, entry.on)).collect(),
+            instruction: chosen.instruction == Instruction::Shown,
+            query: self.query(),
+        })
+    }
+
+    /// Chooses what was kept, as far as the library still has it.
+    pub(super) fn restore(&mut self, kept: &ShotsKept) {
+        let Some(index) = self.library.tasks.iter().position(|task| task.name == kept.task) else { return };
+        let entries = kept.examples.iter().map(|(example, on)| Entry { example: *example, on: *on }).collect();
+        let selection = self.library.tasks.get(index).and_then(|task| Selection::of(task, entries));
+        if self.choose(index).is_err() {
+            return;
+        }
+        let queries = self.task().map_or(0, |task| task.queries.len());
+        let listed = (0..queries).find(|index| self.listed(*index).as_deref() == Some(kept.query.as_str()));
+        // Where no prompt can be made of it, the task's own choice stays.
+        let _ = self.change(|chosen| {
+            chosen.instruction = if kept.instruction { Instruction::Shown } else { Instruction::Hidden };
+            chosen.query = listed.map_or_else(|| Asked::Typed(kept.query.clone()), Asked::Listed);
+            if let Some(selection) = selection {
+                chosen.selection = selection;
+            }
+        });
     }
 
     /// The tasks to choose from.
@@ -122,13 +171,14 @@ impl Shots {
     }
 
     fn changed(&mut self) {
-        self.version += 1;
-        self.tokens = None;
+        self.choices += 1;
+        self.recount();
     }
 
     /// Another vocabulary counts other tokens.
     pub(super) fn recount(&mut self) {
-        self.changed();
+        self.version += 1;
+        self.tokens = None;
     }
 
     pub(super) fn counted(&mut self, version: u64, tokens: Result<usize, String>) {

@@ -676,6 +676,10 @@ pub(crate) struct PlaygroundArgs {
     #[arg(long)]
     pub(crate) no_special: bool,
 
+    /// Start without the last session, which stays on disk
+    #[arg(long, env = "KSHOT_FRESH", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) fresh: bool,
+
     #[command(flatten)]
     pub(crate) sampling: SamplingFlags,
 }

@@ -103,6 +103,8 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         presets: (cx.paths.presets(), saved_presets(&cx.paths.presets())),
         runs: cx.paths.runs(),
         prompts: cx.paths.saved_prompts(),
+        sessions: cx.paths.sessions(),
+        fresh: args.fresh,
         log: Some(cx.paths.log()),
         keymap: cx.config.keymap()?,
         look: Look {

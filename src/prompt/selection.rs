@@ -26,6 +26,13 @@ impl Selection {
         Self { entries: entries.collect() }
     }
 
+    /// A given order; `None` where it does not hold each example of the task once.
+    pub fn of(task: &Task, entries: Vec<Entry>) -> Option<Self> {
+        let mut examples: Vec<usize> = entries.iter().map(|entry| entry.example).collect();
+        examples.sort_unstable();
+        examples.into_iter().eq(0..task.examples.len()).then_some(Self { entries })
+    }
+
     /// The examples in their present order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

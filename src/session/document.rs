@@ -12,6 +12,10 @@ use super::change::{Change, ChangeLog};
 use super::history::{History, Kind, Step};
 use super::runs::{Author, Run, Runs};
 
+mod preview;
+
+pub use preview::Preview;
+
 /// How a token came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
@@ -32,6 +36,55 @@ pub struct DocToken<T> {
     pub origin: Origin,
     /// What the caller knows about it (an engine's step, a score).
     pub info: Option<T>,
+}
+
+impl<T> DocToken<T> {
+    /// Whether both are the same token of the same origin.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (self.id, self.len, self.origin) == (other.id, other.len, other.origin)
+    }
+}
+
+/// A whole text with its authors and the tokens of its settled part.
+#[derive(Debug, Clone)]
+pub struct Written<T> {
+    pub(super) bytes: Vec<u8>,
+    pub(super) runs: Runs,
+    pub(super) tokens: Vec<DocToken<T>>,
+}
+
+impl<T> Default for Written<T> {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), runs: Runs::default(), tokens: Vec::new() }
+    }
+}
+
+impl<T> Written<T> {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Keeps the tokens, from the first one on, that stand for the bytes they cover: `bytes_of` is the vocabulary in use.
+    pub fn keep_known<'a>(&mut self, bytes_of: impl Fn(u32) -> Option<&'a [u8]>) {
+        let mut at = 0;
+        let known = self.tokens.iter().take_while(|token| {
+            let text = self.bytes.get(at..at + token.len);
+            at += token.len;
+            text.is_some() && text == bytes_of(token.id)
+        });
+        let known = known.count();
+        self.tokens.truncate(known);
+    }
+
+    /// Text after the tokens is encoded as one stretch with the text before it, up to the last sampled token.
+    fn trim(&mut self) {
+        let covered: usize = self.tokens.iter().map(|token| token.len).sum();
+        if covered != self.bytes.len() {
+            let sampled = self.tokens.iter().rposition(|token| token.origin == Origin::Sampled);
+            self.tokens.truncate(sampled.map_or(0, |at| at + 1));
+        }
+    }
 }
 
 /// Why ids were not taken; the document is as it was.
@@ -93,6 +146,14 @@ impl<T> Document<T> {
         Self { runs: Runs::whole(bytes.len(), Author::Typed), bytes, ..Self::default() }
     }
 
+    /// A document that starts with a text as it was written before, with nothing to undo.
+    pub fn with_written(mut written: Written<T>) -> Self {
+        written.trim();
+        let mut document = Self { bytes: written.bytes, runs: written.runs, ..Self::default() };
+        written.tokens.into_iter().for_each(|token| document.push_token(token));
+        document
+    }
+
     /// The bytes; a model's need not be UTF-8.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -136,6 +197,10 @@ impl<T> Document<T> {
     /// The tokens of the settled part, in order.
     pub fn tokens(&self) -> &[DocToken<T>] {
         &self.tokens
+    }
+
+    pub(super) fn authors(&self) -> &Runs {
+        &self.runs
     }
 
     /// Index and bytes of the settled token that holds the byte `at`.
@@ -212,6 +277,15 @@ impl<T> Document<T> {
         self.history.forget_tokens();
     }
 
+    /// Takes the tokens of the same text as it was written before, in place of none: sampled ids come back with what is
+    /// known about them. Does nothing where tokens are there already or the text is another one.
+    pub fn adopt(&mut self, mut written: Written<T>) {
+        if self.tokens.is_empty() && self.bytes == written.bytes {
+            written.trim();
+            written.tokens.into_iter().for_each(|token| self.push_token(token));
+        }
+    }
+
     fn push_token(&mut self, token: DocToken<T>) {
         self.ends.push(self.settled() + token.len);
         self.tokens.push(token);
@@ -267,6 +341,25 @@ impl<T> Document<T> {
         }
         let middle = new.get(prefix..new.len() - suffix).unwrap_or_default();
         self.edit(Kind::Alone, prefix..self.len() - suffix, middle, Author::Typed);
+    }
+
+    /// Puts a text back as it was written, with its authors and its tokens, as one step of undo. What is equal at the start
+    /// stays untouched.
+    pub fn restore(&mut self, mut written: Written<T>) {
+        let same = self.bytes.iter().zip(&written.bytes).take_while(|(a, b)| a == b).count();
+        let start = self.runs.agree(0, &written.runs, 0, same);
+        if start == self.len() && start == written.bytes.len() {
+            return;
+        }
+        written.trim();
+        let equal = self.tokens.iter().zip(&written.tokens).zip(&self.ends);
+        let kept = equal.take_while(|((mine, other), end)| **end <= start && mine.is_like(other)).count();
+        let runs = written.runs.part(start..written.bytes.len());
+        self.seal();
+        let tail = written.bytes.get(start..).unwrap_or_default();
+        self.splice(Kind::Alone, start..self.len(), tail, &runs, kept);
+        written.tokens.into_iter().skip(kept).for_each(|token| self.push_token(token));
+        self.seal();
     }
 
     /// Starts a generation: the tokens appended until the next edit or [`seal`](Self::seal) are one step of undo.

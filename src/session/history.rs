@@ -146,6 +146,16 @@ impl<T> History<T> {
         self.push(undo);
     }
 
+    /// The step that an undo would take back.
+    pub(super) fn next_undo(&self) -> Option<&Step<T>> {
+        self.done.back().map(|(step, _)| step)
+    }
+
+    /// The step that a redo would do again.
+    pub(super) fn next_redo(&self) -> Option<&Step<T>> {
+        self.undone.last()
+    }
+
     #[cfg(test)]
     pub(super) fn steps(&self) -> usize {
         self.done.len()

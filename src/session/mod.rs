@@ -1,6 +1,6 @@
 //! The session: the document that a person and a model write together, with its tokens and its history.
 //!
-//! Owns text, who wrote it, its token ids and undo. Knows no tokenizer, no model and no screen: the caller encodes the
+//! Owns text, who wrote it, its token ids, undo and the tree of versions. Knows no tokenizer, no model and no screen: the caller encodes the
 //! pending bytes and hands the ids back.
 
 mod change;
@@ -9,9 +9,11 @@ mod file;
 mod history;
 mod prompts;
 mod runs;
+mod tree;
 
 pub use change::Change;
-pub use document::{DocToken, Document, Origin, SettleError};
+pub use document::{DocToken, Document, Origin, Preview, SettleError, Written};
 pub use file::{Existing, write_file};
 pub use prompts::{PromptFolder, PromptJob, SavedPrompt, check_name};
 pub use runs::{Author, Run};
+pub use tree::{Node, NodeId, Piece, Place, Point, Tree};

@@ -94,6 +94,23 @@ impl Runs {
         removed
     }
 
+    /// How many of the next `len` bytes have the same author in both texts, from one offset in each.
+    pub(super) fn agree(&self, from: usize, other: &Self, other_from: usize, len: usize) -> usize {
+        let mut done = 0;
+        while done < len {
+            let (Some(mine), Some(theirs)) =
+                (self.0.get(self.index_of(from + done)), other.0.get(other.index_of(other_from + done)))
+            else {
+                break;
+            };
+            if mine.author != theirs.author {
+                break;
+            }
+            done = (mine.end - from).min(theirs.end - other_from);
+        }
+        done.min(len)
+    }
+
     fn index_of(&self, at: usize) -> usize {
         self.0.partition_point(|run| run.end <= at)
     }

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_passed_over() {
         let found = find(b"a\xff\xe4\xb8water\xf0", "WATER".to_lowercase().as_str()).unwrap();
-        assert_eq!(found.places, [4..9]);
+        assert_eq!(found.places, std::slice::from_ref(&(4..9)));
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::events::Executor;
 use super::hubjob;
+use super::keeper::Keeper;
 use crate::app::export::{Destination, Exported};
 use crate::app::{IoEvent, IoRequest};
 use crate::engine::{Command, Engine, Event, JobId};
@@ -27,6 +29,7 @@ pub struct Workers {
     outbox: Sender<IoEvent>,
     inbox: Receiver<IoEvent>,
     cancels: HashMap<JobId, Cancel>,
+    keeper: Option<(Sender<IoRequest>, JoinHandle<()>)>,
 }
 
 impl Workers {
@@ -48,7 +51,20 @@ impl Workers {
             outbox,
             inbox,
             cancels: HashMap::new(),
+            keeper: None,
         })
+    }
+
+    /// Starts the thread that keeps the session.
+    ///
+    /// # Errors
+    /// Fails where the system gives no thread.
+    pub fn keep_with(&mut self, keeper: Keeper) -> io::Result<()> {
+        let (sender, requests) = unbounded();
+        let answers = self.outbox.clone();
+        let thread = std::thread::Builder::new().name("keep".into()).spawn(move || keeper.run(&requests, &answers))?;
+        self.keeper = Some((sender, thread));
+        Ok(())
     }
 
     /// Runs a job on a thread of its own. Where there is none, the answer says so.
@@ -92,6 +108,11 @@ impl Executor for Workers {
             IoRequest::Cancel(job) => {
                 if let Some(cancel) = self.cancels.remove(&job) {
                     cancel.cancel();
+                }
+            }
+            IoRequest::Keep(_) | IoRequest::NewSession => {
+                if let Some((keeper, _)) = &self.keeper {
+                    let _ = keeper.send(request);
                 }
             }
             IoRequest::Tokenise { .. } | IoRequest::Count { .. } => {
@@ -138,6 +159,11 @@ impl Drop for Workers {
     fn drop(&mut self) {
         for cancel in self.cancels.values() {
             cancel.cancel();
+        }
+        // What was handed over last is written before the program ends.
+        if let Some((requests, thread)) = self.keeper.take() {
+            drop(requests);
+            let _ = thread.join();
         }
     }
 }

@@ -9,6 +9,7 @@ mod events;
 mod executor;
 mod host;
 mod hubjob;
+mod keeper;
 mod layout;
 mod mouse;
 mod overlay;
@@ -29,6 +30,7 @@ pub mod widget;
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
 pub use executor::{Workers, encode, export};
 pub use host::{Clipboard, TerminalHost};
+pub use keeper::{Found, Keeper};
 pub use page::PageView;
 pub use shell::Shell;
 
@@ -36,8 +38,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use crate::app::log::Level;
 use crate::app::sampler::Sampler;
-use crate::app::{App, KeyMap};
+use crate::app::{App, IoRequest, KeyMap};
 use crate::engine::BiasEntry;
 use crate::files::builtin;
 use crate::hub::Hub;
@@ -77,6 +80,10 @@ pub struct Options {
     pub runs: PathBuf,
     /// Where prompts are saved under their names.
     pub prompts: PathBuf,
+    /// Where sessions are kept.
+    pub sessions: PathBuf,
+    /// Start without the last session.
+    pub fresh: bool,
     /// The log file, named in the message after a panic.
     pub log: Option<PathBuf>,
     /// Which key runs which command.
@@ -108,18 +115,58 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     let mut executor = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
         .context("cannot start the engine")?;
     let log = options.log.clone();
-    let mut shell = Shell::new(start(options)?, theme);
+    // A text that was given is not to be replaced, and settings neither.
+    let fresh = options.fresh || options.text.is_some();
+    let with_settings = options.settings == Settings::default() && options.stop.is_empty();
+    let sessions = options.sessions.clone();
+    let mut app = start(options)?;
+    executor.keep_with(restore(&mut app, sessions, fresh, with_settings)).context("cannot keep the session")?;
+    let mut shell = Shell::new(app, theme);
     let mouse = if look.mouse { Mouse::On } else { Mouse::Off };
     let terminal = Terminal::enter(&TerminalOptions { log, mouse })?;
     let mut host = TerminalHost::new(terminal, look.clipboard);
     let ended = run_loop(&mut shell, &mut host, &mut executor);
+    if let Some(kept) = shell.app.take_kept() {
+        executor.io(IoRequest::Keep(Box::new(kept)));
+    }
     let restored = host.leave();
+    drop(executor);
     let exit = ended?;
     restored.context("the terminal could not be restored")?;
     Ok(match exit {
         Exit::Quit => 0,
         Exit::Signal(signal) => signal.exit_code(),
     })
+}
+
+/// Puts the last session in place, where there is one and it is wanted; says so, or why not.
+fn restore(app: &mut App, sessions: PathBuf, fresh: bool, with_settings: bool) -> Keeper {
+    if fresh {
+        app.keep_session();
+        return Keeper::new(sessions);
+    }
+    let (mut keeper, found) = Keeper::last(sessions);
+    let found = found.and_then(|found| {
+        let Some(found) = found else { return Ok(None) };
+        match app.restore_session(&found.kept, with_settings) {
+            Ok(()) => Ok(Some(found.in_use)),
+            Err(error) => Err(keeper.refuse(&error)),
+        }
+    });
+    let new = app.keymap.hint("new-session");
+    match found {
+        // A warning is not hidden by the news that the model is there.
+        Ok(Some(false)) => app.log.say(Level::Warning, format!("the last session is back; {new} starts an empty one")),
+        Ok(Some(true)) => {
+            app.keep_all_versions();
+            let said = "the last session is open in another kshot: this is a copy of its own";
+            app.log.say(Level::Warning, said);
+        }
+        Ok(None) => {}
+        Err(error) => app.log.say(Level::Error, crate::text::sanitise::line(&error).into_owned()),
+    }
+    app.keep_session();
+    keeper
 }
 
 /// The state that the options ask for, before the first frame.
@@ -139,7 +186,7 @@ pub fn start(options: Options) -> anyhow::Result<App> {
         None => {}
     }
     for warning in options.warnings {
-        app.log.say(crate::app::log::Level::Warning, warning);
+        app.log.say(Level::Warning, warning);
     }
     app.use_presets(options.presets.0, options.presets.1);
     app.find(&options.model).map_err(anyhow::Error::msg)?;

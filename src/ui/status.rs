@@ -98,6 +98,11 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
             pieces.push(Piece::new(2, theme.dim, format!("first {seconds:.2} s")));
         }
     }
+    if let Some(version) = app.version_at(view.page.view.caret()) {
+        let which = version.which.map_or_else(|| "-".to_owned(), |which| which.to_string());
+        let text = format!("{which}/{}", version.of);
+        pieces.push(Piece::new(7, theme.strong, format!("version {text}")).or_short(text));
+    }
     if let Some(run) = app.train.live() {
         let text = format!("training {} {}/{}", run.name(), run.step(), run.steps());
         pieces.push(Piece::new(6, theme.good, text).or_short(format!("training {}", run.step())));

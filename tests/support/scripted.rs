@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use kshot::app::export::{Destination, Exported};
+use kshot::app::keep::Kept;
 use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
@@ -62,6 +63,10 @@ pub struct Asked {
     pub train: Vec<train::Command>,
     /// Pictures that were to be written.
     pub pictures: Vec<String>,
+    /// What of the session was to be kept.
+    pub kept: Vec<Kept>,
+    /// How many new sessions were begun.
+    pub sessions: usize,
 }
 
 impl Scripted {
@@ -152,6 +157,8 @@ impl Executor for Scripted {
                 let (result, list) = (folder.run(&job), folder.list());
                 IoEvent::Prompts { job, result, list }
             }
+            IoRequest::Keep(kept) => return asked.kept.push(*kept),
+            IoRequest::NewSession => return asked.sessions += 1,
             IoRequest::Picture(svg) => {
                 asked.pictures.push(svg);
                 IoEvent::Pictured(Ok("kshot-1.svg".into()))

@@ -32,8 +32,12 @@ commands! {
         "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
         "palette" ["ctrl-p", ":"] "commands" "all commands that count here, found by typing" |cx| cx.app.toggle_palette();
         "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
-        "regenerate" ["ctrl-r"] "regenerate" "remove the last generation and run again with a new seed" |cx| cx.app.regenerate(Seeding::New);
-        "regenerate-same" ["alt-r"] "" "remove the last generation and run again with the same seed" |cx| cx.app.regenerate(Seeding::Same);
+        "regenerate" ["ctrl-r"] "regenerate" "another version of the last generation, with a new seed" |cx| cx.app.regenerate(Seeding::New);
+        "regenerate-same" ["alt-r"] "" "another version of the last generation, with the same seed" |cx| cx.app.regenerate(Seeding::Same);
+        "next-version" ["alt-.", "]"] "" "the next version from the branching point before the caret" |cx| cx.turn_version(1);
+        "previous-version" ["alt-,", "["] "" "the previous version from there" |cx| cx.turn_version(-1);
+        "tree" ["alt-v", "f10"] "" "all versions of the text, as a tree" |cx| cx.app.toggle_tree();
+        "new-session" ["ctrl-n"] "" "an empty page in a new session; the old one stays on disk" |cx| cx.new_session();
         "train" ["f8"] "train" "the train view: a small training run, live; again: back" |cx| cx.app.toggle_train();
         "interrupt" ["ctrl-c"] "" "stop; when idle, twice to quit" |cx| cx.app.interrupt();
         "undo" ["ctrl-_"] "" "undo an edit or a generation" |cx| cx.undo();
@@ -188,6 +192,25 @@ commands! {
         "train-down" ["down", "j"] "" "next run" |cx| cx.app.train_select(1);
         "train-less" ["left", "h"] "" "smaller λ of the fine-tuning" |cx| cx.app.turn_lambda(-1);
         "train-more" ["right", "l"] "" "larger λ of the fine-tuning" |cx| cx.app.turn_lambda(1);
+    }
+    Tree {
+        "tree-open" ["enter"] "open" "put this version in the document (undo brings the old text back)" |cx| cx.tree_open();
+        "tree-parent" ["left", "h"] "" "what it goes on from" |cx| cx.app.tree_parent();
+        "tree-child" ["right", "l"] "←→↑↓ move" "what goes on from it" |cx| cx.app.tree_child();
+        "tree-up" ["up"] "" "previous sibling" |cx| cx.app.tree_sibling(-1);
+        "tree-down" ["down"] "" "next sibling" |cx| cx.app.tree_sibling(1);
+        "tree-row-up" ["k"] "" "previous row" |cx| cx.app.tree_row(-1);
+        "tree-row-down" ["j"] "j/k rows" "next row" |cx| cx.app.tree_row(1);
+        "tree-page-up" ["pageup"] "" "ten rows up" |cx| cx.app.tree_row(-10);
+        "tree-page-down" ["pagedown"] "" "ten rows down" |cx| cx.app.tree_row(10);
+        "tree-root" ["r", "home"] "" "the first row" |cx| cx.app.tree_root();
+        "tree-compare" ["="] "compare" "mark this version; on another one: both side by side" |cx| cx.app.tree_compare();
+        "tree-bookmark" ["b", "shift-b"] "bookmark" "bookmark, or take the bookmark off" |cx| cx.app.tree_bookmark();
+        "tree-next-bookmark" ["d"] "" "next bookmark" |cx| cx.app.tree_next_bookmark(1);
+        "tree-previous-bookmark" ["a"] "" "previous bookmark" |cx| cx.app.tree_next_bookmark(-1);
+        "tree-prune" ["shift-d"] "prune" "prune: out of sight, with all that goes on from it" |cx| cx.app.tree_ask_prune();
+        "tree-undo" ["u", "ctrl-_"] "" "bring back what was pruned last" |cx| cx.tree_undo();
+        "tree-close" ["q"] "" "close" |cx| cx.app.close_layer();
     }
     Models {
         "model-up" ["up", "k"] "" "previous model" |cx| cx.app.models_select(-1);

@@ -47,6 +47,8 @@ enum Op {
     Undo,
     Redo,
     OtherVocabulary,
+    /// Back to a state that was seen before.
+    Restore(usize),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -65,6 +67,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => Just(Op::Undo),
         3 => Just(Op::Redo),
         1 => Just(Op::OtherVocabulary),
+        2 => (0..20usize).prop_map(Op::Restore),
     ];
     prop::collection::vec(op, 0..80)
 }
@@ -139,6 +142,21 @@ impl Twin {
                     self.before.push(before.clone());
                     self.plain = expected.0;
                 }
+            }
+            Op::Restore(back) => {
+                let Some((bytes, runs, tokens)) = self.before.iter().rev().nth(back).cloned() else { return };
+                let mut authors = crate::session::runs::Runs::default();
+                let mut start = 0;
+                for run in &runs {
+                    authors.push(run.end - start, run.author);
+                    start = run.end;
+                }
+                document.restore(Written { bytes: bytes.clone(), runs: authors, tokens: tokens.clone() });
+                let same = (&bytes, &runs) == (&before.0, &before.1);
+                if !same {
+                    assert_eq!(state(document), (bytes.clone(), runs, tokens), "restored with authors and tokens");
+                }
+                self.plain = bytes;
             }
             Op::OtherVocabulary => {
                 document.unsettle_all();
@@ -228,6 +246,22 @@ proptest! {
             at = end;
         }
     }
+}
+
+#[test]
+fn a_preview_says_what_an_undo_will_change() {
+    let (mut document, mut vocabulary) = document();
+    append(&mut document, &mut vocabulary, " ef");
+    append(&mut document, &mut vocabulary, " gh");
+    let preview = document.undo_preview().unwrap();
+    assert_eq!((preview.gone, preview.gone_tokens, preview.is_large), (5..11, 2, true));
+    document.undo();
+    let preview = document.redo_preview().unwrap();
+    assert_eq!((preview.back.as_str(), preview.back_tokens, preview.is_large), (" ef gh", 2, true));
+    document.type_text(5, "!");
+    assert!(!document.undo_preview().unwrap().is_large, "a few letters are no surprise");
+    document.insert(6, "one\ntwo");
+    assert!(document.undo_preview().unwrap().is_large, "two lines are");
 }
 
 fn document() -> (Document<u32>, Vocabulary) {

@@ -1,4 +1,4 @@
-//! The question before a download.
+//! Questions: before a download, and before a version is pruned.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -28,5 +28,21 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     lines.push(Line::default());
     let to = paint::wrap(&format!("into {}", offer.to), inner.width);
     lines.extend(to.into_iter().map(|row| Line::styled(row, view.theme.dim)));
+    paint::lines(buf, inner, lines);
+}
+
+/// Draws the question before a version is pruned.
+pub(super) fn draw_prune(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+    let area = super::centred(body, 58, 7);
+    let inner = window(view, area, buf, "Prune?".to_owned(), Scope::Confirm);
+    let (words, below) = view.app.prune_question();
+    let mut lines = vec![Line::styled(format!("\"{words}\""), view.theme.strong), Line::default()];
+    lines.push(Line::from(match below {
+        0 => "Nothing goes on from it.".to_owned(),
+        1 => "One version that goes on from it goes too.".to_owned(),
+        more => format!("{more} versions that go on from it go too."),
+    }));
+    let key = view.app.keymap.hint("tree-undo");
+    lines.push(Line::styled(format!("{key} in the tree brings it back."), view.theme.dim));
     paint::lines(buf, inner, lines);
 }

@@ -1,5 +1,6 @@
 //! Overlays: drawn over the panes, the last of the stack on top.
 
+mod compare;
 mod confirm;
 mod export;
 mod help;
@@ -12,6 +13,7 @@ mod prompts;
 mod question;
 mod samples;
 mod statistics;
+mod tree;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -42,6 +44,9 @@ pub(super) fn draw(layer: Layer, view: &View<'_>, body: Rect, buf: &mut Buffer) 
         Layer::Statistics => statistics::draw(view, body, buf),
         Layer::Prompts => prompts::draw(view, body, buf),
         Layer::Question => question::draw(view, body, buf),
+        Layer::Tree => tree::draw(view, body, buf),
+        Layer::Prune => confirm::draw_prune(view, body, buf),
+        Layer::Compare => compare::draw(view, body, buf),
         Layer::Shots => {
             let area = centred(body, 60, body.height);
             clear(area, buf);

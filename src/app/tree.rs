@@ -1,0 +1,255 @@
+//! The tree of versions as a list: selection, bookmarks, pruning, two versions side by side.
+
+use super::App;
+use super::command::Cx;
+use super::log::Level;
+use super::screen::Layer;
+use super::versions::{Tree, first_words};
+use crate::session::{NodeId, Place};
+
+/// What the tree view knows beside the tree.
+#[derive(Debug)]
+pub struct TreeView {
+    /// The selected version.
+    pub selected: NodeId,
+    /// The version that another one is to be compared with.
+    pub marked: Option<NodeId>,
+    /// Two versions side by side.
+    pub pair: Option<(NodeId, NodeId)>,
+    pruned: Vec<Pruned>,
+}
+
+/// Something that was pruned and can be brought back.
+#[derive(Debug)]
+struct Pruned {
+    id: NodeId,
+    /// It was on the screen: the document was cut for it, one step of undo.
+    was_shown: bool,
+}
+
+impl Default for TreeView {
+    fn default() -> Self {
+        Self { selected: Tree::ROOT, marked: None, pair: None, pruned: Vec::new() }
+    }
+}
+
+/// A row of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeRow {
+    /// The version.
+    pub id: NodeId,
+    /// How many branching points are above it: its indentation.
+    pub depth: usize,
+    /// Whether it is one of several that go on from the same version.
+    pub is_branch: bool,
+}
+
+impl App {
+    /// The versions in sight, each below what it goes on from. What goes on alone is not indented further.
+    pub fn tree_rows(&self) -> Vec<TreeRow> {
+        let tree = &self.versions.tree;
+        let mut rows = Vec::new();
+        // The children of a row, the last first, as they are taken from the end.
+        let below = |parent: NodeId, depth: usize| -> Vec<TreeRow> {
+            let children = tree.shown_children(parent);
+            let end = tree.node(parent).map_or(0, |node| node.end());
+            let begins_there = |child: NodeId| tree.node(child).is_some_and(|child| child.piece.at == end);
+            let is_branch = children.len() > 1 || !children.iter().all(|child| begins_there(*child));
+            let depth = if is_branch && parent != Tree::ROOT { depth + 1 } else { depth };
+            children.into_iter().rev().map(|id| TreeRow { id, depth, is_branch }).collect()
+        };
+        let mut open = below(Tree::ROOT, 0);
+        while let Some(row) = open.pop() {
+            rows.push(row);
+            open.extend(below(row.id, row.depth));
+        }
+        rows
+    }
+
+    /// Opens the tree at the version on the screen, or closes it.
+    pub(super) fn toggle_tree(&mut self) {
+        if !self.layers.contains(&Layer::Tree) {
+            if !self.is_running() {
+                self.keep_versions();
+            }
+            self.tree.selected = self.versions.tree.here().node;
+            self.tree.marked = None;
+        }
+        self.toggle_layer(Layer::Tree);
+    }
+
+    /// The row of the selected version, or the nearest one that is left.
+    pub fn tree_selected(&self, rows: &[TreeRow]) -> usize {
+        let up = std::iter::successors(Some(self.tree.selected), |id| self.versions.tree.parent(*id));
+        up.filter_map(|id| rows.iter().position(|row| row.id == id)).next().unwrap_or(0)
+    }
+
+    /// So many rows down.
+    pub(super) fn tree_row(&mut self, down: isize) {
+        let rows = self.tree_rows();
+        let at = self.tree_selected(&rows).saturating_add_signed(down).min(rows.len().saturating_sub(1));
+        self.tree_select(rows.get(at).map(|row| row.id));
+    }
+
+    fn tree_select(&mut self, id: Option<NodeId>) {
+        if let Some(id) = id {
+            self.tree.selected = id;
+        }
+    }
+
+    /// To what this version goes on from.
+    pub(super) fn tree_parent(&mut self) {
+        let parent = self.versions.tree.parent(self.tree.selected);
+        self.tree_select(parent.filter(|parent| *parent != Tree::ROOT));
+    }
+
+    /// To what goes on from this version: where it leads, or else the first.
+    pub(super) fn tree_child(&mut self) {
+        let tree = &self.versions.tree;
+        let selected = self.tree.selected;
+        let path = tree.path(tree.here().node);
+        let children = tree.shown_children(selected);
+        let led = children.iter().find(|child| path.contains(child)).or_else(|| children.first()).copied();
+        self.tree_select(led);
+    }
+
+    /// To the next or previous version that goes on from the same parent.
+    pub(super) fn tree_sibling(&mut self, down: isize) {
+        let Some(parent) = self.versions.tree.parent(self.tree.selected) else { return self.tree_row(0) };
+        let siblings = self.versions.tree.shown_children(parent);
+        let at = siblings.iter().position(|id| *id == self.tree.selected).unwrap_or(0);
+        match at.checked_add_signed(down).and_then(|at| siblings.get(at)) {
+            Some(id) => self.tree_select(Some(*id)),
+            None => self.log.say(Level::Notice, "no further sibling: j and k go through all rows"),
+        }
+    }
+
+    /// To the first row.
+    pub(super) fn tree_root(&mut self) {
+        let first = self.tree_rows().first().map(|row| row.id);
+        self.tree_select(first);
+    }
+
+    pub(super) fn tree_bookmark(&mut self) {
+        let id = self.tree.selected;
+        if let Some(on) = self.versions.tree.node(id).filter(|_| id != Tree::ROOT).map(|node| !node.bookmarked) {
+            self.versions.tree.set_bookmark(id, on);
+        }
+    }
+
+    /// To the next or previous bookmark, around the end.
+    pub(super) fn tree_next_bookmark(&mut self, down: isize) {
+        let rows = self.tree_rows();
+        let len = rows.len() as isize;
+        let at = self.tree_selected(&rows) as isize;
+        let is_bookmarked = |id: NodeId| self.versions.tree.node(id).is_some_and(|node| node.bookmarked);
+        let mut others = (1..=len).filter_map(|step| rows.get((at + down * step).rem_euclid(len) as usize));
+        match others.find(|row| is_bookmarked(row.id)).map(|row| row.id) {
+            Some(id) => self.tree_select(Some(id)),
+            None => self.log.say(Level::Notice, "no version is bookmarked: b bookmarks one"),
+        }
+    }
+
+    /// Marks this version, or shows it beside the one that is marked.
+    pub(super) fn tree_compare(&mut self) {
+        let id = self.tree.selected;
+        if self.versions.tree.node(id).is_none() || id == Tree::ROOT {
+            return;
+        }
+        match self.tree.marked.take() {
+            None => {
+                self.tree.marked = Some(id);
+                let key = self.keymap.hint("tree-compare");
+                self.log.say(Level::Notice, format!("marked; {key} on another version shows both side by side"));
+            }
+            Some(marked) if marked == id => self.log.say(Level::Notice, "no longer marked"),
+            Some(marked) => {
+                self.tree.pair = Some((marked, id));
+                self.toggle_layer(Layer::Compare);
+            }
+        }
+    }
+
+    /// Asks before a version is pruned.
+    pub(super) fn tree_ask_prune(&mut self) {
+        if self.tree.selected != Tree::ROOT && !self.refuse_while_running("pruning") {
+            self.toggle_layer(Layer::Prune);
+        }
+    }
+
+    /// The selected version and how many go on from it, for the question before it is pruned.
+    pub fn prune_question(&self) -> (String, usize) {
+        let tree = &self.versions.tree;
+        let text = tree.node(self.tree.selected).map(|node| String::from_utf8_lossy(&node.piece.bytes).into_owned());
+        let mut below = 0;
+        let mut open = tree.shown_children(self.tree.selected);
+        while let Some(id) = open.pop() {
+            below += 1;
+            open.extend(tree.shown_children(id));
+        }
+        (first_words(&text.unwrap_or_default(), 40), below)
+    }
+}
+
+impl Cx<'_> {
+    /// Puts the selected version on the screen.
+    pub fn tree_open(&mut self) {
+        if self.app.tree.selected == Tree::ROOT || self.app.refuse_while_running("other version") {
+            return;
+        }
+        let id = self.app.tree.selected;
+        let Some(end) = self.app.versions.tree.node(id).map(|node| node.end()) else { return };
+        self.app.keep_versions();
+        self.app.layers.retain(|layer| *layer != Layer::Tree);
+        self.show_version(Place { node: id, end }, end);
+        self.page.follow_end(&self.app.document);
+    }
+
+    /// "Yes": to pruning, or else to a download.
+    pub fn confirm(&mut self) {
+        if self.app.layers.last() == Some(&Layer::Prune) {
+            self.app.layers.pop();
+            self.prune();
+        } else {
+            self.app.confirm();
+        }
+    }
+
+    /// Takes the selected version out of sight, with all that goes on from it. Where it is on the screen, the text
+    /// before it is left.
+    fn prune(&mut self) {
+        let id = self.app.tree.selected;
+        let tree = &self.app.versions.tree;
+        let Some((parent, at)) = tree.node(id).map(|node| (node.piece.parent, node.piece.at)) else { return };
+        let was_shown = tree.path(tree.here().node).contains(&id);
+        let row = self.app.tree_selected(&self.app.tree_rows());
+        if was_shown {
+            self.app.keep_versions();
+            self.show_version(Place { node: parent, end: at }, at);
+        }
+        self.app.versions.tree.set_pruned(id, true);
+        self.app.tree.pruned.push(Pruned { id, was_shown });
+        self.app.follow_versions();
+        let rows = self.app.tree_rows();
+        self.app.tree_select(rows.get(row.min(rows.len().saturating_sub(1))).map(|row| row.id));
+        let key = self.app.keymap.hint("tree-undo");
+        self.app.log.say(Level::Notice, format!("pruned; {key} here brings it back"));
+    }
+
+    /// Brings back what was pruned last.
+    pub fn tree_undo(&mut self) {
+        let Some(Pruned { id, was_shown }) = self.app.tree.pruned.pop() else {
+            self.app.log.say(Level::Notice, "nothing was pruned");
+            return;
+        };
+        self.app.versions.tree.set_pruned(id, false);
+        if was_shown && !self.app.is_running() {
+            // To the very end that it had, not only to its own.
+            let at = self.app.versions.tree.node(id).map_or(0, |node| node.piece.at);
+            self.app.keep_versions();
+            self.show_version(self.app.versions.tree.leaf(id, at), at);
+        }
+        self.app.follow_versions();
+        self.app.tree.selected = id;
+    }
+}

@@ -1,0 +1,541 @@
+//! Versions, their tree, and undo with a preview, driven by key scripts over the scripted engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
+
+#[path = "support/scripted.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod scripted;
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use kshot::app::keep::{HEAD, Kept};
+use kshot::app::screen::Layer;
+use kshot::app::{COMMANDS, Message, keymap};
+use kshot::engine::FinishReason;
+use kshot::session::{Author, NodeId, Origin, Place};
+use kshot::ui::script::Driver;
+use scripted::{Player, Scripted, driver, loaded};
+
+const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
+
+/// The screen as text, one line a row.
+fn screen(driver: &Driver<Scripted>) -> String {
+    let buffer = driver.buffer();
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        (0..buffer.area.width).for_each(|x| text.push_str(buffer[(x, y)].symbol()));
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+fn status(driver: &Driver<Scripted>) -> String {
+    screen(driver).lines().next().unwrap().to_owned()
+}
+
+fn text(driver: &Driver<Scripted>) -> String {
+    driver.shell.app.document.text().into_owned()
+}
+
+fn said(driver: &Driver<Scripted>) -> String {
+    driver.shell.app.log.current().map(|entry| entry.text.clone()).unwrap_or_default()
+}
+
+/// Presses keys that start a generation, and plays the engine.
+fn play(driver: &mut Driver<Scripted>, keys: &str, tokens: &[&str]) {
+    driver.run(keys).unwrap();
+    let mut player = Player::new(driver);
+    player.tokens(driver, tokens);
+    player.finish(driver, FinishReason::Length);
+    driver.draw();
+}
+
+/// Three versions of one continuation; the last is on the screen.
+fn three(size: (u16, u16)) -> Driver<Scripted> {
+    let mut driver = loaded(size);
+    play(&mut driver, "The word for water is<Ctrl+G>", &[" eau", " de", " la", " mer"]);
+    play(&mut driver, "<Ctrl+R>", &[" water"]);
+    play(&mut driver, "<Ctrl+R>", &[" une", " river"]);
+    driver
+}
+
+#[test]
+fn regenerating_keeps_every_version_and_two_keys_go_through_them() {
+    let mut driver = three((120, 36));
+    assert!(status(&driver).contains(" 3/3 "), "{}", status(&driver));
+    let end = |driver: &Driver<Scripted>| text(driver).split_off("The word for water is".len());
+    driver.run("<Alt+,>").unwrap();
+    assert_eq!(end(&driver), " water");
+    assert!(status(&driver).contains(" 2/3 "), "{}", status(&driver));
+    assert!(said(&driver).contains("version 2 of 3: 1 token, -1.17 nats a token, seed 42, gpt2"), "{}", said(&driver));
+    driver.run("<Alt+,>").unwrap();
+    assert_eq!(end(&driver), " eau de la mer");
+    let tokens = driver.shell.app.document.tokens();
+    let sampled: Vec<u32> =
+        tokens.iter().filter(|token| token.origin == Origin::Sampled).map(|token| token.id).collect();
+    assert_eq!(sampled, [257, 260, 261, 263], "its own ids");
+    assert!(tokens.iter().rev().take(4).all(|token| token.info.is_some()), "and what was known about them");
+    assert_eq!(driver.shell.app.run.as_ref().unwrap().steps.len(), 4, "the next-token pane shows its steps");
+    driver.run("<Alt+,>").unwrap();
+    assert_eq!(end(&driver), " une river", "around the end");
+    driver.run("<Alt+.><Alt+.>").unwrap();
+    assert_eq!(end(&driver), " water");
+    // One step of undo, announced since it concerns a generation.
+    driver.run("<Ctrl+_ 2>").unwrap();
+    assert_eq!(end(&driver), " eau de la mer");
+    assert!(status(&driver).contains(" 1/3 "), "{}", status(&driver));
+}
+
+#[test]
+fn plain_brackets_turn_versions_where_nothing_is_typed_and_are_text_where_it_is() {
+    let mut driver = three((120, 36));
+    driver.run("<F3>[").unwrap();
+    assert!(text(&driver).ends_with(" water"));
+    driver.run("]<Esc><Ctrl+End>[").unwrap();
+    assert!(text(&driver).ends_with(" une river["), "{}", text(&driver));
+}
+
+#[test]
+fn the_caret_chooses_the_branching_point() {
+    let mut driver = loaded((120, 36));
+    play(&mut driver, "a<Ctrl+G>", &[" river"]);
+    play(&mut driver, "<Ctrl+R>", &[" mer"]);
+    play(&mut driver, "!<Ctrl+G>", &[" of"]);
+    play(&mut driver, "<Ctrl+R>", &[" de"]);
+    assert_eq!(text(&driver), "a mer! de");
+    driver.run("<Ctrl+End><Alt+,>").unwrap();
+    assert_eq!(text(&driver), "a mer! of", "the last point before the caret");
+    driver.run("<Ctrl+Home><Right 2><Alt+,>").unwrap();
+    assert_eq!(text(&driver), "a river");
+    driver.run("<Alt+.>").unwrap();
+    assert_eq!(text(&driver), "a mer! of", "with all that went on from it, as it was left");
+}
+
+#[test]
+fn an_edit_in_the_middle_is_a_branch() {
+    let mut driver = loaded((120, 36));
+    play(&mut driver, "water<Ctrl+G>", &[" river", " of", " ocean"]);
+    driver.run("<Left 9> wide<Alt+V><Esc>").unwrap();
+    assert_eq!(text(&driver), "water river wide of ocean");
+    assert_eq!(driver.shell.app.versions.tree.len(), 3);
+    driver.run("<Alt+,>").unwrap();
+    assert_eq!(text(&driver), "water river of ocean", "the old text is still there");
+    driver.run("<Alt+.>").unwrap();
+    assert_eq!(text(&driver), "water river wide of ocean");
+    let authors: Vec<Author> = driver.shell.app.document.runs().iter().map(|run| run.author).collect();
+    assert_eq!(authors, [Author::Typed, Author::Model, Author::Typed, Author::Model]);
+}
+
+#[test]
+fn what_is_typed_is_a_version_before_another_one_takes_its_place() {
+    let mut driver = three((120, 36));
+    driver.run("<Alt+,><Ctrl+End> and so on<Ctrl+Home><Alt+,>").unwrap();
+    assert!(text(&driver).ends_with(" eau de la mer"));
+    driver.run("<Alt+.>").unwrap();
+    assert!(text(&driver).ends_with(" water and so on"));
+}
+
+#[test]
+fn a_stopped_run_is_a_version_and_gets_its_seed_when_it_is_told() {
+    let mut driver = loaded((120, 36));
+    driver.run("a<Ctrl+G>").unwrap();
+    let mut first = Player::new(&driver);
+    first.tokens(&mut driver, &[" river"]);
+    // Regenerated while it runs: the end of the first run comes when the second has begun.
+    driver.run("<Ctrl+R>").unwrap();
+    let mut second = Player::new(&driver);
+    second.tokens(&mut driver, &[" mer"]);
+    driver.draw();
+    assert!(status(&driver).contains(" 2/2 "), "{}", status(&driver));
+    first.finish(&mut driver, FinishReason::Cancelled);
+    second.finish(&mut driver, FinishReason::Length);
+    driver.run("<Alt+,>").unwrap();
+    assert_eq!(text(&driver), "a river");
+    assert!(said(&driver).contains("seed 42"), "{}", said(&driver));
+    // The version on the screen is the one that is made again, by its own seed.
+    driver.run("<Alt+R>").unwrap();
+    assert_eq!(driver.executor.asked.borrow().generation.as_ref().unwrap().1.seed, Some(42));
+    let mut third = Player::new(&driver);
+    third.tokens(&mut driver, &[" river"]);
+    third.finish(&mut driver, FinishReason::Length);
+    driver.draw();
+    assert!(status(&driver).contains(" 3/3 "), "the same text again is a version too: {}", status(&driver));
+}
+
+#[test]
+fn an_undo_of_a_generation_or_of_more_than_a_line_is_announced() {
+    let mut driver = loaded((120, 36));
+    play(&mut driver, "The word for water is<Ctrl+G>", &[" eau", " de", " la", " mer"]);
+    driver.run("<Ctrl+_>").unwrap();
+    assert!(text(&driver).ends_with(" mer"), "nothing has happened yet");
+    assert!(screen(&driver).contains("Ctrl+/ takes back \" eau de la mer\" (4 tokens)"), "{}", screen(&driver));
+    driver.run("<Left><Ctrl+_>").unwrap();
+    assert!(text(&driver).ends_with(" mer"), "another key in between: it is announced again");
+    driver.run("<Ctrl+_>").unwrap();
+    assert_eq!(text(&driver), "The word for water is");
+    driver.run("<Ctrl+_>").unwrap();
+    assert_eq!(text(&driver), "The word for water ", "a word is taken back at once");
+    driver.run("<Alt+_>").unwrap();
+    assert!(said(&driver).contains("brings back \" eau de la mer\" (4 tokens)"), "{}", said(&driver));
+    driver.run("<Alt+_>").unwrap();
+    assert_eq!(text(&driver), "The word for water is eau de la mer");
+    driver.send(Message::Paste("\none\ntwo".to_owned())).unwrap();
+    driver.run("<Ctrl+_>").unwrap();
+    assert!(said(&driver).contains("takes back \" one two\""), "{}", said(&driver));
+}
+
+/// A tree with branches and a bookmark, its view open.
+fn tree(size: (u16, u16)) -> Driver<Scripted> {
+    let mut driver = three(size);
+    play(&mut driver, "!<Ctrl+G>", &[" the", " ocean", "\n", " of"]);
+    driver.run("<Alt+V><Left>b").unwrap();
+    driver
+}
+
+#[test]
+fn the_tree() {
+    for size in SIZES {
+        let driver = tree(size);
+        insta::assert_snapshot!(format!("tree-{}x{}", size.0, size.1), screen(&driver));
+    }
+}
+
+#[test]
+fn two_versions_side_by_side() {
+    for size in SIZES {
+        let mut driver = tree(size);
+        driver.run("<Left><Up>=<Up>=").unwrap();
+        insta::assert_snapshot!(format!("compare-{}x{}", size.0, size.1), screen(&driver));
+    }
+}
+
+#[test]
+fn the_question_before_pruning() {
+    for size in SIZES {
+        let mut driver = tree(size);
+        driver.run("<Left>D").unwrap();
+        insta::assert_snapshot!(format!("prune-{}x{}", size.0, size.1), screen(&driver));
+    }
+}
+
+#[test]
+fn an_empty_tree_says_what_to_do() {
+    let mut driver = driver((80, 24));
+    driver.run("<Alt+V>").unwrap();
+    assert!(screen(&driver).contains("Nothing is kept yet"), "{}", screen(&driver));
+    driver.run("=Dba<Enter>ujkr<Left><Right><Up><Down>").unwrap();
+    assert_eq!(driver.shell.app.layers, [Layer::Tree]);
+}
+
+#[test]
+fn the_tree_is_walked_and_opened() {
+    let mut driver = tree((120, 36));
+    let selected = |driver: &Driver<Scripted>| {
+        let tree = &driver.shell.app.versions.tree;
+        let node = tree.node(driver.shell.app.tree.selected).unwrap();
+        String::from_utf8_lossy(&node.piece.bytes).into_owned()
+    };
+    assert_eq!(selected(&driver), "!");
+    driver.run("<Right>").unwrap();
+    assert_eq!(selected(&driver), " the ocean\n of");
+    driver.run("<Left 2>").unwrap();
+    assert_eq!(selected(&driver), " une river");
+    driver.run("<Up>").unwrap();
+    assert_eq!(selected(&driver), " water");
+    driver.run("<Up 3>").unwrap();
+    assert_eq!(selected(&driver), " eau de la mer");
+    driver.run("d").unwrap();
+    assert_eq!(selected(&driver), "!", "the next bookmark");
+    driver.run("r").unwrap();
+    assert_eq!(selected(&driver), "The word for water is");
+    driver.run("j<Enter>").unwrap();
+    assert_eq!(text(&driver), "The word for water is eau de la mer");
+    assert!(driver.shell.app.layers.is_empty());
+}
+
+#[test]
+fn what_is_pruned_is_out_of_sight_until_it_is_brought_back() {
+    let mut driver = tree((120, 36));
+    let before = text(&driver);
+    driver.run("<Left>Dn").unwrap();
+    assert_eq!(driver.shell.app.tree_rows().len(), 6);
+    driver.run("Dy").unwrap();
+    assert_eq!(driver.shell.app.tree_rows().len(), 3);
+    assert_eq!(text(&driver), "The word for water is", "what was on the screen is no longer there");
+    driver.run("u").unwrap();
+    assert_eq!((driver.shell.app.tree_rows().len(), text(&driver)), (6, before.clone()));
+    // Something that is not on the screen goes without a word in the document.
+    driver.run("r<Right><Up 2>Dy").unwrap();
+    assert_eq!((driver.shell.app.tree_rows().len(), text(&driver)), (5, before));
+    driver.run("<Ctrl+_>").unwrap();
+    assert_eq!(driver.shell.app.tree_rows().len(), 6);
+    // Undo in the document brings it back as well.
+    driver.run("Dy<Esc 2>").unwrap();
+    driver.run("<Alt+,>").unwrap();
+    let tree = &driver.shell.app.versions.tree;
+    assert!(tree.in_sight(tree.here().node));
+}
+
+#[test]
+fn another_model_keeps_the_ids_that_its_vocabulary_has() {
+    let mut driver = three((120, 36));
+    let ids = driver.shell.app.document.ids().unwrap();
+    driver.executor.asked.borrow_mut().generation = None;
+    driver.shell.app.find("gpt2").unwrap();
+    driver.run("<Ctrl+L>").unwrap();
+    assert_eq!(driver.shell.app.document.ids().unwrap(), ids);
+    assert!(driver.shell.app.document.tokens().iter().any(|token| token.info.is_some()));
+}
+
+/// All that was handed over to be kept, as it lies on disk then.
+fn kept(driver: &mut Driver<Scripted>) -> Kept {
+    let last = driver.shell.app.take_kept();
+    let asked = driver.executor.asked.borrow();
+    let all: Vec<&Kept> = asked.kept.iter().chain(&last).collect();
+    let journal: Vec<u8> = HEAD.iter().copied().chain(all.iter().flat_map(|kept| kept.journal.clone())).collect();
+    Kept { journal, state: all.last().unwrap().state.clone() }
+}
+
+/// A program that starts with a kept session, and loads its model then.
+fn restarted(kept: &Kept) -> Driver<Scripted> {
+    let mut driver = driver((120, 36));
+    driver.shell.app.restore_session(kept, true).unwrap();
+    driver.shell.app.keep_session();
+    driver.shell.app.find("gpt2").unwrap();
+    driver.run("<Ctrl+L>").unwrap();
+    driver
+}
+
+fn assert_same(first: &Driver<Scripted>, second: &Driver<Scripted>) {
+    let (a, b) = (&first.shell.app, &second.shell.app);
+    assert_eq!(text(first), text(second));
+    assert_eq!(a.document.runs(), b.document.runs());
+    assert_eq!(a.document.ids(), b.document.ids());
+    assert_eq!(a.tree_rows(), b.tree_rows());
+    for id in a.versions.tree.ids() {
+        let (mine, its) = (a.versions.tree.node(id).unwrap(), b.versions.tree.node(id).unwrap());
+        assert_eq!((&mine.piece.bytes, mine.bookmarked, mine.pruned), (&its.piece.bytes, its.bookmarked, its.pruned));
+        assert_eq!(a.describe(id), b.describe(id));
+    }
+}
+
+#[test]
+fn a_session_comes_back_as_it_was() {
+    let mut first = loaded((120, 36));
+    first.shell.app.keep_session();
+    assert!(!first.shell.app.has_to_keep(), "nothing has changed yet");
+    play(&mut first, "<F4>t<Enter>2<Esc><F3><Right 3><Esc><Ctrl+G>", &[" eau", " de", " la"]);
+    play(&mut first, "<Ctrl+R>", &[" mer"]);
+    first.run("<Alt+V>b<Esc><Alt+,><Ctrl+End> and more").unwrap();
+    let kept = kept(&mut first);
+    let second = restarted(&kept);
+    // What was no version yet has become one when the model came.
+    first.run("<Alt+V><Esc>").unwrap();
+    assert_same(&first, &second);
+    assert_eq!(first.shell.app.sampler.settings, second.shell.app.sampler.settings);
+    assert_eq!(first.shell.app.sampler.stop, second.shell.app.sampler.stop);
+    let shots = |driver: &Driver<Scripted>| driver.shell.app.shots.prompt().unwrap().text.clone();
+    assert_eq!(shots(&first), shots(&second));
+    let tokens = second.shell.app.document.tokens();
+    let sampled = tokens.iter().filter(|token| token.origin == Origin::Sampled);
+    assert!(sampled.clone().count() > 0 && sampled.clone().all(|token| token.info.is_some()), "figures come back too");
+}
+
+#[test]
+fn a_change_is_handed_over_within_a_second_and_a_key_costs_no_more_in_a_long_history() {
+    let mut driver = loaded((120, 36));
+    driver.shell.app.keep_session();
+    driver.run("a").unwrap();
+    assert!(driver.shell.app.animates(), "time is told until it is handed over");
+    let mut ticks = 0;
+    while driver.shell.app.has_to_keep() {
+        driver.send(Message::Tick).unwrap();
+        ticks += 1;
+    }
+    // 20 ms each.
+    assert!(ticks < 40, "{ticks}");
+    assert!(!driver.shell.app.animates());
+    let size = |driver: &Driver<Scripted>| {
+        driver.executor.asked.borrow().kept.last().map(|kept| kept.journal.len() + kept.state.len()).unwrap()
+    };
+    let wait = |driver: &mut Driver<Scripted>| {
+        for _ in 0..40 {
+            driver.send(Message::Tick).unwrap();
+        }
+    };
+    let before = size(&driver);
+    for _ in 0..30 {
+        play(&mut driver, "<Ctrl+R><Ctrl+G>", &[" river"; 40]);
+        wait(&mut driver);
+    }
+    driver.run("b").unwrap();
+    wait(&mut driver);
+    assert!(size(&driver) < before + 100, "{} bytes after {before}", size(&driver));
+}
+
+#[test]
+fn a_session_that_is_damaged_is_refused_and_changes_nothing() {
+    let mut first = three((120, 36));
+    first.shell.app.keep_session();
+    first.run("x").unwrap();
+    first.shell.app.keep_all_versions();
+    let good = kept(&mut first);
+    let line = |number: usize, with: &str| {
+        let mut lines: Vec<&[u8]> = good.journal.split(|byte| *byte == b'\n').collect();
+        lines[number] = with.as_bytes();
+        Kept { journal: lines.join(&b'\n'), state: good.state.clone() }
+    };
+    let cases = [
+        (line(0, "{}"), "does not begin"),
+        (line(2, "{\"half"), "line 3 of the journal"),
+        (line(1, ""), "line 3 of the journal: there is no version 1"),
+        (Kept { state: b"null".to_vec(), ..good.clone() }, "the record"),
+        (Kept { journal: HEAD.to_vec(), ..good.clone() }, "the record: there is no version"),
+    ];
+    for (bad, said) in cases {
+        let mut driver = driver((80, 24));
+        driver.run("text").unwrap();
+        let error = driver.shell.app.restore_session(&bad, true).unwrap_err();
+        assert!(error.contains(said), "{error}");
+        assert_eq!((text(&driver).as_str(), driver.shell.app.versions.tree.len()), ("text", 0));
+    }
+    assert!(driver((80, 24)).shell.app.restore_session(&good, true).is_ok());
+}
+
+#[test]
+fn a_new_session_is_empty_and_undo_still_has_the_text() {
+    let mut driver = three((120, 36));
+    driver.run("<Ctrl+N>").unwrap();
+    assert!(text(&driver).starts_with("The word"), "where nothing is kept nothing is thrown away");
+    driver.shell.app.keep_session();
+    driver.run("<Ctrl+N>").unwrap();
+    assert_eq!((text(&driver).as_str(), driver.shell.app.versions.tree.len()), ("", 0));
+    assert_eq!(driver.executor.asked.borrow().sessions, 1);
+    driver.run("<Ctrl+_ 2>").unwrap();
+    assert!(text(&driver).starts_with("The word"));
+}
+
+#[test]
+fn random_keys_leave_a_document_that_is_its_history_replayed() {
+    let started = Instant::now();
+    for seed in 0..20 {
+        random_keys(seed);
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+/// 2,000 keys: typing, generating, stopping, regenerating, versions, undo, redo, the tree.
+fn random_keys(seed: u64) {
+    let names = [
+        "generate",
+        "stop",
+        "regenerate",
+        "regenerate-same",
+        "next-version",
+        "previous-version",
+        "undo",
+        "undo",
+        "redo",
+        "tree",
+        "tree-open",
+        "tree-parent",
+        "tree-child",
+        "tree-up",
+        "tree-down",
+        "tree-row-up",
+        "tree-row-down",
+        "tree-bookmark",
+        "tree-compare",
+        "tree-prune",
+        "tree-undo",
+        "yes",
+        "left",
+        "word-left",
+        "text-end",
+        "backspace",
+        "delete-word",
+        "clear",
+        "newline",
+        "trim",
+    ];
+    let event = |name: &str| {
+        let key = keymap::parse(COMMANDS.iter().find(|command| command.name == name).unwrap().keys[0]).unwrap();
+        match key.codes {
+            crokey::OneToThree::One(code) => KeyEvent::new(code, key.modifiers),
+            _ => panic!("{name}: one key"),
+        }
+    };
+    let mut keys: Vec<KeyEvent> = names.into_iter().map(event).collect();
+    keys.extend("ab c\u{e9}\u{4e2d}".chars().map(|c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+    let mut numbers = Numbers(seed);
+    // Drawing is most of the time: where the window is too small, only what the keys do is looked at.
+    let mut driver = loaded(if seed < 3 { (60, 16) } else { (20, 4) });
+    driver.shell.app.keep_session();
+    let (mut mirror, mut revision) = (Vec::new(), driver.shell.app.document.revision());
+    let mut versions: Vec<Vec<u8>> = vec![Vec::new()];
+    for number in 0..2000 {
+        if numbers.next(8) == 0 && driver.executor.asked.borrow().generation.is_some() {
+            let mut player = Player::new(&driver);
+            let words = [" eau", " de", "\n", " mer", " river"];
+            player.tokens(&mut driver, &[words[numbers.next(words.len())], words[numbers.next(words.len())]]);
+            if numbers.next(2) == 0 {
+                player.finish(&mut driver, FinishReason::Length);
+            }
+        } else {
+            driver.send(Message::Key(keys[numbers.next(keys.len())])).unwrap();
+            driver.pump().unwrap();
+        }
+        let app = &driver.shell.app;
+        let change = app.document.change_since(revision).unwrap();
+        mirror.splice(change.start..change.old_end, app.document.bytes()[change.start..change.new_end].iter().copied());
+        revision = app.document.revision();
+        assert_eq!(mirror, app.document.bytes(), "seed {seed}, key {number}: every change was told");
+        for id in versions.len()..=app.versions.tree.len() {
+            versions.push(whole(&driver, id));
+        }
+        if number % 200 == 0 {
+            let mut copy = app.document.clone();
+            let undone = std::iter::from_fn(|| copy.undo()).count();
+            assert!(copy.is_empty(), "seed {seed}, key {number}");
+            for _ in 0..undone {
+                copy.redo();
+            }
+            let state = |document: &kshot::app::page::Document| {
+                let ids: Vec<u32> = document.tokens().iter().map(|token| token.id).collect();
+                (document.bytes().to_vec(), document.runs().to_vec(), ids)
+            };
+            assert_eq!(state(&copy), state(&app.document), "seed {seed}, key {number}: replayed");
+        }
+    }
+    for (id, text) in versions.iter().enumerate() {
+        assert_eq!(&whole(&driver, id), text, "seed {seed}: version {id} is what it was");
+    }
+    // Nobody is waited for any more: what is kept is what is there.
+    driver.run("<Esc 5>").unwrap();
+    if driver.shell.app.is_running() {
+        Player::new(&driver).finish(&mut driver, FinishReason::Cancelled);
+    }
+    driver.run("<Ctrl+End>z<Alt+V><Esc>").unwrap();
+    let kept = kept(&mut driver);
+    assert_same(&driver, &restarted(&kept));
+}
+
+fn whole(driver: &Driver<Scripted>, id: usize) -> Vec<u8> {
+    let tree = &driver.shell.app.versions.tree;
+    let end = tree.node(NodeId(id)).unwrap().end();
+    tree.written(Place { node: NodeId(id), end }).bytes().to_vec()
+}
+
+/// A small generator of numbers, the same on every machine (Steele, Lea, Flood 2014: SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % below as u64) as usize
+    }
+}
