@@ -14,6 +14,8 @@ use kshot::app::{COMMANDS, Message, keymap};
 use kshot::engine::FinishReason;
 use kshot::session::{Author, NodeId, Origin, Place};
 use kshot::ui::script::Driver;
+use kshot::ui::theme::{Palette, Theme};
+use kshot::ui::widget::Glyphs;
 use scripted::{Player, Scripted, driver, loaded};
 
 const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
@@ -216,6 +218,19 @@ fn the_question_before_pruning() {
         let mut driver = tree(size);
         driver.run("<Left>D").unwrap();
         insta::assert_snapshot!(format!("prune-{}x{}", size.0, size.1), screen(&driver));
+    }
+}
+
+#[test]
+fn the_tree_is_drawn_at_every_size_without_colour_and_in_ascii() {
+    for keys in ["", "<Left>D", "<Left><Up>=<Up>="] {
+        let mut driver = tree((120, 36));
+        driver.shell.theme = Theme::new(Palette::Plain, Glyphs::ASCII);
+        driver.run(keys).unwrap();
+        assert!(screen(&driver).is_ascii(), "{}", screen(&driver));
+        for size in ["60x16", "79x50", "110x16", "400x300", "3x2", "0x0"] {
+            driver.run(&format!("<size {size}>")).unwrap();
+        }
     }
 }
 

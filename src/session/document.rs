@@ -150,6 +150,8 @@ impl<T> Document<T> {
     pub fn with_written(mut written: Written<T>) -> Self {
         written.trim();
         let mut document = Self { bytes: written.bytes, runs: written.runs, ..Self::default() };
+        // A view of the empty document is told what came.
+        document.log.push(Change { start: 0, old_end: 0, new_end: document.len() });
         written.tokens.into_iter().for_each(|token| document.push_token(token));
         document
     }
