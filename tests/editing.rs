@@ -276,7 +276,7 @@ fn the_trailing_space_warns_only_where_words_begin_with_it() {
     use kshot::text::{Tokenizer, byte_symbol};
     let mut driver = loaded((120, 36));
     driver.run("water ").unwrap();
-    assert!(screen(&driver).contains("ends in a space: Alt+T removes it"));
+    assert!(screen(&driver).contains("ends in a space: Alt+T trims"));
     driver.run("<Alt+T>").unwrap();
     assert!(!screen(&driver).contains("ends in a space"));
     driver.run("<Enter>").unwrap();

@@ -231,8 +231,8 @@ fn the_shell_command_makes_the_last_generation_again() {
         // Something is to be made in any case.
         let flags = [flags, &["--ban", "<|endoftext|>", name.as_str()]].concat();
         // The prompt, then all of it: text and command.
-        let keys = format!("{before}<Alt+E><Enter>.prompt<Enter><Ctrl+G><wait>{}", export_keys(&[5]));
-        let keys = format!("{keys}<Alt+E><Enter>.all<Enter>");
+        let keys = format!("{before}<Alt+E><Enter><End>.prompt<Enter><Ctrl+G><wait>{}", export_keys(&[5]));
+        let keys = format!("{keys}<Alt+E><Enter><End>.all<Enter>");
         play(&world, &flags, &keys);
         let command = world.read(&format!("page-{number}.sh"));
         assert!(command.contains(part), "{command}");
@@ -341,7 +341,7 @@ fn biased_and_banned_tokens_survive_trace_and_command() {
     }
     // The playground's row, by its own editor, and the command it gives.
     world.write("page.txt", "sun ->");
-    let keys = "<F3><Down 14><Enter>\" the\":+100 7:ban<Enter><Ctrl+G><wait><Alt+E><Enter>.all<Enter>".to_owned();
+    let keys = "<F3><Down 14><Enter>\" the\":+100 7:ban<Enter><Ctrl+G><wait><Alt+E><Enter><End>.all<Enter>".to_owned();
     let keys = keys + &export_keys(&[5]);
     play(&world, &["-n", "3", "page.txt"], &keys);
     let command = world.read("page.sh");

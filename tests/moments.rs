@@ -14,7 +14,7 @@ const MOMENTS: [(&str, &[&str]); 10] = [
     ("06-you-are-the-sampler", &["your 5 picks"]),
     ("07-same-seed-same-text", &["seed 7", "max tokens (64) reached"]),
     ("08-greedy", &["The text under the model", "100.0%"]),
-    ("09-zero-one-few", &["3 of 10", "P(it)"]),
+    ("09-zero-one-few", &["3 of 10", "its P"]),
     ("12-spot-the-machine", &["-10", "-1000", "parliament"]),
 ];
 

@@ -226,7 +226,11 @@ fn the_expected_answer_has_its_probability_at_every_number_of_examples() {
     driver.run("<F4>t<Enter>").unwrap();
     let (logprob, rank, tokens) = driver.shell.app.reading.answer().unwrap();
     assert!(tokens > 0 && rank > 0 && logprob < 0.0);
-    assert!(screen(&driver).contains(&format!("P(it)   {:.0e}, rank {rank}", logprob.exp())), "{}", screen(&driver));
+    assert!(
+        screen(&driver).contains(&format!("its P   {:.0e}, 1st rank {rank}", logprob.exp())),
+        "{}",
+        screen(&driver)
+    );
     driver.run("0").unwrap();
     let zero = driver.shell.app.reading.answer().unwrap();
     let ids = driver.shell.app.document.ids().unwrap().len();

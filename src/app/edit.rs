@@ -147,7 +147,7 @@ impl App {
 
     pub(super) fn ask_save(&mut self) {
         let own = self.file.as_ref().map_or_else(|| "kshot.txt".to_owned(), |path| path.display().to_string());
-        self.ask(Input::new(Purpose::SaveAs, "save the document as", own));
+        self.ask(Input::new(Purpose::SaveAs, "save the document as", own).offered());
     }
 
     pub(super) fn save(&mut self, path: &str) {

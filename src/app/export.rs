@@ -49,7 +49,9 @@ impl App {
         if self.exportable(spec) {
             let name = self.file.as_ref().map_or_else(|| PathBuf::from("kshot"), |file| file.with_extension(""));
             let name = name.with_extension(spec.extension);
-            self.ask(Input::new(Purpose::ExportTo, format!("export {} to", spec.name), name.display().to_string()));
+            self.ask(
+                Input::new(Purpose::ExportTo, format!("export {} to", spec.name), name.display().to_string()).offered(),
+            );
         }
     }
 

@@ -10,7 +10,8 @@ use super::models::Stage;
 use super::reading::KEEP;
 use super::run::{Begin, Phase, Run, Seeding};
 use crate::engine::{
-    CancelToken, Command, EngineError, Event, Finish, GenerateRequest, JobId, OnEndOfText, Step, TokenScore,
+    CancelToken, Command, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId, OnEndOfText, Step,
+    TokenScore,
 };
 
 /// How many of the model's candidates each step carries: a full column of the tallest usual screen.
@@ -190,6 +191,10 @@ impl App {
     fn finished(&mut self, job: JobId, finish: Box<Finish>) {
         if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
             run.phase = Phase::Ended(finish.clone());
+            let nothing = run.steps.iter().all(|step| step.shown == 0);
+            if let (true, Some(ending)) = (nothing && finish.reasons != [FinishReason::Cancelled], run.ending()) {
+                self.log.say(Level::Notice, format!("nothing was added: {ending}"));
+            }
             self.document.seal();
             self.version_made();
         } else {

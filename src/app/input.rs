@@ -44,18 +44,30 @@ pub struct Input {
     pub caret: usize,
     /// Why Enter did not accept the text.
     pub error: Option<String>,
+    /// All of it is selected, as it is where a text is offered: what is typed first takes its place.
+    pub selected: bool,
 }
 
 impl Input {
     /// A line that starts with `text`, the caret at its end.
     pub fn new(purpose: Purpose, label: impl Into<String>, text: impl Into<String>) -> Self {
         let text = one_line(&text.into());
-        Self { purpose, label: label.into(), caret: text.len(), text, error: None }
+        Self { purpose, label: label.into(), caret: text.len(), text, error: None, selected: false }
+    }
+
+    /// Selects all of it.
+    #[must_use]
+    pub fn offered(mut self) -> Self {
+        self.selected = !self.text.is_empty();
+        self
     }
 
     /// Inserts at the caret; line breaks become spaces and control characters are dropped.
     pub fn insert(&mut self, text: &str) {
         let text = one_line(text);
+        if std::mem::take(&mut self.selected) {
+            self.clear();
+        }
         self.text.insert_str(self.caret, &text);
         self.caret += text.len();
         // What was inserted may join the grapheme before or after it.
@@ -67,26 +79,33 @@ impl Input {
 
     /// One grapheme to the left.
     pub fn left(&mut self) {
+        self.selected = false;
         self.caret = self.before();
     }
 
     /// One grapheme to the right.
     pub fn right(&mut self) {
+        self.selected = false;
         self.caret = self.after();
     }
 
     /// To the start of the line.
     pub fn home(&mut self) {
+        self.selected = false;
         self.caret = 0;
     }
 
     /// To the end of the line.
     pub fn end(&mut self) {
+        self.selected = false;
         self.caret = self.text.len();
     }
 
     /// Removes the grapheme before the caret.
     pub fn backspace(&mut self) {
+        if self.selected {
+            return self.clear();
+        }
         let from = self.before();
         self.text.replace_range(from..self.caret, "");
         self.caret = from;
@@ -95,6 +114,9 @@ impl Input {
 
     /// Removes the grapheme after the caret.
     pub fn delete(&mut self) {
+        if self.selected {
+            return self.clear();
+        }
         let to = self.after();
         self.text.replace_range(self.caret..to, "");
         self.error = None;
@@ -105,6 +127,7 @@ impl Input {
         self.text.clear();
         self.caret = 0;
         self.error = None;
+        self.selected = false;
     }
 
     fn before(&self) -> usize {
@@ -141,6 +164,22 @@ mod tests {
         input.left();
         input.backspace();
         assert_eq!(input.text, "az");
+    }
+
+    #[test]
+    fn what_is_offered_goes_with_the_first_key_or_stays_where_the_caret_is_moved() {
+        let offered = || Input::new(Purpose::SaveAs, "save as", "kshot.txt").offered();
+        let mut input = offered();
+        input.insert("a");
+        input.insert("b");
+        assert_eq!((input.text.as_str(), input.selected), ("ab", false));
+        let mut input = offered();
+        input.end();
+        input.insert("~");
+        assert_eq!(input.text, "kshot.txt~");
+        let mut input = offered();
+        input.backspace();
+        assert_eq!(input.text, "");
     }
 
     #[test]

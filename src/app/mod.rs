@@ -326,10 +326,8 @@ impl App {
         self.log.key_pressed();
         let armed = std::mem::take(&mut self.quit_armed);
         let query = self.palette_query().map(str::to_owned);
-        let announced = self.announced.take();
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
             self.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
-            self.announced = announced.filter(|(way, _)| command.name == way.name());
             self.run_command(command, key, page);
         } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
             match &mut self.input {

@@ -8,6 +8,7 @@ use super::command::{COMMANDS, CommandSpec, Cx, Scope};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::screen::Layer;
+use super::versions::Way;
 
 /// What the palette leaves out: itself, and commands that read which of their keys was pressed.
 const NOT_OFFERED: [&str; 3] = ["palette", "shots-count", "value-digit"];
@@ -80,6 +81,10 @@ impl Cx<'_> {
             return;
         };
         self.app.toggle_palette();
+        // Whoever finds a step of the history by its name need not be asked again.
+        if let Some(way) = Way::find(command.name) {
+            self.app.announced = Some((way, self.app.document.revision()));
+        }
         let key = self.app.keymap.first_key(command.name).unwrap_or(self.key);
         self.app.run_command(command, key, self.page);
     }

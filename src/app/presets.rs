@@ -85,7 +85,7 @@ impl App {
         self.disarm_presets();
         let own = self.sampler.presets().nth(self.picked).filter(|preset| preset.own);
         let name = own.map(|preset| preset.name.to_owned()).unwrap_or_default();
-        self.ask(Input::new(Purpose::PresetName, "save these settings as", name));
+        self.ask(Input::new(Purpose::PresetName, "save these settings as", name).offered());
     }
 
     /// The name was typed. One that is taken has to be accepted twice.

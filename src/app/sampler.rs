@@ -200,7 +200,11 @@ impl App {
             Row::Bias => ("logit bias", self.sampler.bias_text()),
         };
         let text = if start.is_empty() { text } else { start.to_owned() };
-        self.ask(Input::new(Purpose::Value, label, text));
+        self.ask(if start.is_empty() {
+            Input::new(Purpose::Value, label, text).offered()
+        } else {
+            Input::new(Purpose::Value, label, text)
+        });
     }
 
     pub(super) fn sampler_toggle(&mut self) {

@@ -59,7 +59,7 @@ impl App {
         } else {
             self.saved.refused = None;
             let name = self.saved.name.clone().unwrap_or_default();
-            self.ask(Input::new(Purpose::PromptName, "save as the prompt", name));
+            self.ask(Input::new(Purpose::PromptName, "save as the prompt", name).offered());
         }
     }
 
@@ -85,7 +85,7 @@ impl App {
 
     pub(super) fn ask_prompt_rename(&mut self) {
         if let Some(name) = self.saved.row().map(|row| row.name.clone()) {
-            self.ask(Input::new(Purpose::PromptRename, format!("another name for {name}"), name));
+            self.ask(Input::new(Purpose::PromptRename, format!("another name for {name}"), name).offered());
         }
     }
 

@@ -247,7 +247,12 @@ impl App {
         if self.shots.chosen.is_none() {
             self.open_tasks();
         } else if !self.refuse_while_running("new prompt") {
+            let replaces = !self.document.is_empty() && !self.shots_live() && !self.is_first_page();
             self.put_prompt();
+            if replaces {
+                let undo = self.keymap.hint("undo");
+                self.log.say(Level::Notice, format!("the prompt took the place of the text; {undo} brings that back"));
+            }
         }
     }
 
@@ -299,7 +304,7 @@ impl App {
 
     pub(super) fn shots_edit_query(&mut self) {
         if self.shots.chosen.is_some() {
-            self.ask(Input::new(Purpose::Query, "query", self.shots.query()));
+            self.ask(Input::new(Purpose::Query, "query", self.shots.query()).offered());
         } else {
             self.open_tasks();
         }

@@ -304,7 +304,11 @@ impl Cx<'_> {
         let here = self.app.document.token_at(self.page.caret()).map(|(index, _)| index);
         match here.or_else(|| tokens.checked_sub(1)) {
             Some(index) => self.look_at(Some(index)),
-            None => self.app.log.say(Level::Notice, "there is no token to look at yet"),
+            None => return self.app.log.say(Level::Notice, "there is no token to look at yet"),
+        }
+        // The arrow keys are to walk the tokens, wherever they went before.
+        if self.app.focus != PaneId::Next {
+            self.app.focus = PaneId::Document;
         }
     }
 

@@ -78,6 +78,19 @@ pub enum Way {
 }
 
 impl Way {
+    /// The one with that command.
+    pub(super) fn find(command: &str) -> Option<Self> {
+        [Self::Undo, Self::Redo].into_iter().find(|way| way.name() == command)
+    }
+
+    /// The one that takes this one back.
+    fn other(self) -> Self {
+        match self {
+            Self::Undo => Self::Redo,
+            Self::Redo => Self::Undo,
+        }
+    }
+
     /// The name of its command.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -138,9 +151,12 @@ impl Cx<'_> {
             return;
         };
         if preview.is_large && !announced {
-            self.app.announce(way, &preview);
+            let (key, what) = (self.app.keymap.hint(way.name()), self.app.in_words(&preview, "takes", "brings"));
+            self.app.log.say(Level::Notice, format!("press {key} again: it {what}"));
+            self.app.announced = Some((way, self.app.document.revision()));
             return;
         }
+        let done = preview.is_large.then(|| self.app.in_words(&preview, "took", "brought"));
         let change = match way {
             Way::Undo => self.app.document.undo(),
             Way::Redo => self.app.document.redo(),
@@ -149,9 +165,17 @@ impl Cx<'_> {
             self.caret_to(change.new_end);
         }
         self.app.follow_versions();
-        if let Some(next) = self.app.preview(way).filter(|next| next.is_large) {
-            self.app.announce(way, &next);
+        // Who steps back far is asked once, and told with each step what the next one does.
+        let next = self.app.preview(way).filter(|next| next.is_large);
+        let next = next.map(|next| self.app.in_words(&next, "takes", "brings"));
+        let [key, back] = [way, way.other()].map(|way| self.app.keymap.hint(way.name()));
+        let done = done.map(|done| format!("{done} ({back} undoes that)"));
+        let coming = next.as_ref().map(|next| format!("{key} again {next}"));
+        let said: Vec<String> = done.into_iter().chain(coming).collect();
+        if !said.is_empty() {
+            self.app.log.say(Level::Notice, said.join("; "));
         }
+        self.app.announced = next.map(|_| (way, self.app.document.revision()));
     }
 }
 
@@ -315,19 +339,16 @@ impl App {
         }
     }
 
-    /// Says what a step will change; the same key then does it.
-    fn announce(&mut self, way: Way, preview: &Preview) {
+    /// What a step changes, with the verbs for what it takes and what it brings back.
+    fn in_words(&self, preview: &Preview, takes: &str, brings: &str) -> String {
         let part = |verb: &str, text: &str, sampled: usize| {
             let sampled = if sampled > 0 { format!(" ({})", tokens(sampled)) } else { String::new() };
-            (!text.is_empty()).then(|| format!("{verb} \"{}\"{sampled}", first_words(text, SHOWN)))
+            (!text.is_empty()).then(|| format!("{verb} back \"{}\"{sampled}", first_words(text, SHOWN)))
         };
         let gone = self.document.bytes().get(preview.gone.clone()).unwrap_or_default();
-        let gone = part("takes back", &String::from_utf8_lossy(gone), preview.gone_tokens);
-        let back = part("brings back", &preview.back, preview.back_tokens);
-        let parts: Vec<String> = [gone, back].into_iter().flatten().collect();
-        let key = self.keymap.hint(way.name());
-        self.log.say(Level::Notice, format!("{key} {}", parts.join(" and ")));
-        self.announced = Some((way, self.document.revision()));
+        let gone = part(takes, &String::from_utf8_lossy(gone), preview.gone_tokens);
+        let back = part(brings, &preview.back, preview.back_tokens);
+        gone.into_iter().chain(back).collect::<Vec<_>>().join(" and ")
     }
 }
 

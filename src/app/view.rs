@@ -92,7 +92,8 @@ impl App {
     pub(super) fn quit(&mut self) {
         let (quit, save) = (self.keymap.hint("quit"), self.keymap.hint("save"));
         let mut open = Vec::new();
-        if self.unsaved() {
+        // What is kept as a session comes back.
+        if self.unsaved() && self.keeping.is_none() {
             open.push(format!("the document is not saved ({save} saves it)"));
         }
         if let Some(run) = self.train.live() {

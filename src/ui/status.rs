@@ -224,7 +224,7 @@ pub(super) fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut B
     let column = label.width() + before.get(from..).unwrap_or_default().width();
     let line = Line::from(vec![
         Span::styled(label, view.theme.strong),
-        Span::raw(shown.to_owned()),
+        Span::styled(shown.to_owned(), if input.selected { view.theme.selected } else { view.theme.text }),
         Span::styled(error, view.theme.error),
     ]);
     paint::line(buf, area, &line);

@@ -23,6 +23,7 @@ commands! {
         "generate" ["ctrl-g", "f5"] "generate" "generate: go on from the end of the document" |cx| cx.generate();
         "stop" ["esc"] "stop" "stop; else end the selection; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
         "help" ["f1", "?"] "help" "all keys" |cx| cx.app.toggle_layer(Layer::Help);
+        "palette" ["ctrl-p", ":"] "commands" "all commands that count here, found by typing" |cx| cx.app.toggle_palette();
         "next-pane" ["tab"] "pane" "next pane" |cx| cx.app.step_focus(1);
         "previous-pane" ["shift-tab"] "" "previous pane" |cx| cx.app.step_focus(-1);
         "tokens" ["ctrl-t"] "tokens" "token mode: look at any token, take another; again: back to the text" |cx| cx.toggle_tokens();
@@ -30,7 +31,6 @@ commands! {
         "statistics" ["f7"] "" "perplexity, bits per byte, ranks and surprisal of the text" |cx| cx.app.open_statistics();
         "models" ["f2"] "models" "models: load, download, folder" |cx| cx.app.open_models();
         "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
-        "palette" ["ctrl-p", ":"] "commands" "all commands that count here, found by typing" |cx| cx.app.toggle_palette();
         "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
         "regenerate" ["ctrl-r"] "regenerate" "another version of the last generation, with a new seed" |cx| cx.app.regenerate(Seeding::New);
         "regenerate-same" ["alt-r"] "" "another version of the last generation, with the same seed" |cx| cx.app.regenerate(Seeding::Same);
@@ -123,7 +123,7 @@ commands! {
         "shots-down" ["down", "j"] "" "next row" |cx| cx.app.shots_select(1);
         "shots-move-up" ["shift-k", "shift-up"] "" "move the example up" |cx| cx.app.shots_move(-1);
         "shots-move-down" ["shift-j", "shift-down"] "J/K move" "move the example down" |cx| cx.app.shots_move(1);
-        "shots-count" ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] "shots" "use that many examples, the first ones" |cx| {
+        "shots-count" ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] "0-9 shots" "use that many examples, the first ones" |cx| {
             let k = cx.digit();
             cx.app.shots_count(k);
         };
@@ -145,8 +145,8 @@ commands! {
         "candidate-down" ["down", "j"] "" "a less likely token" |cx| cx.app.candidate_select(1);
         "candidate-page-up" ["pageup"] "" "ten rows up" |cx| cx.app.candidate_select(-10);
         "candidate-page-down" ["pagedown"] "" "ten rows down" |cx| cx.app.candidate_select(10);
-        "take" ["enter"] "take" "take the selected token here and generate from it" |cx| cx.take(true);
-        "choose" ["space"] "choose" "take the selected token here and stay: you are the sampler" |cx| cx.take(false);
+        "take" ["enter"] "continue" "generate on from the selected token, taken here" |cx| cx.take(true);
+        "choose" ["space"] "take" "only take the selected token here: you are the sampler" |cx| cx.take(false);
         "find-token" ["/"] "find" "find any token of the vocabulary: its rank and probability" |cx| cx.app.ask_token();
         "next-uncertain" ["n"] "uncertain" "the next token below 10 %" |cx| cx.next_uncertain(true);
         "previous-uncertain" ["shift-n"] "" "the token below 10 % before" |cx| cx.next_uncertain(false);
@@ -165,7 +165,7 @@ commands! {
         "row-up" ["up", "k"] "" "previous row" |cx| cx.app.sampler_select(-1);
         "row-down" ["down", "j"] "" "next row" |cx| cx.app.sampler_select(1);
         "step-down" ["left"] "" "one step down" |cx| cx.app.sampler_step(Step::Down);
-        "step-up" ["right"] "adjust" "one step up" |cx| cx.app.sampler_step(Step::Up);
+        "step-up" ["right"] "← → adjust" "one step up" |cx| cx.app.sampler_step(Step::Up);
         "big-step-down" ["shift-h", "shift-left"] "" "one big step down" |cx| cx.app.sampler_step(Step::BigDown);
         "big-step-up" ["shift-l", "shift-right"] "" "one big step up" |cx| cx.app.sampler_step(Step::BigUp);
         "value" ["enter"] "edit" "type the exact value" |cx| cx.app.sampler_edit("");

@@ -39,9 +39,13 @@ impl Pane for DocumentPane {
             title.spans.push(Span::styled("   typed ", view.theme.text));
             title.spans.push(Span::styled("model", view.theme.model));
         }
+        if view.app.at.is_some() {
+            let key = view.app.keymap.hint("stop");
+            title.spans.push(Span::styled(format!("   tokens ({key}: text)"), view.theme.strong));
+        }
         if view.app.ends_in_trap() {
             let key = view.app.keymap.hint("trim");
-            title.spans.push(Span::styled(format!("   ends in a space: {key} removes it"), view.theme.warning));
+            title.spans.push(Span::styled(format!("   ends in a space: {key} trims"), view.theme.warning));
         }
         title
     }

@@ -11,7 +11,7 @@ use crate::app::Scope;
 use crate::app::screen::PaneId;
 use crate::app::token::{After, Listed};
 use crate::engine::TokenScore;
-use crate::sampling::StageCount;
+use crate::sampling::{StageCount, StageId};
 use crate::text::{TokenId, figures, sanitise};
 use crate::ui::paint;
 use crate::ui::widget::{Bar, column, visible_rows};
@@ -243,7 +243,9 @@ fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
         rows.push((text, view.theme.text));
     }
     let chain = |candidates: usize, survivors: &[StageCount]| {
-        survivors.iter().filter(|count| count.is_on).fold(figures::grouped(candidates), |text, count| {
+        // The temperature cuts nothing, and its count would read as its value.
+        let cuts = survivors.iter().filter(|count| count.is_on && count.stage != StageId::Temperature);
+        cuts.fold(figures::grouped(candidates), |text, count| {
             format!("{text} > {} {}", count.stage, figures::grouped(count.kept))
         })
     };
@@ -259,8 +261,9 @@ fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     }
     if let Some((picks, (chosen, likeliest))) = app.picks().and_then(|picks| Some((picks, picks.means()?))) {
         let text = format!(
-            "your {} picks: {chosen:.2} nats a token; the model's likeliest: {likeliest:.2}",
-            figures::grouped(picks.count as usize)
+            "your {} {}: {chosen:.2} nats a token, the likeliest {likeliest:.2}",
+            figures::grouped(picks.count as usize),
+            if picks.count == 1 { "pick" } else { "picks" },
         );
         rows.push((text, view.theme.strong));
     }

@@ -121,7 +121,7 @@ fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
     let (label, state) = match (app.shots_live(), app.reading.answer()) {
         // Of all its tokens together; the rank is that of the first.
         (true, Some((logprob, rank, _))) => {
-            ("P(it)", format!("{}, rank {}", probability(logprob.exp()), figures::grouped(rank)))
+            ("its P", format!("{}, 1st rank {}", probability(logprob.exp()), figures::grouped(rank)))
         }
         (true, None) => ("", "live in the document".to_owned()),
         (false, _) => ("", format!("{} puts it in", app.keymap.hint("shots-put"))),
