@@ -134,7 +134,8 @@ impl Tty {
     fn assert_restored(&self, route: &str) {
         // What was written last may still be on its way.
         let end = Instant::now() + Duration::from_secs(5);
-        while self.seen.lock().unwrap().screen.screen().alternate_screen() && Instant::now() < end {
+        let left = || count(&self.seen.lock().unwrap().raw, b"\x1b[?1049l");
+        while (left() == 0 || self.seen.lock().unwrap().screen.screen().alternate_screen()) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
         let seen = self.seen.lock().unwrap();

@@ -193,7 +193,7 @@ impl App {
             run.phase = Phase::Ended(finish.clone());
             let nothing = run.steps.iter().all(|step| step.shown == 0);
             if let (true, Some(ending)) = (nothing && finish.reasons != [FinishReason::Cancelled], run.ending()) {
-                self.log.say(Level::Notice, format!("nothing was added: {ending}"));
+                self.log.say(Level::Notice, format!("the model added nothing: {ending}"));
             }
             self.document.seal();
             self.version_made();

@@ -69,7 +69,7 @@ use statistics::LongText;
 use token::{Colouring, Picks, Pin};
 use train::{TrainPhase, TrainView};
 use tree::TreeView;
-use versions::{Versions, Way};
+use versions::Versions;
 
 /// All that the program knows.
 pub struct App {
@@ -156,8 +156,8 @@ pub struct App {
     preset_file: PresetFile,
     queued: Option<Seeding>,
     quit_armed: bool,
-    /// The step of the document's history that was announced, at the document's revision.
-    announced: Option<(Way, u64)>,
+    /// The document's revision at which it was said what a step of its history changes.
+    announced: Option<u64>,
     show_end: bool,
     /// Where the session is kept: what was handed over last.
     keeping: Option<Keeping>,

@@ -82,8 +82,8 @@ impl Cx<'_> {
         };
         self.app.toggle_palette();
         // Whoever finds a step of the history by its name need not be asked again.
-        if let Some(way) = Way::find(command.name) {
-            self.app.announced = Some((way, self.app.document.revision()));
+        if Way::find(command.name).is_some() {
+            self.app.announced = Some(self.app.document.revision());
         }
         let key = self.app.keymap.first_key(command.name).unwrap_or(self.key);
         self.app.run_command(command, key, self.page);

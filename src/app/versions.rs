@@ -145,7 +145,7 @@ impl Cx<'_> {
         if self.app.refuse_while_running(way.name()) {
             return;
         }
-        let announced = self.app.announced.take() == Some((way, self.app.document.revision()));
+        let announced = self.app.announced.take() == Some(self.app.document.revision());
         let Some(preview) = self.app.preview(way) else {
             self.app.log.say(Level::Notice, format!("nothing to {}", way.name()));
             return;
@@ -153,7 +153,7 @@ impl Cx<'_> {
         if preview.is_large && !announced {
             let (key, what) = (self.app.keymap.hint(way.name()), self.app.in_words(&preview, "takes", "brings"));
             self.app.log.say(Level::Notice, format!("press {key} again: it {what}"));
-            self.app.announced = Some((way, self.app.document.revision()));
+            self.app.announced = Some(self.app.document.revision());
             return;
         }
         let done = preview.is_large.then(|| self.app.in_words(&preview, "took", "brought"));
@@ -175,7 +175,7 @@ impl Cx<'_> {
         if !said.is_empty() {
             self.app.log.say(Level::Notice, said.join("; "));
         }
-        self.app.announced = next.map(|_| (way, self.app.document.revision()));
+        self.app.announced = (!said.is_empty()).then(|| self.app.document.revision());
     }
 }
 

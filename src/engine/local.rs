@@ -119,12 +119,14 @@ impl LocalModel {
     }
 }
 
-/// Sleeps, but not through a stop.
-fn wait_until(end: Instant, cancel: &CancelToken) {
+/// Sleeps, but not through a stop. Says for how long.
+fn wait_until(end: Instant, cancel: &CancelToken) -> Duration {
     const NAP: Duration = Duration::from_millis(20);
+    let begun = Instant::now();
     while let Some(rest) = end.checked_duration_since(Instant::now()).filter(|_| !cancel.is_cancelled()) {
         std::thread::sleep(rest.min(NAP));
     }
+    begun.elapsed()
 }
 
 impl Backend for LocalModel {
@@ -147,14 +149,14 @@ impl Backend for LocalModel {
         };
         sink(Produced::Prefilled(generation.prefilled()));
         let (begun, speed) = (Instant::now(), request.settings.float(ParamId::Speed));
-        let mut rounds = 0;
+        let (mut rounds, mut waited) = (0, Duration::ZERO);
         while let Some(step) = generation.next() {
             let step = match step {
                 Err(error) if error.is_cancelled() => break,
                 other => other?,
             };
             if step.sequence == 0 && speed > 0.0 {
-                wait_until(begun + Duration::from_secs_f64(f64::from(rounds) / speed), cancel);
+                waited += wait_until(begun + Duration::from_secs_f64(f64::from(rounds) / speed), cancel);
                 rounds += 1;
             }
             let sequence = step.sequence;
@@ -170,6 +172,8 @@ impl Backend for LocalModel {
         }
         let mut finish = generation.finish();
         finish.stopped_at = stopped_at;
+        // A run that was held back is as fast as it looked.
+        finish.timings.decode_s += waited.as_secs_f64();
         Ok(finish)
     }
 

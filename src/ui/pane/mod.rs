@@ -105,7 +105,7 @@ impl View<'_> {
             // A hint may name its keys itself where two commands share one hint: `J/K move`. The user may have others.
             let same = |keys: &str| {
                 let all: Option<Vec<bool>> =
-                    keys.split(['/', ' ']).map(|key| self.app.keymap.is_as_in_table(scope, key)).collect();
+                    keys.split(['/', ' ', '-']).map(|key| self.app.keymap.is_as_in_table(scope, key)).collect();
                 all.map(|all| all.into_iter().all(|same| same))
             };
             let (key, what) =

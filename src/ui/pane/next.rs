@@ -211,7 +211,7 @@ fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     let app = view.app;
     let step = app.shown_step();
     let mut rows = Vec::new();
-    if app.searched().is_some()
+    if (app.searched().is_some() || app.candidate > 0)
         && let Some(row) = app.listed().get(app.candidate)
         && let Some((rank, logprob)) = app.figures_of(row.id)
     {
