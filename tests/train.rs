@@ -174,6 +174,17 @@ fn a_run_that_was_cut_off_goes_on_exactly() {
     assert!(message.contains("another lr (0.01, not 0.5)"), "{message}");
 }
 
+#[test]
+fn a_run_that_was_cut_off_before_its_first_state_begins_again() {
+    let [folder, peace] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    run(Some(peace.path()), &tiny()).for_each(|step| _ = step.unwrap());
+    run(Some(folder.path()), &tiny()).for_each(|step| _ = step.unwrap());
+    // The curve is written first, so it may be all there is.
+    fs::remove_file(folder.path().join("training.safetensors")).unwrap();
+    run(Some(folder.path()), &tiny()).for_each(|step| _ = step.unwrap());
+    assert_eq!(curve(folder.path()), curve(peace.path()));
+}
+
 /// kill -9 at random moments, through the command line, until the run is through: the curve is that of a run in peace.
 #[cfg(unix)]
 #[test]

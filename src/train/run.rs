@@ -50,9 +50,12 @@ impl Run {
             None => Trainer::new(recipe, source)?,
         };
         let mut curve = Vec::new();
-        if let (Some(state), Some(folder)) = (&state, folder) {
+        if let Some(state) = &state {
             state.restore(&mut trainer)?;
-            curve = read_curve(folder, state.step)?;
+        }
+        if let Some(folder) = folder {
+            // A kill before the first state was written may have left points all the same.
+            curve = read_curve(folder, state.as_ref().map_or(0, |state| state.step))?;
         }
         let written = curve.len();
         Ok(Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written, curve, failed: false })

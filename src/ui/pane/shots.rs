@@ -97,7 +97,9 @@ fn example(view: &View<'_>, task: &Task, entry: Entry, area: Rect) -> Vec<Line<'
     let mark = if entry.on { "[x]" } else { "[ ]" };
     let style = if entry.on { theme.text } else { theme.dim };
     let room = usize::from(area.width).saturating_sub(4);
-    let question = sanitise::line(example.text.trim()).into_owned();
+    // Tasks that end their question in an arrow or a colon would show two of them here.
+    let bare = example.text.trim_end_matches(|c: char| c.is_whitespace() || "=>:-".contains(c));
+    let question = sanitise::line(if bare.is_empty() { &example.text } else { bare }.trim()).into_owned();
     let answer = sanitise::line(example.target.trim()).into_owned();
     let one = |text: &str| paint::cut(text, room, theme.glyphs.ellipsis);
     if area.height < 2 {
