@@ -185,6 +185,17 @@ fn a_run_that_was_cut_off_before_its_first_state_begins_again() {
     assert_eq!(curve(folder.path()), curve(peace.path()));
 }
 
+#[test]
+fn a_run_that_was_cut_off_before_its_last_checkpoint_still_gets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    run(Some(folder.path()), &tiny()).for_each(|step| _ = step.unwrap());
+    let weights = folder.path().join("model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, b"of an earlier step").unwrap();
+    assert_eq!(run(Some(folder.path()), &tiny()).count(), 0, "the run is through");
+    assert!(fs::read(&weights).unwrap() == whole);
+}
+
 /// kill -9 at random moments, through the command line, until the run is through: the curve is that of a run in peace.
 #[cfg(unix)]
 #[test]
@@ -268,10 +279,10 @@ fn what_cannot_be_trained_is_refused_and_the_last_checkpoint_stays() {
     assert_eq!(steps.iter().filter(|step| step.is_err()).count(), 1);
 
     // A file that cannot be replaced: the error names it, and what was there is still there.
+    let mut again = run(Some(folder.path()), &tiny());
     let blocked = folder.path().join("model.safetensors");
     fs::remove_file(&blocked).unwrap();
     fs::create_dir(&blocked).unwrap();
-    let mut again = run(Some(folder.path()), &tiny());
     assert!(again.next().is_none());
     let message = again.save().unwrap_err().to_string();
     assert!(message.contains("model.safetensors"), "{message}");

@@ -58,7 +58,12 @@ impl Run {
             curve = read_curve(folder, state.as_ref().map_or(0, |state| state.step))?;
         }
         let written = curve.len();
-        Ok(Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written, curve, failed: false })
+        let run = Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written, curve, failed: false };
+        if let (Some(_), Some(folder)) = (&state, folder) {
+            // A kill may have come between the state and the checkpoint, and a run that is through writes no other.
+            run.write_checkpoint(folder)?;
+        }
+        Ok(run)
     }
 
     /// The trainer, with its recipe, weights and decoder.
@@ -80,9 +85,14 @@ impl Run {
         // The curve first: a state never knows more than the curve.
         self.append_curve(&folder)?;
         State::write(&folder, &self.trainer, self.tokenizer.as_ref())?;
+        self.write_checkpoint(&folder)
+    }
+
+    /// The checkpoint, where the model is one that others load.
+    fn write_checkpoint(&self, folder: &Path) -> Result<()> {
         match &self.tokenizer {
             Some(tokenizer) if self.trainer.recipe().shape.n_inner > 0 => {
-                write_checkpoint(&folder, self.trainer.parameters(), tokenizer, Stored::F32)
+                write_checkpoint(folder, self.trainer.parameters(), tokenizer, Stored::F32)
             }
             _ => Ok(()),
         }
