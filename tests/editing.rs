@@ -21,26 +21,11 @@ use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
 use ratatui::backend::Backend;
 use ratatui::style::Modifier;
-use scripted::{Player, Scripted, driver, loaded, themed};
-
-fn text(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.document.text().into_owned()
-}
+use scripted::{Numbers, Player, Scripted, driver, loaded, said, screen, text, themed};
 
 fn selected(driver: &Driver<Scripted>) -> String {
     let range = driver.shell.page.selection().unwrap_or(0..0);
     String::from_utf8_lossy(&driver.shell.app.document.bytes()[range]).into_owned()
-}
-
-fn screen(driver: &Driver<Scripted>) -> String {
-    let buffer = driver.buffer();
-    let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-    (0..buffer.area.height).map(|y| row(y) + "\n").collect()
-}
-
-/// What the message line says.
-fn said(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.log.current().map(|entry| entry.text.clone()).unwrap_or_default()
 }
 
 /// The cells of the first place on the screen where `text` stands.
@@ -429,19 +414,6 @@ fn a_thousand_sizes_while_the_model_writes_lose_no_token() {
     driver.run("<size 120x36>").unwrap();
     assert_eq!(text(&driver), format!("中 water{}", " river".repeat(500)));
     assert!(screen(&driver).contains("river"));
-}
-
-/// A small generator of numbers, the same on every machine (Steele, Lea, Flood 2014: SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % below as u64) as usize
-    }
 }
 
 /// What stands before the caret on its row, by the terminal's cursor and by the text.

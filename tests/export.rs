@@ -18,7 +18,7 @@ use kshot::export::formats;
 use kshot::sampling::SavedPresets;
 use kshot::session::Existing;
 use kshot::ui::script::Driver;
-use scripted::{Player, Scripted, loaded, step};
+use scripted::{Player, Scripted, loaded, screen, step, text};
 use serde_json::Value;
 
 /// A home of its own for each test.
@@ -364,17 +364,6 @@ fn a_bias_is_a_row_with_an_editor() {
     assert_eq!(driver.shell.app.sampler.settings.bias().len(), 2);
     driver.run("<F3>x").unwrap();
     assert!(driver.shell.app.sampler.settings.bias().is_empty());
-}
-
-/// The screen as text.
-fn screen(driver: &Driver<Scripted>) -> String {
-    let buffer = driver.buffer();
-    let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-    (0..buffer.area.height).map(|y| row(y).trim_end().to_owned() + "\n").collect()
-}
-
-fn text(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.document.text().into_owned()
 }
 
 /// A driver that has generated three tokens.

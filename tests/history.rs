@@ -16,32 +16,10 @@ use kshot::session::{Author, NodeId, Origin, Place};
 use kshot::ui::script::Driver;
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
-use scripted::{Player, Scripted, driver, loaded};
-
-const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
-
-/// The screen as text, one line a row.
-fn screen(driver: &Driver<Scripted>) -> String {
-    let buffer = driver.buffer();
-    let mut text = String::new();
-    for y in 0..buffer.area.height {
-        (0..buffer.area.width).for_each(|x| text.push_str(buffer[(x, y)].symbol()));
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    text
-}
+use scripted::{Numbers, Player, SIZES, Scripted, driver, loaded, said, screen, text};
 
 fn status(driver: &Driver<Scripted>) -> String {
     screen(driver).lines().next().unwrap().to_owned()
-}
-
-fn text(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.document.text().into_owned()
-}
-
-fn said(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.log.current().map(|entry| entry.text.clone()).unwrap_or_default()
 }
 
 /// Presses keys that start a generation, and plays the engine.
@@ -545,17 +523,4 @@ fn whole(driver: &Driver<Scripted>, id: usize) -> Vec<u8> {
     let tree = &driver.shell.app.versions.tree;
     let end = tree.node(NodeId(id)).unwrap().end();
     tree.written(Place { node: NodeId(id), end }).bytes().to_vec()
-}
-
-/// A small generator of numbers, the same on every machine (Steele, Lea, Flood 2014: SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % below as u64) as usize
-    }
 }

@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("export", &["engine", "files", "kernels", "model", "sampling", "session", "text"]),
     ("app", &["engine", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
     ("ui", &["app", "engine", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
-    ("config", &["app", "files", "sampling", "ui"]),
+    ("config", &["app", "files", "sampling", "text", "ui"]),
 ];
 
 /// Crates that only some layers may name, so that a view never draws from the network and state never from a terminal.

@@ -16,14 +16,7 @@ use kshot::ui::plain::{self, Lines};
 use kshot::ui::script::Driver;
 use ratatui::backend::Backend;
 use ratatui::layout::Position;
-use scripted::{Player, Scripted, driver, loaded};
-
-fn screen(driver: &Driver<Scripted>) -> String {
-    let buffer = driver.buffer();
-    let width = usize::from(buffer.area.width.max(1));
-    let rows = buffer.content.chunks(width);
-    rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned() + "\n").collect()
-}
+use scripted::{Numbers, Player, Scripted, driver, loaded, said, screen};
 
 /// The column and row of a text on the screen.
 fn place(driver: &Driver<Scripted>, text: &str) -> (u16, u16) {
@@ -31,10 +24,6 @@ fn place(driver: &Driver<Scripted>, text: &str) -> (u16, u16) {
     let found = screen.lines().enumerate().find_map(|(y, line)| Some((line.find(text)?, y, line)));
     let (at, y, line) = found.unwrap_or_else(|| panic!("{text} is not on the screen:\n{screen}"));
     (line[..at].chars().count() as u16, y as u16)
-}
-
-fn said(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.log.current().map(|entry| entry.text.clone()).unwrap_or_default()
 }
 
 fn rebound(size: (u16, u16), keymap: &str) -> Driver<Scripted> {
@@ -222,30 +211,18 @@ fn one_key_gives_the_mouse_back_to_the_terminal() {
     assert!(said(&driver).contains("Shift+drag"));
 }
 
-/// A small generator of numbers, the same on every machine (Steele, Lea, Flood 2014: SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self, from: u16, to: u16) -> u16 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        from + ((z ^ (z >> 31)) % u64::from(to - from + 1)) as u16
-    }
-}
-
 #[test]
 fn any_size_is_drawn_and_shows_the_caret_also_while_the_model_writes() {
     let mut numbers = Numbers(7);
+    let mut between = |from: u16, to: u16| from + numbers.next(usize::from(to - from) + 1) as u16;
     let mut driver = loaded((120, 36));
     driver.run("The word for water 中文 is<Ctrl+G>").unwrap();
     let mut player = Player::new(&driver);
     for round in 0..500 {
         // Half of them near the limits, where most can go wrong.
         let (width, height) = match round % 2 {
-            0 => (numbers.next(1, 400), numbers.next(1, 300)),
-            _ => (numbers.next(55, 125), numbers.next(14, 40)),
+            0 => (between(1, 400), between(1, 300)),
+            _ => (between(55, 125), between(14, 40)),
         };
         driver.run(&format!("<size {width}x{height}>")).unwrap();
         if round % 3 == 0 {

@@ -9,18 +9,7 @@ use kshot::app::screen::PaneId;
 use kshot::app::token::Colouring;
 use kshot::engine::{FinishReason, Start};
 use kshot::ui::script::Driver;
-use scripted::{Player, Scripted, loaded, score};
-
-const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
-
-fn screen(driver: &Driver<Scripted>) -> String {
-    let buffer = driver.buffer();
-    let rows = (0..buffer.area.height).map(|y| {
-        let row: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
-        row.trim_end().to_owned() + "\n"
-    });
-    rows.collect()
-}
+use scripted::{Player, SIZES, Scripted, loaded, score, screen, text};
 
 fn snapshots(name: &str, script: &str) {
     for size in SIZES {
@@ -28,10 +17,6 @@ fn snapshots(name: &str, script: &str) {
         driver.run(script).unwrap();
         insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), screen(&driver));
     }
-}
-
-fn text(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.document.text().into_owned()
 }
 
 fn reads(driver: &Driver<Scripted>) -> usize {

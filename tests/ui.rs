@@ -22,30 +22,9 @@ use kshot::train::finetune::{FinetuneStep, Form, Outcome};
 use kshot::ui::script::Driver;
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
-use scripted::{Player, Scripted, driver, loaded, step, themed};
+use scripted::{Numbers, Player, SIZES, Scripted, driver, loaded, screen, step, text, themed};
 
-const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
 const TASK: &str = "<F4>t<Enter>";
-
-/// The screen as text, one line a row.
-fn screen(driver: &Driver<Scripted>) -> String {
-    let buffer = driver.buffer();
-    let mut text = String::new();
-    for y in 0..buffer.area.height {
-        let mut skip = 0;
-        for x in 0..buffer.area.width {
-            let symbol = buffer[(x, y)].symbol();
-            if skip == 0 {
-                text.push_str(symbol);
-                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
-            }
-            skip -= 1;
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    text
-}
 
 /// Runs a script at every size and compares each screen with its snapshot.
 fn snapshots(name: &str, start: fn((u16, u16)) -> Driver<Scripted>, script: &str) {
@@ -64,10 +43,6 @@ fn generated(size: (u16, u16)) -> Driver<Scripted> {
     player.tokens(&mut driver, &[" eau", " de", " la", " mer"]);
     player.finish(&mut driver, FinishReason::Length);
     driver
-}
-
-fn text(driver: &Driver<Scripted>) -> String {
-    driver.shell.app.document.text().into_owned()
 }
 
 #[test]
@@ -483,19 +458,6 @@ fn hostile_text_reaches_the_screen_without_control_characters() {
                 assert!(!cell.symbol().chars().any(bad), "{index}: {:?}", cell.symbol());
             }
         }
-    }
-}
-
-/// A small generator of numbers, the same on every machine (Steele, Lea, Flood 2014: SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % below as u64) as usize
     }
 }
 

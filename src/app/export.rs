@@ -1,14 +1,12 @@
 //! The export overlay: the document or the last generation, to a file or to the clipboard.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::App;
 use super::effect::{Effect, IoRequest, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::screen::Layer;
-use crate::engine::Step;
 use crate::export::{Facts, Format, FormatSpec, Record, Source, Subject, TokenRow, formats};
 use crate::session::Existing;
 
@@ -134,14 +132,15 @@ impl App {
         let bytes = self.document.bytes();
         let rows = self.document.tokens().iter().enumerate().filter_map(|(index, token)| {
             let range = self.document.token_range(index)?;
-            let sampled = token.info.as_ref().map(|step: &Arc<Step>| &step.sampled);
+            // Those of the text as it stands: what a sampled token brought along may be of a text before an edit.
+            let score = self.reading.score(index);
             Some(TokenRow {
                 id: token.id,
                 author: self.document.author_at(range.start),
                 bytes: bytes.get(range)?.to_vec(),
-                logprob: sampled.map(|sampled| sampled.logprob),
-                rank: sampled.map(|sampled| sampled.rank),
-                entropy: sampled.map(|sampled| sampled.entropy_bits),
+                logprob: score.and_then(|score| score.logprob),
+                rank: score.and_then(|score| score.rank),
+                entropy: score.and_then(|score| score.entropy),
             })
         });
         let mut facts = Facts::new();

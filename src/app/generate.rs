@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::log::Level;
 use super::models::Stage;
 use super::reading::KEEP;
-use super::run::{Begin, Phase, Run, Seeding};
+use super::run::{Begin, Phase, Run, Seeding, Wish};
 use crate::engine::{
     CancelToken, Command, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId, OnEndOfText, Step,
     TokenScore,
@@ -36,11 +36,22 @@ impl Cx<'_> {
 impl App {
     /// Starts a generation as soon as the document's ids are known.
     pub(super) fn generate(&mut self, seeding: Seeding) {
+        self.start(Wish { seeding, one_token: false });
+    }
+
+    /// Draws one token from the chain.
+    pub(super) fn step_once(&mut self) {
+        if !self.is_running() {
+            self.start(Wish { seeding: Seeding::AsSet, one_token: true });
+        }
+    }
+
+    fn start(&mut self, wish: Wish) {
         if self.models.loaded.is_none() {
             match &self.models.job {
                 Some(job) if matches!(job.stage, Stage::Finding | Stage::Loading(..)) => {
                     let name = job.name.clone();
-                    self.queued = Some(seeding);
+                    self.queued = Some(wish);
                     self.log.say(Level::Notice, format!("generating as soon as {name} is loaded"));
                 }
                 Some(job) => {
@@ -54,13 +65,13 @@ impl App {
             }
             return;
         }
-        self.queued = Some(seeding);
+        self.queued = Some(wish);
         self.generate_queued();
     }
 
     /// Starts the generation that waits for ids, if they are there.
     pub(super) fn generate_queued(&mut self) {
-        let (Some(seeding), Some(prompt), Some(model)) = (self.queued, self.document.ids(), self.models.loaded.clone())
+        let (Some(wish), Some(prompt), Some(model)) = (self.queued, self.document.ids(), self.models.loaded.clone())
         else {
             return;
         };
@@ -74,7 +85,9 @@ impl App {
         if prompt.is_empty() {
             self.log.say(Level::Notice, "the document is empty: starting from <|endoftext|>");
         }
-        let seed = match seeding {
+        let settings = &self.sampler.settings;
+        let (max_tokens, sequences) = if wish.one_token { (1, 1) } else { (settings.max_tokens(), settings.samples()) };
+        let seed = match wish.seeding {
             Seeding::AsSet => self.sampler.settings.seed(),
             Seeding::New => None,
             Seeding::Same => self.versions.again.take().or_else(|| self.last_seed()),
@@ -84,20 +97,20 @@ impl App {
             job,
             cancel: cancel.clone(),
             model,
-            max_tokens: self.most.take().unwrap_or_else(|| self.sampler.settings.max_tokens()),
+            max_tokens,
             revision: self.document.revision(),
             now: self.now,
         });
         let request = GenerateRequest {
             prompt,
-            sequences: self.sampler.settings.samples(),
-            max_tokens: run.max_tokens,
+            sequences,
+            max_tokens,
             settings: self.sampler.settings.clone(),
             seed,
             stop: self.sampler.stop.clone(),
             on_end_of_text: OnEndOfText::Stop,
-            // As many as are kept of every position; a step itself keeps those that a screen shows.
-            top: KEEP,
+            // As many as are kept of every position of the document; a step itself keeps those that a screen shows.
+            top: if sequences > 1 { TOP } else { KEEP },
         };
         if request.sequences > 1 {
             self.start_batch(job, cancel, run.model, request);

@@ -15,7 +15,7 @@ use super::log::Level;
 use super::page::Document;
 use super::shots::ShotsKept;
 use super::versions::{Made, Tree};
-use crate::engine::Step;
+use crate::engine::{BiasEntry, Step};
 use crate::sampling::{Candidate, Sampled, Settings, StageCount, StageId};
 use crate::session::{Author, DocToken, NodeId, Origin, Piece, Run};
 
@@ -117,6 +117,9 @@ struct StateRecord {
     draft: PieceRecord,
     settings: Settings,
     stop: Vec<String>,
+    /// The logit bias as it is typed: what ids it has depends on the vocabulary.
+    #[serde(default)]
+    bias: String,
     shots: Option<ShotsKept>,
 }
 
@@ -194,6 +197,7 @@ impl App {
             draft: piece_record(&self.versions.tree.draft(&self.document)),
             settings: self.sampler.settings.clone(),
             stop: self.sampler.stop.clone(),
+            bias: self.sampler.bias_text(),
             shots: self.shots.kept(),
         };
         let mut state = Vec::new();
@@ -208,6 +212,7 @@ impl App {
     pub fn restore_session(&mut self, kept: &Kept, with_settings: bool) -> Result<(), String> {
         let tree = read_journal(&kept.journal)?;
         let state: StateRecord = serde_json::from_slice(&kept.state).map_err(|error| format!("the record: {error}"))?;
+        let bias = BiasEntry::parse_line(&state.bias).map_err(|error| format!("the record: {error}"))?;
         let draft = piece(state.draft);
         let written = tree.drafted(&draft).map_err(|error| format!("the record: {error}"))?;
         self.document = Document::with_written(written);
@@ -220,6 +225,7 @@ impl App {
         if with_settings {
             self.sampler.settings = state.settings;
             self.sampler.stop = state.stop;
+            self.sampler.bias = bias;
         }
         if let Some(shots) = state.shots {
             self.shots.restore(&shots);

@@ -59,14 +59,14 @@ use page::{Document, Page};
 use presets::PresetFile;
 use question::Question;
 pub use reading::Reading;
-use run::{Run, Seeding};
+use run::{Run, Wish};
 use sampler::Sampler;
 use samples::Batch;
 use saved::Saved;
 use screen::{Layer, PaneId, Place, SizeClass};
 use shots::Shots;
 use statistics::LongText;
-use token::{Colouring, Picks, Pin};
+use token::{Colouring, FoundTokens, Picks, Pin};
 use train::{TrainPhase, TrainView};
 use tree::TreeView;
 use versions::Versions;
@@ -130,8 +130,7 @@ pub struct App {
     picks: Picks,
     searched: Option<String>,
     long_text: LongText,
-    /// Most tokens of the next generation, where that is not what is set.
-    most: Option<usize>,
+    found: Option<FoundTokens>,
     /// The search in the document.
     pub find: Find,
     /// Prompts saved under a name.
@@ -154,13 +153,15 @@ pub struct App {
     request: Option<(JobId, GenerateRequest)>,
     taken: Option<(Batch, usize)>,
     preset_file: PresetFile,
-    queued: Option<Seeding>,
+    queued: Option<Wish>,
     quit_armed: bool,
     /// The document's revision at which it was said what a step of its history changes.
     announced: Option<u64>,
     show_end: bool,
     /// Where the session is kept: what was handed over last.
     keeping: Option<Keeping>,
+    /// Keeping has failed once: what is not saved may be lost.
+    keep_failed: bool,
     jobs: u64,
     outbox: Vec<Effect>,
 }
@@ -195,7 +196,7 @@ impl App {
             picks: Picks::default(),
             searched: None,
             long_text: LongText::default(),
-            most: None,
+            found: None,
             scroll: 0,
             picked: 0,
             mouse: false,
@@ -222,6 +223,7 @@ impl App {
             announced: None,
             show_end: false,
             keeping: None,
+            keep_failed: false,
             jobs: 0,
             outbox: Vec::new(),
         };
@@ -261,6 +263,7 @@ impl App {
         self.catch_up_versions();
         self.tokenise();
         self.read_on();
+        self.find_tokens();
         self.count_shots();
         self.keep_changes();
         page.sync(&self.document);
@@ -388,7 +391,10 @@ impl App {
             IoEvent::PresetsSaved(result) => self.presets_saved(result),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
             IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),
-            IoEvent::NotKept(error) => self.log.say(Level::Error, error),
+            IoEvent::NotKept(error) => {
+                self.keep_failed = true;
+                self.log.say(Level::Error, error);
+            }
             IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
         }
     }

@@ -20,8 +20,6 @@ pub(super) const KEEP: usize = 512;
 pub struct Reading {
     /// Whether the first token is scored too, behind `<|endoftext|>`.
     pub start: Start,
-    /// Tokens that were run for the newest answer: after an edit, those from the change on.
-    pub ran: usize,
     ids: Vec<TokenId>,
     scores: Vec<Option<Arc<TokenScore>>>,
     row: Option<Arc<[f32]>>,
@@ -39,7 +37,6 @@ impl Default for Reading {
     fn default() -> Self {
         Self {
             start: Start::FirstToken,
-            ran: 0,
             ids: Vec::new(),
             scores: Vec::new(),
             row: None,
@@ -291,7 +288,6 @@ impl App {
             && !cancel.is_cancelled()
         {
             self.reading.row = Some(end.row);
-            self.reading.ran = end.ran;
         }
     }
 

@@ -17,6 +17,15 @@ pub enum Seeding {
     Same,
 }
 
+/// A generation that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// Its seed.
+    pub(super) seeding: Seeding,
+    /// Whether it is to draw one token of one continuation, whatever is set.
+    pub(super) one_token: bool,
+}
+
 /// How far a run is.
 #[derive(Debug, Clone)]
 pub enum Phase {

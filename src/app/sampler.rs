@@ -7,7 +7,7 @@ use super::input::{Input, Purpose};
 use super::log::Level;
 use crate::engine::{BiasEntry, TokenName};
 use crate::sampling::{ParamId, ParamSpec, SavedPresets, Settings, Step, Value, random_seed, specs};
-use crate::text::{TokenId, Tokenizer, escape, unescape};
+use crate::text::{TokenId, Tokenizer, closing_quote, escape, unescape};
 
 /// The form.
 #[derive(Debug, Clone)]
@@ -288,15 +288,6 @@ fn parse_stop(text: &str) -> Result<Vec<String>, String> {
     } else {
         Err("something stands outside the quotes: write \"\\n\" \"Q:\"".to_owned())
     }
-}
-
-fn closing_quote(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.char_indices().find_map(|(at, c)| {
-        let closes = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        closes.then_some(at)
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Figures of the whole text under the model: perplexity, bits per byte, ranks, surprisal.
 
 use super::App;
+use super::curve::Curve;
 use super::effect::Effect;
 use super::log::Level;
 use super::screen::Layer;
@@ -22,8 +23,8 @@ pub struct Statistics {
     pub entropy: f64,
     /// How many tokens were of rank 1, up to 10, 100, 1000, and beyond.
     pub ranks: [usize; 5],
-    /// Surprisal in bits, by token.
-    pub surprisal: Vec<(f64, f64)>,
+    /// Surprisal in bits, by token; means of stretches in a long text.
+    pub surprisal: Curve,
     /// Windows that the text was read in.
     pub windows: usize,
 }
@@ -48,7 +49,7 @@ impl Statistics {
         if let Some(count) = self.ranks.get_mut(class) {
             *count += 1;
         }
-        self.surprisal.push((at as f64, -f64::from(logprob) / std::f64::consts::LN_2));
+        self.surprisal.push(at as u64, -f64::from(logprob) / std::f64::consts::LN_2);
     }
 
     /// exp of the mean −log P of the scored tokens.

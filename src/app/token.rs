@@ -1,5 +1,6 @@
 //! Token mode: walking the tokens of the document, seeing what else could stand there, and taking it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::App;
@@ -10,7 +11,7 @@ use super::page::Motion;
 use super::run::Seeding;
 use super::screen::PaneId;
 use crate::engine::{Step, TokenScore};
-use crate::sampling::Row;
+use crate::sampling::{Candidate, Row};
 use crate::text::{TokenId, sanitise, unescape};
 
 /// A fork: the likeliest token is less likely than this.
@@ -116,6 +117,20 @@ pub struct Listed {
     pub after: After,
 }
 
+impl From<&Candidate> for Listed {
+    fn from(it: &Candidate) -> Self {
+        Self { id: it.id, logprob: it.logprob, after: it.logprob_sampled.map_or(After::Cut, After::Kept) }
+    }
+}
+
+/// The tokens of the vocabulary that a search found in a row.
+#[derive(Debug)]
+pub(super) struct FoundTokens {
+    wanted: String,
+    row: Arc<[f32]>,
+    tokens: Vec<(TokenId, f32)>,
+}
+
 /// A token after the chain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum After {
@@ -147,29 +162,18 @@ impl App {
     /// The tokens that the pane lists: those found by a search, else the likeliest, best first.
     pub fn listed(&self) -> Vec<Listed> {
         if let Some(preview) = self.reading.preview() {
-            let after = |logprob: Option<f32>| logprob.map_or(After::Cut, After::Kept);
-            let Some(found) = self.found_tokens() else {
-                let row = |it: &crate::sampling::Candidate| Listed {
-                    id: it.id,
-                    logprob: it.logprob,
-                    after: after(it.logprob_sampled),
-                };
-                return preview.top.iter().map(row).collect();
+            let Some(found) = &self.found else { return preview.top.iter().map(Listed::from).collect() };
+            let after: HashMap<TokenId, After> =
+                preview.top.iter().map(Listed::from).map(|row| (row.id, row.after)).collect();
+            let row = |&(id, logprob): &(TokenId, f32)| Listed {
+                id,
+                logprob,
+                after: after.get(&id).copied().unwrap_or(After::Unknown),
             };
-            let known = |id| preview.top.iter().find(|it| it.id == id).map(|it| after(it.logprob_sampled));
-            return found
-                .into_iter()
-                .map(|(id, logprob)| Listed { id, logprob, after: known(id).unwrap_or(After::Unknown) })
-                .collect();
+            return found.tokens.iter().map(row).collect();
         }
         if let Some(step) = self.shown_step() {
-            let after = |logprob: Option<f32>| logprob.map_or(After::Cut, After::Kept);
-            let row = |it: &crate::sampling::Candidate| Listed {
-                id: it.id,
-                logprob: it.logprob,
-                after: after(it.logprob_sampled),
-            };
-            return step.sampled.top.iter().map(row).collect();
+            return step.sampled.top.iter().map(Listed::from).collect();
         }
         let score = self.at.and_then(|at| self.reading.score(at));
         let row = |&(id, logprob): &(TokenId, f32)| Listed { id, logprob, after: After::Unknown };
@@ -184,26 +188,32 @@ impl App {
         }
     }
 
-    /// The tokens whose bytes hold what is searched for, with their log-probabilities, best first.
-    fn found_tokens(&self) -> Option<Vec<(TokenId, f32)>> {
-        let wanted = unescape(self.searched()?).unwrap_or_default();
-        let (row, loaded) = (self.reading.row_at(self.at)?, self.models.loaded.as_ref()?);
-        if wanted.is_empty() {
-            return None;
+    /// Searches the vocabulary where the row or what is searched for has changed: the tokens whose bytes hold it, with
+    /// their log-probabilities, best first.
+    pub(super) fn find_tokens(&mut self) {
+        let wanted = self.searched().and_then(|text| unescape(text).ok()).filter(|wanted| !wanted.is_empty());
+        let (Some(wanted), Some(row), Some(loaded)) =
+            (wanted, self.reading.row_at(self.at).cloned(), &self.models.loaded)
+        else {
+            self.found = None;
+            return;
+        };
+        let known = self.found.as_ref();
+        if known.is_some_and(|known| known.wanted == wanted && Arc::ptr_eq(&known.row, &row)) {
+            return;
         }
-        let sum = Row::new(row).ok()?.log_sum_exp();
-        let holds = |id: &TokenId| {
-            let bytes = loaded.tokenizer.bytes(*id).unwrap_or_default();
+        let holds = |id: TokenId| {
+            let bytes = loaded.tokenizer.bytes(id).unwrap_or_default();
             bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes())
         };
-        let mut found: Vec<(TokenId, f32)> = (0..)
-            .zip(row.iter())
-            .filter(|(id, _)| holds(id))
-            .map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32))
-            .collect();
-        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        found.truncate(FOUND);
-        Some(found)
+        // A row that is shown has been checked.
+        let sum = Row::new(&row).map_or(0.0, |row| row.log_sum_exp());
+        let tokens = (0..).zip(row.iter()).filter(|(id, _)| holds(*id));
+        let mut tokens: Vec<(TokenId, f32)> =
+            tokens.map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32)).collect();
+        tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        tokens.truncate(FOUND);
+        self.found = Some(FoundTokens { wanted, row, tokens });
     }
 
     /// Chooses a row of the list.
@@ -248,6 +258,7 @@ impl App {
     pub(super) fn found_token(&mut self, text: &str) {
         self.candidate = 0;
         self.searched = (!text.is_empty()).then(|| text.to_owned());
+        self.find_tokens();
         if self.searched.is_some() && self.listed().is_empty() {
             self.searched = None;
             self.log.say(Level::Notice, format!("no token of this vocabulary holds {text}"));
@@ -280,15 +291,6 @@ impl App {
             Ok(0.0) => self.log.say(Level::Notice, format!("{label} has no bias")),
             Ok(add) => self.log.say(Level::Notice, format!("{add:+} to the logit of {label} from now on")),
             Err(error) => self.log.say(Level::Error, error),
-        }
-    }
-
-    /// Draws one token from the chain.
-    pub(super) fn step_once(&mut self) {
-        if !self.is_running() {
-            self.at = None;
-            self.most = Some(1);
-            self.generate(Seeding::AsSet);
         }
     }
 }

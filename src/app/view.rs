@@ -93,7 +93,7 @@ impl App {
         let (quit, save) = (self.keymap.hint("quit"), self.keymap.hint("save"));
         let mut open = Vec::new();
         // What is kept as a session comes back.
-        if self.unsaved() && self.keeping.is_none() {
+        if self.unsaved() && (self.keeping.is_none() || self.keep_failed) {
             open.push(format!("the document is not saved ({save} saves it)"));
         }
         if let Some(run) = self.train.live() {

@@ -251,14 +251,7 @@ fn train_all(
                 Tuned::Head => number == steps,
             };
             if let (true, Some(folder), Some(outcome)) = (due, &args.output, step.validation) {
-                let figures = Figures {
-                    trained_on,
-                    examples: outcome.examples,
-                    accuracy: Some(outcome.accuracy),
-                    standard_error: Some(outcome.standard_error()),
-                    baseline: baseline.map(|baseline| baseline.accuracy),
-                };
-                run.tuning.save(folder, figures)?;
+                run.tuning.save(folder, Figures::of(trained_on, &outcome, baseline))?;
             }
         }
         if !args.json && runs.iter().any(|run| run.steps.last().is_some_and(|step| step.validation.is_some())) {

@@ -11,9 +11,9 @@ use std::path::Path;
 use toml::de::DeValue;
 
 use super::Problem;
-use super::near::nearest;
 use super::toml_file::{entries, parse};
 use crate::app::{COMMANDS, KeyMap, Rebinding, Scope};
+use crate::text::nearest;
 
 /// Reads the file; gives the changes that count.
 pub fn read_keys(file: &Path, text: &str, problems: &mut Vec<Problem>) -> Vec<Rebinding> {

@@ -5,7 +5,6 @@
 //! never an error: the rest counts.
 
 mod keys;
-mod near;
 mod problem;
 mod settings;
 mod toml_file;

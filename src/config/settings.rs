@@ -5,12 +5,12 @@ use std::path::Path;
 use toml::de::DeValue;
 
 use super::Problem;
-use super::near::nearest;
 use super::toml_file::{Entry, entries, flat, parse};
 use crate::files::builtin;
 use crate::sampling::{
     DEFAULT_PRESET, ParamId, ParamSpec, Settings, StageId, Value, parse_order, presets, specs, stages,
 };
+use crate::text::nearest;
 use crate::ui::theme::{SCALES, Scale, ThemeChoice};
 
 pub use crate::ui::Clipboard;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::{SpecialTokens, TokenId, Tokenizer, escape, unescape};
+use crate::text::{SpecialTokens, TokenId, Tokenizer, closing_quote, escape, unescape};
 
 /// Added to a logit, it makes the token impossible.
 const BAN: f32 = f32::NEG_INFINITY;
@@ -143,16 +143,6 @@ fn amount(text: &str) -> Result<f32, String> {
             _ => Err(format!("\"{}\" is no number to add: write +2.5, -1 or {BAN_WORD}", escape(number))),
         },
     }
-}
-
-/// Where the quote that closes a quoted text stands in what follows the opening one.
-fn closing_quote(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.char_indices().find_map(|(at, c)| {
-        let closes = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        closes.then_some(at)
-    })
 }
 
 #[cfg(test)]

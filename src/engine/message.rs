@@ -316,8 +316,6 @@ pub struct ReadEnd {
     pub row: Arc<[f32]>,
     /// Tokens that were run: those that the cache did not hold, and those scored.
     pub ran: usize,
-    /// Seconds the model ran.
-    pub seconds: f64,
 }
 
 /// One token of a scored text.

@@ -1,7 +1,5 @@
 //! Reading a document as it is typed: a score for every token, and the whole row of logits after the last one.
 
-use std::time::Instant;
-
 use crate::model::{Decoder, KvCache, Pass, Span};
 use crate::sampling::Row;
 use crate::text::{TokenId, Tokenizer};
@@ -36,7 +34,6 @@ pub(super) fn read(
     if len > context {
         return Err(EngineError::PromptTooLong { tokens: len, context });
     }
-    let begun = Instant::now();
     if lead == 0 && request.from == 0 {
         let first = TokenScore { id: read[0], logprob: None, rank: None, entropy: None, top: Vec::new() };
         sink(0, vec![first]);
@@ -53,7 +50,7 @@ pub(super) fn read(
         Ok(())
     })?;
     Row::new(&last)?;
-    Ok(ReadEnd { row: last.into(), ran, seconds: begun.elapsed().as_secs_f64() })
+    Ok(ReadEnd { row: last.into(), ran })
 }
 
 /// Runs what the cache lacks of `read`, and hands out the rows of logits from the place `first` on, part by part. Says how

@@ -304,22 +304,9 @@ fn item_seed(seed: u64, name: &str, item: usize) -> [u8; 32] {
 /// The name that a misspelt one may mean: one that contains it or is contained, or else the one that shares most pairs of
 /// letters (Dice's coefficient), where they share a good part.
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let pairs = |text: &str| text.as_bytes().windows(2).map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let wanted = pairs(name);
-    let likeness = |other: &str| {
-        if name.len() > 2 && (other.contains(name) || name.contains(other)) {
-            return 1.0;
-        }
-        let mut left = pairs(other);
-        let all = wanted.len() + left.len();
-        let mut shared = 0;
-        for pair in &wanted {
-            if let Some(at) = left.iter().position(|p| p == pair) {
-                left.swap_remove(at);
-                shared += 2;
-            }
-        }
-        shared as f64 / all.max(1) as f64
+    let likeness = |other: &str| match name.len() > 2 && (other.contains(name) || name.contains(other)) {
+        true => 1.0,
+        false => strsim::sorensen_dice(name, other),
     };
     let best = known.iter().map(|&other| (likeness(other), other)).max_by(|a, b| a.0.total_cmp(&b.0));
     best.filter(|(likeness, _)| *likeness >= 0.4).map(|(_, other)| other)

@@ -51,9 +51,13 @@ pub fn html(rows: &[TokenRow], facts: &Facts) -> String {
          .model { border-bottom: 1px solid }\n",
     );
     for step in 0..STEPS {
-        // From red for what surprised the model to green for what it was sure of.
-        let hue = 120 * step / (STEPS - 1);
-        let _ = writeln!(page, ".p{step} {{ background: hsl({hue} 80% 50% / .35) }}");
+        // From orange for what surprised the model to blue for what it was sure of, palest between them: no common colour
+        // blindness mixes these up.
+        let (hue, alpha) = match step.checked_sub(STEPS / 2) {
+            None => (30, 70 - 12 * step),
+            Some(above) => (215, 12 + 10 * above),
+        };
+        let _ = writeln!(page, ".p{step} {{ background: hsl({hue} 90% 50% / {alpha}%) }}");
     }
     page += "</style>\n</head>\n<body>\n<dl>\n";
     for (name, value) in facts {

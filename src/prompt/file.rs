@@ -253,22 +253,6 @@ fn without_position(message: &str) -> String {
 
 /// The known key that a misspelt one is nearest to, if any is near.
 fn nearest<'a>(field: &str, known: &[&'a str]) -> Option<&'a str> {
-    let by_distance = known.iter().map(|&key| (edit_distance(field, key), key));
+    let by_distance = known.iter().map(|&key| (strsim::levenshtein(field, key), key));
     by_distance.min().filter(|(distance, key)| *distance <= 1 + key.len() / 5).map(|(_, key)| key)
-}
-
-/// Levenshtein distance.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -25,6 +25,16 @@ pub fn escape(text: &str) -> String {
         .collect()
 }
 
+/// Where the quote that closes a quoted text stands in what follows the opening one; an escaped quote closes nothing.
+pub fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes.then_some(at)
+    })
+}
+
 /// Resolves `\n`, `\t`, `\r`, `\\`, `\"`, `\u{HEX}` and `\xHH` (bytes, which together must be UTF-8).
 ///
 /// # Errors

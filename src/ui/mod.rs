@@ -117,7 +117,7 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     let log = options.log.clone();
     // A text that was given is not to be replaced, and settings neither.
     let fresh = options.fresh || options.text.is_some();
-    let with_settings = options.settings == Settings::default() && options.stop.is_empty();
+    let with_settings = options.settings == Settings::default() && options.stop.is_empty() && options.bias.is_empty();
     let sessions = options.sessions.clone();
     let mut app = start(options)?;
     executor.keep_with(restore(&mut app, sessions, fresh, with_settings)).context("cannot keep the session")?;

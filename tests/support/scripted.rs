@@ -108,7 +108,7 @@ impl Executor for Scripted {
             Command::Read(job, request, _) => {
                 let scores = (request.from..request.ids.len()).map(|at| score(request.ids[at], at, request.start));
                 self.engine.0.send(Event::Read(job, request.from, scores.collect())).unwrap();
-                let end = ReadEnd { row: row(self.vocab), ran: request.ids.len() - request.from, seconds: 0.01 };
+                let end = ReadEnd { row: row(self.vocab), ran: request.ids.len() - request.from };
                 self.engine.0.send(Event::ReadEnd(job, end)).unwrap();
                 self.asked.borrow_mut().reads.push(request);
             }
@@ -373,5 +373,51 @@ fn offer(name: &str) -> Offer {
         have,
         memory: Some(1_620_000_000),
         to: "/home/ada/.cache/huggingface/hub".to_owned(),
+    }
+}
+
+/// The sizes that screens are looked at in.
+pub const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 16)];
+
+/// The screen as text, one line a row.
+pub fn screen(driver: &Driver<Scripted>) -> String {
+    let buffer = driver.buffer();
+    let row = |y| {
+        let mut row = String::new();
+        let mut skip = 0;
+        for x in 0..buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                row.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        row.trim_end().to_owned() + "\n"
+    };
+    (0..buffer.area.height).map(row).collect()
+}
+
+/// The document.
+pub fn text(driver: &Driver<Scripted>) -> String {
+    driver.shell.app.document.text().into_owned()
+}
+
+/// The message on the message line.
+pub fn said(driver: &Driver<Scripted>) -> String {
+    driver.shell.app.log.current().map(|entry| entry.text.clone()).unwrap_or_default()
+}
+
+/// A small generator of numbers, the same on every machine (Steele, Lea, Flood 2014: SplitMix64).
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    /// A number below the given one.
+    pub fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % below as u64) as usize
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::net::{self, Encoded};
-use super::{Example, FinetuneRecipe, Form, SPECIAL_TOKENS, Specials};
+use super::{Example, FinetuneRecipe, Form, Outcome, SPECIAL_TOKENS, Specials};
 use crate::model::{Checkpoint, Decoder, Parameters, Pass};
 use crate::session::{Existing, write_file};
 use crate::text::Tokenizer;
@@ -54,6 +54,20 @@ pub struct Figures {
     pub standard_error: Option<f64>,
     /// The share that logistic regression on bags of words gets right.
     pub baseline: Option<f64>,
+}
+
+impl Figures {
+    /// Of a classifier trained on so many examples: its outcome on the held-out ones, and that of logistic regression on
+    /// the same.
+    pub fn of(trained_on: usize, outcome: &Outcome, baseline: Option<Outcome>) -> Self {
+        Self {
+            trained_on,
+            examples: outcome.examples,
+            accuracy: Some(outcome.accuracy),
+            standard_error: Some(outcome.standard_error()),
+            baseline: baseline.map(|baseline| baseline.accuracy),
+        }
+    }
 }
 
 pub(super) fn save(

@@ -42,13 +42,7 @@ impl Session<'_> {
                 baseline,
             }),
         ));
-        let figures = |outcome: &Outcome| Figures {
-            trained_on: train.items.len(),
-            examples: outcome.examples,
-            accuracy: Some(outcome.accuracy),
-            standard_error: Some(outcome.standard_error()),
-            baseline: baseline.map(|baseline| baseline.accuracy),
-        };
+        let figures = |outcome: &Outcome| Figures::of(train.items.len(), outcome, baseline);
         for step in 0..steps {
             if let Flow::Stop(next) = self.commands(&mut || self.keep(&arms, step, &folder, figures(&outcome)))? {
                 self.keep(&arms, step, &folder, figures(&outcome))?;

@@ -58,11 +58,12 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     rest = draw_ranks(view, &all, rest, buf);
     if rest.height > 5 {
         paint::line(buf, paint::below(rest, 1), &Line::styled("Surprisal of each token, bits", theme.strong));
-        let most = all.surprisal.iter().map(|(_, bits)| *bits).fold(1.0, f64::max);
+        let surprisal = all.surprisal.points();
+        let most = surprisal.iter().map(|(_, bits)| *bits).fold(1.0, f64::max);
         Plot {
             x: (0.0, all.tokens.max(2) as f64),
             y: (0.0, most),
-            series: &[Series { points: &all.surprisal, mark: Mark::Line, style: theme.bar }],
+            series: &[Series { points: &surprisal, mark: Mark::Line, style: theme.bar }],
             level: None,
             x_unit: "tokens",
             digits: 0,

@@ -46,7 +46,7 @@ impl Pane for NextPane {
             paint::lines(buf, area, lines.map(|row| Line::styled(row, view.theme.dim)));
             return None;
         }
-        let facts = facts(view, area.width);
+        let facts = facts(view, &listed, area.width);
         let facts_rows = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height / 3);
         let (top, bottom) = paint::split_bottom(area, facts_rows);
         paint::lines(buf, bottom, facts);
@@ -207,12 +207,12 @@ fn label_of(view: &View<'_>, id: TokenId) -> String {
 }
 
 /// The token that stands here, the survivors of each stage, the entropies, what was chosen by hand.
-fn facts(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
+fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
     let app = view.app;
     let step = app.shown_step();
     let mut rows = Vec::new();
     if (app.searched().is_some() || app.candidate > 0)
-        && let Some(row) = app.listed().get(app.candidate)
+        && let Some(row) = listed.get(app.candidate)
         && let Some((rank, logprob)) = app.figures_of(row.id)
     {
         let share = f64::from(logprob).exp() * 100.0;

@@ -8,7 +8,7 @@ use crate::app::sampler::{Row, Sampler};
 use crate::app::screen::Layer;
 use crate::sampling::presets;
 use crate::session::Author;
-use crate::text::figures;
+use crate::text::{figures, nearest};
 use crate::ui::overlay::job_text;
 
 /// Commands of this mode alone.
@@ -32,8 +32,7 @@ pub(super) fn help(offered: &[&CommandSpec]) -> Vec<String> {
 /// A name that is no command.
 pub(super) fn unknown(name: &str, offered: &[&CommandSpec]) -> String {
     let known = OWN.iter().map(|(name, _)| *name).chain(offered.iter().map(|command| command.name));
-    let alike = known.map(|other| (strsim::jaro_winkler(name, other), other));
-    let near = alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map_or("help", |(_, near)| near);
+    let near = nearest(name, known).unwrap_or("help");
     format!(
         "There is no command /{name}; the nearest is /{near}. /help lists all; a line of text begins with // for a slash."
     )
@@ -101,8 +100,8 @@ pub(super) fn set(app: &mut App, what: &str) -> String {
     }
     let Some(at) = Sampler::rows().position(|row| key(row) == name) else {
         let known = Sampler::rows().map(key).chain(["preset"]);
-        let near = known.max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-        return format!("There is nothing to set called {name}; the nearest is {}.", near.unwrap_or_default());
+        let near = nearest(name, known).unwrap_or_default();
+        return format!("There is nothing to set called {name}; the nearest is {near}.");
     };
     app.sampler.selected = at;
     if value.is_empty() && !matches!(name, "stop" | "bias") {

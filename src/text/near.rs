@@ -1,7 +1,7 @@
 //! The known name that a wrong one was probably meant to be.
 
 /// The name that is most alike.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let alike = known.into_iter().map(|other| (strsim::jaro_winkler(name, other), other));
     alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, name)| name)
 }
