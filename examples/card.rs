@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use kshot::corpus::{self, Group, SUITES};
 use kshot::engine::{Backend, CancelToken, GenerateRequest, LoadRequest, LocalModel, OnEndOfText, Produced};
 use kshot::eval::{Evaluation, Figures, Instructions, Plan, Rate, Source, Start, Tally};
+use kshot::model::{Dtype, DtypeChoice};
 use kshot::sampling::{ParamId, Settings};
 use kshot::text::figures::grouped;
 use kshot::text::{SpecialTokens, TokenId, Tokenizer};
@@ -60,7 +61,8 @@ fn main() -> anyhow::Result<()> {
         }
     }
     let folder = folder.context("usage: card FOLDER [--limit N] [--stream-steps N]")?;
-    let request = LoadRequest { name: "built-in".into(), files: folder.clone().into() };
+    let request =
+        LoadRequest { name: "built-in".into(), files: folder.clone().into(), dtype: DtypeChoice::Is(Dtype::F32) };
     let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {})?;
     let info = model.info().clone();
     let recipe = (Preset::find("builtin").context("no preset builtin")?.recipe)();

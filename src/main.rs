@@ -37,6 +37,7 @@ fn start(cli: Cli, begun: Instant) -> ExitCode {
 }
 
 fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
+    kshot::kernels::Tier::requested().map_err(anyhow::Error::msg)?;
     let paths = Paths::from_env()?;
     let warning = logging::start(&paths.log());
     let (settings, keymap) = paths.settings(cli.global.config.as_deref());
@@ -76,12 +77,14 @@ fn color_of_args() -> When {
     }
 }
 
-/// Tells the pools of rayon and candle how many threads to use: those asked for, those that the environment names, or
+/// Tells the kernels and the pools of rayon and candle how many threads to use: those asked for, those that the environment names, or
 /// as many as this process may use. By themselves they would count the machine's cores, whatever its container allows.
 fn set_thread_counts(asked: Option<usize>) {
     let available = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let named = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok().filter(|&n: &usize| n > 0);
-    let threads = asked.or_else(named).unwrap_or_else(available).to_string();
+    let threads = asked.or_else(named).unwrap_or_else(available);
+    kshot::kernels::set_threads(threads);
+    let threads = threads.to_string();
     for pool in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
         // SAFETY: no other thread exists yet that could read or write the environment: this runs first thing after
         // the command line was parsed, and parsing starts none.

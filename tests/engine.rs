@@ -11,7 +11,7 @@ use kshot::engine::{
     LoadRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Step, StopStrings,
 };
 use kshot::files::{Files, builtin};
-use kshot::model::ModelError;
+use kshot::model::{Dtype, DtypeChoice, ModelError};
 use kshot::sampling::Settings;
 use kshot::text::SpecialTokens;
 
@@ -22,7 +22,7 @@ fn model() -> LocalModel {
 }
 
 fn model_in(folder: &std::path::Path) -> Result<LocalModel, EngineError> {
-    let request = LoadRequest { name: "bytes".into(), files: folder.into() };
+    let request = LoadRequest { name: "bytes".into(), files: folder.into(), dtype: DtypeChoice::Is(Dtype::F32) };
     LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {})
 }
 
@@ -365,7 +365,7 @@ fn broken_folders_are_refused_by_name() {
 fn the_model_in_the_program_computes_what_its_folder_does() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/builtin");
     let scores = |files: Files| {
-        let request = LoadRequest { name: "built-in".into(), files: files.clone() };
+        let request = LoadRequest { name: "built-in".into(), files: files.clone(), dtype: DtypeChoice::Is(Dtype::F32) };
         let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap();
         assert_eq!(model.info().files, files);
         let ids = model.tokenizer().encode(builtin::PAGE, SpecialTokens::Parse).unwrap();
@@ -384,7 +384,7 @@ fn a_load_can_be_cancelled() {
     let folder = bytes_model::folder();
     let cancel = CancelToken::new();
     let stop_at_first = cancel.clone();
-    let request = LoadRequest { name: "bytes".into(), files: folder.path().into() };
+    let request = LoadRequest { name: "bytes".into(), files: folder.path().into(), dtype: DtypeChoice::Is(Dtype::F32) };
     let loaded = LocalModel::load(&request, &cancel, &mut |_, _| stop_at_first.cancel());
     assert!(loaded.is_err_and(|error| error.is_cancelled()));
 }
@@ -394,7 +394,11 @@ fn the_thread_answers_every_job_under_its_id() {
     let folder = bytes_model::folder();
     let engine = Engine::spawn().unwrap();
     let hear = || engine.events().recv_timeout(Duration::from_secs(20)).unwrap();
-    let load = |name: &str, folder: &std::path::Path| LoadRequest { name: name.into(), files: folder.into() };
+    let load = |name: &str, folder: &std::path::Path| LoadRequest {
+        name: name.into(),
+        files: folder.into(),
+        dtype: DtypeChoice::Is(Dtype::F32),
+    };
 
     engine.send(Command::Generate(JobId(1), request("a"), CancelToken::new())).unwrap();
     assert!(matches!(hear(), Event::Failed(JobId(1), EngineError::NoModel)));

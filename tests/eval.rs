@@ -18,6 +18,7 @@ use kshot::eval::{
     Answer, DEFINITIONS, Ended, EvalError, Evaluation, Instructions, Journal, Kind, ModelIdentity, Outcome, Plan,
     Protocol, Question, Rate, Record, Source, Start, Tally, accuracy,
 };
+use kshot::model::{Dtype, DtypeChoice};
 use kshot::prompt::Library;
 use kshot::text::SpecialTokens;
 use serde_json::Value;
@@ -47,7 +48,7 @@ query:
 "#;
 
 fn load(folder: &Path) -> LocalModel {
-    let request = LoadRequest { name: "model".into(), files: folder.into() };
+    let request = LoadRequest { name: "model".into(), files: folder.into(), dtype: DtypeChoice::Is(Dtype::F32) };
     LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap()
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::{CancelToken, JobId, ModelInfo};
 use crate::files::Files;
+use crate::model::DtypeChoice;
 use crate::text::Tokenizer;
 
 /// One row of the model list.
@@ -133,6 +134,8 @@ pub struct Models {
     pub loaded: Option<Loaded>,
     /// What is under way.
     pub job: Option<ModelJob>,
+    /// How the weights of the next one are to be kept.
+    pub dtype: DtypeChoice,
 }
 
 impl Models {

@@ -195,7 +195,11 @@ impl App {
         let Some(current) = self.models.current(job) else { return };
         current.stage = Stage::Loading(0, 0);
         let (name, cancel) = (display_name(&current.name, &files), current.cancel.clone());
-        self.outbox.push(Effect::Engine(Command::Load(job, LoadRequest { name, files }, cancel)));
+        self.outbox.push(Effect::Engine(Command::Load(
+            job,
+            LoadRequest { name, files, dtype: self.models.dtype },
+            cancel,
+        )));
     }
 
     pub(super) fn loading(&mut self, job: JobId, done: u64, total: u64) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use kshot::model::DtypeChoice;
 use kshot::ui::theme::ThemeChoice;
 
 use super::SamplingFlags;
@@ -49,6 +50,10 @@ pub(crate) struct ModelArg {
         hide_env_values = true
     )]
     pub(crate) device: Device,
+
+    /// How the weights are kept in memory: f32, bf16, f16, q8_0, q4_0, or auto, which suits the model and the machine
+    #[arg(long, value_name = "DTYPE", default_value = "f32", env = "KSHOT_DTYPE", hide_env_values = true)]
+    pub(crate) dtype: DtypeChoice,
 }
 
 /// Devices that can be asked for by name. Only the first works in this build.
@@ -675,6 +680,11 @@ pub(crate) struct PlaygroundArgs {
     /// Read special tokens such as <|endoftext|> in typed text as plain text
     #[arg(long)]
     pub(crate) no_special: bool,
+
+    /// How the weights are kept in memory: f32, bf16, f16, q8_0, q4_0, or auto, which suits the model and the machine
+    /// [default: auto]
+    #[arg(long, value_name = "DTYPE", env = "KSHOT_DTYPE", hide_env_values = true)]
+    pub(crate) dtype: Option<DtypeChoice>,
 
     /// Start without the last session, which stays on disk
     #[arg(long, env = "KSHOT_FRESH", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]

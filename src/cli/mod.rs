@@ -16,8 +16,8 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, Valu
 
 pub(crate) use args::{
     BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs,
-    ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg, ReplayArgs,
-    ScoreArgs, ScreenArgs, ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
+    ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg,
+    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 

@@ -32,7 +32,7 @@ struct Report {
 pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
-    let mut model = model::load(&name, args.model.device, cx, &interrupt)?;
+    let mut model = model::load(&name, &args.model, cx, &interrupt)?;
     let (prefill, decode) = (args.prefill.get(), args.decode.get());
     let (context, vocab) = (model.info().context, model.info().vocab);
     if prefill + decode > context {

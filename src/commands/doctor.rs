@@ -10,7 +10,7 @@ use super::checks::{self, Check};
 use super::interrupt::Interrupt;
 use super::model;
 use super::{Context, Status, models, system};
-use crate::cli::{Device, DoctorArgs, long_version};
+use crate::cli::{DoctorArgs, ModelArg, long_version};
 use kshot::text::figures::bytes;
 
 /// The model whose continuations are published.
@@ -22,7 +22,7 @@ pub(super) fn run(args: &DoctorArgs, cx: &mut Context) -> anyhow::Result<Status>
         print_facts(&facts, cx)?;
     }
     let name = model::name(args.model.name.as_deref(), cx);
-    let (about, checks) = check_model(&name, args.model.device, cx)?;
+    let (about, checks) = check_model(&name, &args.model, cx)?;
     let ok = checks.iter().all(|check| check.ok);
     if args.json {
         cx.out.json(&json!({ "facts": facts, "model": about, "checks": checks, "ok": ok }))?;
@@ -62,7 +62,7 @@ fn facts(cx: &Context) -> anyhow::Result<Map<String, Value>> {
 }
 
 /// Facts about the model and the checks; a model that does not load is a failed check, a name that is none an error.
-fn check_model(name: &str, device: Device, cx: &Context) -> anyhow::Result<(Map<String, Value>, Vec<Check>)> {
+fn check_model(name: &str, arg: &ModelArg, cx: &Context) -> anyhow::Result<(Map<String, Value>, Vec<Check>)> {
     let interrupt = Interrupt::on_ctrl_c()?;
     let source = Source::of(name)?;
     let mut about = Map::new();
@@ -86,7 +86,7 @@ fn check_model(name: &str, device: Device, cx: &Context) -> anyhow::Result<(Map<
         ));
     }
     about.insert("folder".into(), json!(files));
-    match model::load(name, device, cx, &interrupt) {
+    match model::load(name, arg, cx, &interrupt) {
         Err(error) => checks.push(Check::new("load", Err(format!("{error:#}")))),
         Ok(mut model) => {
             let info = model.shared_info().clone();

@@ -45,7 +45,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let plan = plan(args, cx)?;
     let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
-    let model = model::load(&name, args.model.device, cx, &interrupt)?;
+    let model = model::load(&name, &args.model, cx, &interrupt)?;
     let cancel = interrupt.engine.flag();
     let identity = match ModelIdentity::of(model.info(), cancel) {
         Err(error) if error.is_cancelled() => return Ok(Status::Interrupted),

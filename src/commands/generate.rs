@@ -77,7 +77,7 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     let name = model::name(args.model.name.as_deref(), cx);
     let prompt = prompt(&args, cx)?;
     let interrupt = Interrupt::on_ctrl_c()?;
-    let mut model = model::load(&name, args.model.device, cx, &interrupt)?;
+    let mut model = model::load(&name, &args.model, cx, &interrupt)?;
     let ids = match prompt.source {
         Source::Ids(ids) => ids,
         Source::Text(text) => model.tokenizer().encode(&text, model::special_tokens(args.prompt.no_special))?,

@@ -11,7 +11,7 @@ use kshot::text::SpecialTokens;
 use super::interrupt::Interrupt;
 use super::progress::{ProgressLine, Standing};
 use super::{Context, Usage};
-use crate::cli::Device;
+use crate::cli::{Device, ModelArg};
 use kshot::text::figures::bytes;
 
 /// What a command needs of a model.
@@ -84,13 +84,14 @@ fn cached_tokenizer(hub: &Hub, model: &ModelRef) -> Option<PathBuf> {
 ///
 /// # Errors
 /// As [`files`]; a device that this build cannot use; whatever is wrong with the files.
-pub(super) fn load(name: &str, device: Device, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<LocalModel> {
+pub(super) fn load(name: &str, arg: &ModelArg, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<LocalModel> {
+    let ModelArg { device, dtype, .. } = *arg;
     if device != Device::Cpu {
         bail!(Usage(format!("this build computes on the CPU only; --device {device:?} cannot be used").to_lowercase()));
     }
     let files = files(&Source::of(name)?, Need::Weights, cx, interrupt)?;
     let mut line = ProgressLine::new();
-    let request = LoadRequest { name: name.to_owned(), files };
+    let request = LoadRequest { name: name.to_owned(), files, dtype };
     let loaded = LocalModel::load(&request, &interrupt.engine, &mut |done, total| {
         line.show("loading", Standing { done, total, rate: None, left: None });
     });

@@ -4,6 +4,7 @@ use anyhow::{Context as _, bail};
 use kshot::engine::Description;
 use kshot::files::{Files, builtin};
 use kshot::hub::{CachedModel, CatalogEntry, FileCheck, FileState, ModelRef, Source, catalog, verify_files};
+use kshot::model::{Dtype, DtypeChoice};
 use serde_json::{Value, json};
 
 use super::interrupt::Interrupt;
@@ -52,7 +53,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
     let rows: Vec<_> =
         known.chain(others.map(|cached| Listed { id: &cached.id, entry: None, cached: Some(cached) })).collect();
 
-    let built_in = Description::of(&Files::BuiltIn)?;
+    let built_in = Description::of(&Files::BuiltIn, DtypeChoice::Is(Dtype::F32))?;
     let built_in_bytes: u64 = sizes(&Files::BuiltIn)?.iter().map(|(_, size)| size).sum();
     if as_json {
         cx.out.json(&json!({
@@ -146,7 +147,7 @@ fn sizes(files: &Files) -> anyhow::Result<Vec<(String, u64)>> {
 
 /// What is known of a model outside the cache, and its card.
 fn info_of_files(name: &str, files: &Files, as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
-    let Description { family, parameters, context, memory } = Description::of(files)?;
+    let Description { family, parameters, context, memory } = Description::of(files, DtypeChoice::Is(Dtype::F32))?;
     let sizes = sizes(files)?;
     let total: u64 = sizes.iter().map(|(_, size)| size).sum();
     let card = files.read(builtin::CARD).ok().map(|card| String::from_utf8_lossy(&card).into_owned());

@@ -91,6 +91,7 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
     let problems = left_out.chain(cx.config.problems.iter().map(ToString::to_string));
     Ok(Options {
         model,
+        dtype: args.dtype.unwrap_or(settings.dtype),
         text,
         file: args.file.filter(|file| file != Path::new("-")),
         settings: args.sampling.over(settings.sampling())?,

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ReplayArgs, cx: &mut Context) -> anyhow::Result<Status>
     // The model of the trace, unless this command names one itself.
     let name = args.model.name.clone().unwrap_or_else(|| trace.model.name.clone());
     let interrupt = Interrupt::on_ctrl_c()?;
-    let mut model = model::load(&name, args.model.device, cx, &interrupt)?;
+    let mut model = model::load(&name, &args.model, cx, &interrupt)?;
     trace.check_weights(&model.shared_info().files).with_context(|| format!("cannot replay {shown} on {name}"))?;
 
     let exactness = Exactness::of(&trace, &Build::here());

@@ -44,7 +44,7 @@ pub(super) fn run(args: &ScoreArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let name = model::name(args.model.name.as_deref(), cx);
     let text = args.text.read()?;
     let interrupt = Interrupt::on_ctrl_c()?;
-    let mut model = model::load(&name, args.model.device, cx, &interrupt)?;
+    let mut model = model::load(&name, &args.model, cx, &interrupt)?;
     let ids = model.tokenizer().encode(&text, model::special_tokens(args.no_special))?;
     let start = if args.bos { Start::EndOfText } else { Start::FirstToken };
     let scores = model.score(&ScoreRequest { ids, start, top: args.top }, &interrupt.engine)?;

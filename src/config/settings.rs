@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::Problem;
 use super::toml_file::{Entry, entries, flat, parse};
+use crate::engine::DtypeChoice;
 use crate::files::builtin;
 use crate::sampling::{
     DEFAULT_PRESET, ParamId, ParamSpec, Settings, StageId, Value, parse_order, presets, specs, stages,
@@ -23,6 +24,8 @@ const SAMPLING: &str = "sampling";
 pub struct Config {
     /// The model to open.
     pub model: String,
+    /// How the weights are kept.
+    pub dtype: DtypeChoice,
     /// The theme.
     pub theme: ThemeChoice,
     /// The colour scale.
@@ -52,6 +55,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: builtin::NAME.to_owned(),
+            dtype: DtypeChoice::Auto,
             theme: ThemeChoice::Auto,
             scale: &SCALES[0],
             mouse: true,
@@ -114,6 +118,17 @@ pub fn settings() -> Vec<Setting> {
                 }
             }),
             Box::new(|config| quoted(&config.model)),
+        ),
+        row(
+            "dtype",
+            "How the weights are kept in memory; auto is f32 for small models, else bf16, or q8_0 where bf16 does not fit",
+            list(DtypeChoice::all().map(DtypeChoice::name)),
+            Some("KSHOT_DTYPE"),
+            Box::new(|config, text| {
+                config.dtype = text.parse()?;
+                Ok(())
+            }),
+            Box::new(|config| quoted(config.dtype.name())),
         ),
         row(
             "theme",

@@ -12,7 +12,7 @@ use crate::text::{TokenId, Tokenizer};
 use super::{CancelToken, EngineError, Finish, FinishReason, GenerateRequest, OnEndOfText, Step, Timings};
 
 /// Tokens of a prompt that are run at once. Large enough for the matrix products, small enough to be cancelled soon.
-pub(super) const PREFILL_CHUNK: usize = 128;
+pub(super) const PREFILL_CHUNK: usize = 512;
 
 /// The prompt has been read.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Device};
-
 use crate::files::Files;
-use crate::model::{Checkpoint, Decoder, KvCache, MemoryEstimate, free_memory};
+use crate::model::{Checkpoint, Decoder, DtypeChoice, KvCache, MemoryEstimate, free_memory};
 use crate::sampling::{ParamId, random_seed};
 use crate::text::Tokenizer;
 
@@ -33,7 +31,7 @@ pub struct Description {
     pub parameters: u64,
     /// Tokens that fit: `n_positions`.
     pub context: usize,
-    /// Bytes of memory to run it.
+    /// Bytes of memory to run it with weights of the dtype asked for.
     pub memory: u64,
 }
 
@@ -42,14 +40,15 @@ impl Description {
     ///
     /// # Errors
     /// A file that is missing or wrong.
-    pub fn of(files: &Files) -> Result<Self, EngineError> {
+    pub fn of(files: &Files, dtype: DtypeChoice) -> Result<Self, EngineError> {
         let checkpoint = Checkpoint::open(files)?;
         let (config, family) = Decoder::config_of(&checkpoint)?;
+        let dtype = dtype.of(&config, PREFILL_CHUNK, free_memory());
         Ok(Self {
             family: family.name,
             parameters: config.parameters(),
             context: config.n_positions,
-            memory: MemoryEstimate::of(&config, PREFILL_CHUNK).total(),
+            memory: MemoryEstimate::of(&config, dtype, PREFILL_CHUNK).total(),
         })
     }
 }
@@ -68,10 +67,10 @@ impl LocalModel {
         let begun = Instant::now();
         let checkpoint = Checkpoint::open(&request.files)?;
         let (config, _) = Decoder::config_of(&checkpoint)?;
-        MemoryEstimate::of(&config, PREFILL_CHUNK).check(free_memory())?;
+        let dtype = request.dtype.of(&config, PREFILL_CHUNK, free_memory());
+        MemoryEstimate::of(&config, dtype, PREFILL_CHUNK).check(free_memory())?;
         let tokenizer = Tokenizer::open(&request.files)?;
-        let device = Device::Cpu;
-        let decoder = Decoder::load(checkpoint, DType::F32, &device, &mut |done, total| {
+        let decoder = Decoder::load(&checkpoint, dtype, &mut |done, total| {
             progress(done, total);
             !cancel.is_cancelled()
         })?;
@@ -86,9 +85,9 @@ impl LocalModel {
             width: config.n_embd,
             context: config.n_positions,
             vocab: config.vocab,
-            dtype: "f32",
+            dtype: dtype.name(),
             device: "cpu".into(),
-            weight_bytes: config.parameters() * 4,
+            weight_bytes: config.weight_bytes(dtype),
             load_s: begun.elapsed().as_secs_f64(),
             end_of_text: tokenizer.end_of_text(),
         };

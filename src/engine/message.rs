@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::files::Files;
+use crate::model::DtypeChoice;
 use crate::sampling::{Sampled, Settings};
 use crate::text::{TokenId, Tokenizer};
 
@@ -102,6 +103,8 @@ pub struct LoadRequest {
     pub name: String,
     /// config.json, the weights and the tokenizer files.
     pub files: Files,
+    /// How the weights are to be kept.
+    pub dtype: DtypeChoice,
 }
 
 /// The facts about a loaded model that screens and reports show.
@@ -125,7 +128,7 @@ pub struct ModelInfo {
     pub context: usize,
     /// Rows of the output head.
     pub vocab: usize,
-    /// The dtype the weights are computed in.
+    /// How the weights are kept: `f32`, `bf16`, `f16`, `q8_0` or `q4_0`.
     pub dtype: &'static str,
     /// The device they live on.
     pub device: String,

@@ -14,6 +14,8 @@ mod score;
 mod stop;
 mod worker;
 
+/// How the weights of a model are asked for.
+pub use crate::model::{Dtype, DtypeChoice};
 pub use backend::{Backend, EngineError, Produced};
 pub use bias::{BiasEntry, TokenName};
 pub use generation::{Generation, Prefilled};

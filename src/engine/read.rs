@@ -1,6 +1,9 @@
 //! Reading a document as it is typed: a score for every token, and the whole row of logits after the last one.
 
-use crate::model::{Decoder, KvCache, Pass, Span};
+use candle_core::Tensor;
+
+use crate::kernels;
+use crate::model::{Decoder, KvCache, MemoryEstimate, Pass, Span};
 use crate::sampling::Row;
 use crate::text::{TokenId, Tokenizer};
 
@@ -42,15 +45,54 @@ pub(super) fn read(
     let first = (request.from + lead).saturating_sub(1).min(len - 1);
     let mut last = Vec::new();
     let ran = rows(decoder, cache, &read, first, cancel, &mut |place, rows| {
-        let scores = score_rows(&rows, read.get(place + 1..).unwrap_or_default(), request.keep)?;
+        let came: Vec<_> = (0..rows.len()).zip(read.get(place + 1..).unwrap_or_default().iter().copied()).collect();
+        let scores = score_rows(&rows, &came, request.keep)?;
         if !scores.is_empty() {
             sink(place + 1 - lead, scores);
         }
-        last = rows.into_iter().next_back().unwrap_or_default();
+        last = rows.row(rows.len() - 1).to_vec();
         Ok(())
     })?;
     Row::new(&last)?;
     Ok(ReadEnd { row: last.into(), ran })
+}
+
+/// Some rows of logits, one after the other.
+pub(super) struct Rows {
+    values: Vec<f32>,
+    vocab: usize,
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.values.len() / self.vocab
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.vocab..][..self.vocab]
+    }
+}
+
+/// Takes the index of the first of some rows, and the rows.
+type Visit<'a> = &'a mut dyn FnMut(usize, Rows) -> Result<(), EngineError>;
+
+/// Hands out the logits of hidden states, part by part, so that they are never all in memory.
+pub(super) fn each_row(
+    decoder: &Decoder,
+    hidden: &Tensor,
+    cancel: &CancelToken,
+    visit: Visit<'_>,
+) -> Result<(), EngineError> {
+    let (count, at_once) = (hidden.dim(0)?, MemoryEstimate::LOGIT_ROWS);
+    for first in (0..count).step_by(at_once) {
+        if cancel.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        let logits = decoder.logits(&hidden.narrow(0, first, at_once.min(count - first))?)?;
+        let vocab = logits.dim(1)?;
+        visit(first, Rows { values: logits.flatten_all()?.to_vec1()?, vocab })?;
+    }
+    Ok(())
 }
 
 /// Runs what the cache lacks of `read`, and hands out the rows of logits from the place `first` on, part by part. Says how
@@ -61,7 +103,7 @@ fn rows(
     read: &[TokenId],
     first: usize,
     cancel: &CancelToken,
-    visit: &mut dyn FnMut(usize, Vec<Vec<f32>>) -> Result<(), EngineError>,
+    visit: Visit<'_>,
 ) -> Result<usize, EngineError> {
     cache.truncate(cache.common_prefix(read).min(first));
     let ran = read.len() - cache.len();
@@ -73,19 +115,19 @@ fn rows(
         let wanted = at.max(first)..end;
         if !wanted.is_empty() {
             let hidden = hidden.narrow(0, wanted.start - at, wanted.len())?;
-            visit(wanted.start, decoder.logits(&hidden)?.to_vec2::<f32>()?)?;
+            each_row(decoder, &hidden, cancel, &mut |row, rows| visit(wanted.start + row, rows))?;
         }
     }
     Ok(ran)
 }
 
-/// The scores of the tokens that came after each row, as far as some came.
-fn score_rows(rows: &[Vec<f32>], came: &[TokenId], keep: usize) -> Result<Vec<TokenScore>, EngineError> {
-    rows.iter().zip(came).map(|(logits, id)| score_of(logits, *id, keep)).collect()
+/// The scores of tokens that came after some of the rows, on all threads.
+pub(super) fn score_rows(rows: &Rows, came: &[(usize, TokenId)], keep: usize) -> Result<Vec<TokenScore>, EngineError> {
+    kernels::map(came.len(), |at| score_of(rows.row(came[at].0), came[at].1, keep)).into_iter().collect()
 }
 
 /// What a row of logits says about the token that came.
-pub(super) fn score_of(logits: &[f32], id: TokenId, keep: usize) -> Result<TokenScore, EngineError> {
+fn score_of(logits: &[f32], id: TokenId, keep: usize) -> Result<TokenScore, EngineError> {
     let row = Row::new(logits)?;
     Ok(TokenScore {
         id,
@@ -122,8 +164,9 @@ pub(super) fn aside(
     let mut beside = cache.fork()?;
     let (mut scores, mut last) = (Vec::new(), Vec::new());
     rows(decoder, &mut beside, &ids, before - 1, cancel, &mut |place, rows| {
-        scores.extend(score_rows(&rows, ids.get(place + 1..).unwrap_or_default(), 0)?);
-        last = rows.into_iter().next_back().unwrap_or_default();
+        let came: Vec<_> = (0..rows.len()).zip(ids.get(place + 1..).unwrap_or_default().iter().copied()).collect();
+        scores.extend(score_rows(&rows, &came, 0)?);
+        last = rows.row(rows.len() - 1).to_vec();
         Ok(())
     })?;
     Row::new(&last)?;
@@ -136,10 +179,11 @@ mod tests {
     use super::*;
     use crate::engine::{Backend as _, LoadRequest, LocalModel, ScoreRequest};
     use crate::files::Files;
+    use crate::model::DtypeChoice;
     use crate::text::SpecialTokens;
 
     fn model() -> LocalModel {
-        let request = LoadRequest { name: "built-in".into(), files: Files::BuiltIn };
+        let request = LoadRequest { name: "built-in".into(), files: Files::BuiltIn, dtype: DtypeChoice::Auto };
         LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap()
     }
 

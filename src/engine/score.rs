@@ -9,7 +9,7 @@ use crate::sampling::Row;
 use crate::text::{TokenId, Tokenizer};
 
 use super::generation::{PREFILL_CHUNK, check_ids};
-use super::read::score_of;
+use super::read::{each_row, score_rows};
 use super::{CancelToken, EngineError, ScoreRequest, Scores, Start, TokenScore};
 
 /// Scores every token of the request given those before it.
@@ -52,16 +52,21 @@ pub(super) fn score(
             // Row i of the pass predicts the token after `read[at + i]`.
             let wanted = at.max(window.scored.start.saturating_sub(1))..end;
             if !wanted.is_empty() {
-                let rows = decoder.logits(&hidden.narrow(0, wanted.start - at, wanted.len())?)?.to_vec2::<f32>()?;
-                for (logits, position) in rows.iter().zip(wanted) {
-                    match read.get(position + 1) {
-                        Some(&id) if window.scored.contains(&(position + 1)) => {
-                            scores.tokens[position + 1 - lead] = score_of(logits, id, request.top)?;
-                        }
-                        Some(_) => {}
-                        None => scores.next = Row::new(logits)?.top(request.top),
+                let hidden = hidden.narrow(0, wanted.start - at, wanted.len())?;
+                each_row(decoder, &hidden, cancel, &mut |first, rows| {
+                    let first = wanted.start + first;
+                    let came = |row: usize| Some(first + row + 1).filter(|place| window.scored.contains(place));
+                    let wanted =
+                        (0..rows.len()).filter_map(|row| Some((row, *read.get(came(row)?)?))).collect::<Vec<_>>();
+                    let scored = score_rows(&rows, &wanted, request.top)?;
+                    for ((row, _), score) in wanted.into_iter().zip(scored) {
+                        scores.tokens[first + row + 1 - lead] = score;
                     }
-                }
+                    if first + rows.len() == len {
+                        scores.next = Row::new(rows.row(rows.len() - 1))?.top(request.top);
+                    }
+                    Ok(())
+                })?;
             }
             at = end;
         }

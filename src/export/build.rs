@@ -36,7 +36,7 @@ impl Build {
             commit: option_env!("KSHOT_COMMIT").map(str::to_owned),
             arch: std::env::consts::ARCH.to_owned(),
             cpu: cpu_name(),
-            tier: kernels::tier().to_owned(),
+            tier: kernels::Tier::current().name().to_owned(),
             threads: kernels::threads(),
         }
     }

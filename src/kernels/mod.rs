@@ -4,14 +4,28 @@
 //! twin by its tests. What has no kernel here runs through candle's own operations.
 
 pub mod attention;
-pub mod gemv;
+mod dots;
 pub mod grad;
+mod lanes;
+pub mod linear;
+pub mod packed;
 pub mod pages;
+mod pool;
 pub mod rowwise;
-mod share;
 pub mod softmax;
+mod tier;
 
-/// The instruction set that the kernels use on this processor.
-pub use gemv::tier;
-/// Threads that a product is shared among.
-pub use share::threads;
+pub use pool::{map, set_threads, tasks, threads};
+pub use tier::Tier;
+
+/// Numbers between -1 and 1 for tests, the same for the same seed.
+#[cfg(test)]
+fn noise(seed: u32, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
+    .take(count)
+    .collect()
+}

@@ -3,6 +3,9 @@
 /// Values from which on large pages are asked for: a table of 4 MiB.
 const LARGE: usize = 1 << 20;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// From now on freed memory stays with the process. A training step frees and takes the same few hundred megabytes in
 /// pieces of megabytes; giving them back each time and faulting the pages in again costs a third of the time.
 /// Elsewhere than on Linux with glibc it does nothing.
@@ -18,6 +21,36 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// Zeroed bytes that begin on a cache line, with large pages as in [`zeroed`]. Pages are only taken as they are written.
+pub struct Buffer {
+    storage: Vec<u64>,
+    start: usize,
+    len: usize,
+}
+
+impl Buffer {
+    /// `len` bytes of zero.
+    pub fn zeroed(len: usize) -> Self {
+        let storage = vec![0u64; len.div_ceil(8) + LINE / 8];
+        #[cfg(target_os = "linux")]
+        if len >= LARGE * 4 {
+            advise(&storage);
+        }
+        let start = storage.as_ptr().addr().wrapping_neg() % LINE;
+        Self { storage, start, len }
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.storage)[self.start..][..self.len]
+    }
+
+    /// All bytes, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.storage)[self.start..][..self.len]
+    }
+}
+
 /// A zeroed vector whose memory is backed by large pages where the system has them to give. Weights are walked once a
 /// token, and address translation is a good part of that walk with small pages.
 pub fn zeroed(count: usize) -> Vec<f32> {
@@ -30,7 +63,7 @@ pub fn zeroed(count: usize) -> Vec<f32> {
 }
 
 #[cfg(target_os = "linux")]
-fn advise(values: &[f32]) {
+fn advise<T>(values: &[T]) {
     const PAGE: usize = 4096;
     let start = (values.as_ptr() as usize).next_multiple_of(PAGE);
     let end = (values.as_ptr() as usize + size_of_val(values)) / PAGE * PAGE;

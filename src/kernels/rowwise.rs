@@ -5,8 +5,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Tensor};
 
-use rayon::prelude::*;
-
+use super::pool;
 use super::softmax::{self, LOWEST, exp};
 
 /// Values below which waking other threads costs more than it saves.
@@ -63,16 +62,40 @@ impl CustomOp3 for LayerNorm {
         let weight = &weight.as_slice::<f32>()?[weight_layout.start_offset()..][..width];
         let bias = &bias.as_slice::<f32>()?[bias_layout.start_offset()..][..width];
         let mut out = x.to_vec();
-        for_rows(&mut out, width, |row| {
-            let mean = sum(row) / width as f32;
-            row.iter_mut().for_each(|value| *value -= mean);
-            let variance = sum_of_squares(row) / width as f32;
-            let scale = 1.0 / (variance + self.epsilon).sqrt();
-            for ((value, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
-                *value = *value * scale * weight + bias;
-            }
-        });
+        normalise(&mut out, weight, bias, self.epsilon);
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+}
+
+/// LayerNorm of each row of `values` in place; rows are as long as `weight`.
+pub(super) fn normalise(values: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
+    for_rows(values, weight.len(), |row| normalise_row(row, weight, bias, epsilon));
+}
+
+fn normalise_row(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn avx2(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
+            normalise_body(row, weight, bias, epsilon);
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the feature that `avx2` was compiled for has just been detected.
+            return unsafe { avx2(row, weight, bias, epsilon) };
+        }
+    }
+    normalise_body(row, weight, bias, epsilon);
+}
+
+#[inline(always)]
+fn normalise_body(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
+    let width = row.len() as f32;
+    let mean = lanes(row, |value| value) / width;
+    row.iter_mut().for_each(|value| *value -= mean);
+    let variance = lanes(row, |value| value * value) / width;
+    let scale = 1.0 / (variance + epsilon).sqrt();
+    for ((value, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
+        *value = *value * scale * weight + bias;
     }
 }
 
@@ -161,10 +184,6 @@ pub(super) fn sum_of_pairs(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32)
     sums.iter().sum()
 }
 
-fn sum_of_squares(row: &[f32]) -> f32 {
-    lanes(row, |value| value * value)
-}
-
 #[inline(always)]
 fn lanes(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0f32; 16];
@@ -190,7 +209,8 @@ fn for_rows(values: &mut [f32], width: usize, change: impl Fn(&mut [f32]) + Sync
         values.chunks_mut(width.max(1)).for_each(change);
         return;
     }
-    values.par_chunks_mut(width).for_each(change);
+    let rows = (values.len() / width).div_ceil(pool::threads() * 4);
+    pool::chunks(values, rows * width, |_, rows| rows.chunks_mut(width).for_each(&change));
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::{DecoderConfig, Result};
+use crate::kernels::attention::Sequence;
 
 /// The key/value cache of one sequence: for each layer two tensors `[NH, n_positions, HS]`, written in place.
 ///
@@ -81,6 +82,12 @@ impl KvCache {
             tokens: self.tokens.clone(),
             capacity: self.capacity,
         })
+    }
+
+    /// What the attention kernel needs of a layer to add `tokens` tokens; they too count once [`KvCache::advance`] is
+    /// called.
+    pub(super) fn of_layer(&self, layer: usize, tokens: usize) -> Sequence<'_> {
+        Sequence { tokens, start: self.len(), keys: &self.keys[layer], values: &self.values[layer] }
     }
 
     /// Writes keys and values `[NH, T, HS]` of the tokens that come next, and gives all up to them: `[NH, len + T, HS]`.

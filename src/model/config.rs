@@ -1,5 +1,7 @@
 //! What a decoder computes, whatever family it comes from.
 
+use super::Dtype;
+
 /// The shape and the switches of a decoder. Families translate their `config.json` into this; nothing else is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderConfig {
@@ -41,6 +43,16 @@ impl DecoderConfig {
         let table = self.vocab as u64 * c;
         let head = if self.tie_word_embeddings { 0 } else { table };
         table + self.n_positions as u64 * c + self.n_layer as u64 * block + 2 * c + head
+    }
+
+    /// Bytes of the weights with the matrices packed as `dtype`, all else in f32.
+    pub fn weight_bytes(&self, dtype: Dtype) -> u64 {
+        let (c, f, v) = (self.n_embd, self.n_inner, self.vocab);
+        let bytes = |n, k| dtype.matrix_bytes(n, k) as u64;
+        let tables = if self.tie_word_embeddings { 1 } else { 2 };
+        let block: u64 = [(3 * c, c), (c, c), (f, c), (c, f)].map(|(n, k)| bytes(n, k)).iter().sum();
+        let matrices = (3 * c * c + c * c + 2 * f * c) * self.n_layer + tables * v * c;
+        tables as u64 * bytes(v, c) + self.n_layer as u64 * block + (self.parameters() - matrices as u64) * 4
     }
 }
 

@@ -3,18 +3,20 @@
 //! Letters in names and comments: T tokens of a pass (all sequences together), C `n_embd`, NH heads, HS head width,
 //! S keys of one sequence, F `n_inner`, V vocabulary.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 
 use super::cache::KvCache;
-use super::config::DecoderConfig;
+use super::config::{Activation, DecoderConfig};
 use super::family::{self, Affine, Family, Part};
-use super::layers::{LayerNorm, Linear, Path, softmax};
+use super::layers::{LayerNorm, Linear, Path, Weight, softmax};
 use super::trace::{HookPoint, Trace};
 use super::weights::Checkpoint;
 use super::{ModelError, Result};
-use crate::kernels::{attention, grad, pages};
+use crate::kernels::packed::Dtype;
+use crate::kernels::{attention, grad, linear, pages};
 
 /// A GPT in memory. It is never changed by running it: what a sequence adds is in its [`KvCache`].
 pub struct Decoder {
@@ -22,7 +24,7 @@ pub struct Decoder {
     family: &'static str,
     device: Device,
     dtype: DType,
-    wte: Tensor,
+    wte: Weight,
     wpe: Tensor,
     h: Vec<Block>,
     ln_f: LayerNorm,
@@ -41,6 +43,24 @@ struct Mlp {
     ln_2: LayerNorm,
     c_fc: Linear,
     c_proj: Linear,
+}
+
+/// The kernels of a block whose weights are packed.
+struct Kernels<'a> {
+    c_attn: linear::Linear<'a>,
+    attn_c_proj: linear::Linear<'a>,
+    mlp: Option<(linear::Linear<'a>, linear::Linear<'a>)>,
+}
+
+impl Block {
+    fn kernels(&self) -> Option<Kernels<'_>> {
+        let mlp = match &self.mlp {
+            Some(mlp) => Some((mlp.c_fc.kernel()?.after(mlp.ln_2.kernel()), mlp.c_proj.kernel()?)),
+            None => None,
+        };
+        let c_attn = self.c_attn.kernel()?.after(self.ln_1.kernel());
+        Some(Kernels { c_attn, attn_c_proj: self.attn_c_proj.kernel()?, mlp })
+    }
 }
 
 /// The next tokens of one sequence, and the cache of those before them.
@@ -150,44 +170,53 @@ impl Decoder {
         Ok((config, family))
     }
 
-    /// Reads a checkpoint's weights, converted to `dtype` on `device`. `progress` hears bytes read and bytes in all and
-    /// ends the load by answering `false`. Tensors that the decoder has no use for (mask buffers of any dtype) are
-    /// never read.
+    /// Reads a checkpoint's weights, packed as `dtype` for the CPU's kernels. `progress` hears bytes read and bytes in
+    /// all and ends the load by answering `false`. Tensors that the decoder has no use for (mask buffers of any dtype)
+    /// are never read.
     ///
     /// # Errors
     /// A missing tensor, a wrong shape, a failing read, [`ModelError::Cancelled`].
-    pub fn load(
-        mut checkpoint: Checkpoint,
-        dtype: DType,
-        device: &Device,
-        progress: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Self> {
-        let (config, family) = Self::config_of(&checkpoint)?;
-        let mut reader = Reader::new(&mut checkpoint, family, dtype, device, progress);
+    pub fn load(checkpoint: &Checkpoint, dtype: Dtype, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<Self> {
+        Self::read(checkpoint, Form::Packed(dtype), progress)
+    }
+
+    /// Reads a checkpoint's weights as tensors of `dtype` on `device`: for the stock path alone.
+    ///
+    /// # Errors
+    /// As for [`Decoder::load`].
+    pub fn load_dense(checkpoint: &Checkpoint, dtype: DType, device: &Device) -> Result<Self> {
+        Self::read(checkpoint, Form::Dense(dtype, device.clone()), &mut |_, _| true)
+    }
+
+    fn read(checkpoint: &Checkpoint, form: Form, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<Self> {
+        let (config, family) = Self::config_of(checkpoint)?;
+        let (dtype, device) = match &form {
+            Form::Dense(dtype, device) => (*dtype, device.clone()),
+            Form::Packed(_) => (DType::F32, Device::Cpu),
+        };
+        let mut reader = Reader::new(checkpoint, family, form, progress);
         reader.total = reader.stored_bytes(&config);
-        let mut decoder = Self::build(&config, family.name, dtype, device, &mut |part, layer, shape| {
-            reader.tensor(part, layer, shape)
-        })?;
+        let mut decoder = Self::build(&config, family.name, dtype, &device, &mut reader)?;
         // Fine-tunes often carry the tied table a second time; it is kept once.
-        if !config.tie_word_embeddings && same_values(&decoder.wte, decoder.lm_head.weight())? {
+        if !config.tie_word_embeddings && decoder.wte.same_values(decoder.lm_head.weight())? {
             decoder.lm_head = Linear::new(decoder.wte.clone(), None);
             decoder.config.tie_word_embeddings = true;
         }
         Ok(decoder)
     }
 
-    /// A decoder out of the tensors that `tensor` gives for each part, block and shape.
+    /// A decoder out of the tensors that `source` gives for each part, block and shape.
     pub(super) fn build(
         config: &DecoderConfig,
         family: &'static str,
         dtype: DType,
         device: &Device,
-        tensor: &mut dyn FnMut(Part, usize, &[usize]) -> Result<Tensor>,
+        source: &mut dyn Source,
     ) -> Result<Self> {
-        let mut parts = Parts { tensor, epsilon: config.layer_norm_epsilon };
+        let mut parts = Parts { source, epsilon: config.layer_norm_epsilon };
         let (c, f, v) = (config.n_embd, config.n_inner, config.vocab);
-        let wte = (parts.tensor)(Part::Wte, 0, &[v, c])?;
-        let wpe = (parts.tensor)(Part::Wpe, 0, &[config.n_positions, c])?;
+        let wte = parts.source.matrix(Part::Wte, 0, [v, c])?;
+        let wpe = parts.source.tensor(Part::Wpe, 0, &[config.n_positions, c])?;
         let h = (0..config.n_layer)
             .map(|layer| {
                 let ln_1 = parts.layer_norm(Part::Ln1, layer, c)?;
@@ -205,7 +234,8 @@ impl Decoder {
             })
             .collect::<Result<Vec<_>>>()?;
         let ln_f = parts.layer_norm(Part::LnF, 0, c)?;
-        let head = if config.tie_word_embeddings { wte.clone() } else { (parts.tensor)(Part::LmHead, 0, &[v, c])? };
+        let head =
+            if config.tie_word_embeddings { wte.clone() } else { parts.source.matrix(Part::LmHead, 0, [v, c])? };
         Ok(Self {
             lm_head: Linear::new(head, None),
             family,
@@ -244,8 +274,11 @@ impl Decoder {
     /// [`ModelError::Context`] where a sequence would outgrow its learned positions (nothing is run then),
     /// [`ModelError::Cancelled`] (the caches stay as they were), or a failing operation.
     pub fn forward(&self, spans: &mut [Span<'_>], pass: Pass<'_>) -> Result<Tensor> {
-        // One pool for candle's products and for the kernels, kept awake over the whole pass.
-        self.device.with_context(|| self.run(spans, pass))
+        match pass.path {
+            Path::Fused => self.run(spans, pass),
+            // One pool for candle's products, kept awake over the whole pass.
+            _ => self.device.with_context(|| self.run(spans, pass)),
+        }
     }
 
     fn run(&self, spans: &mut [Span<'_>], mut pass: Pass<'_>) -> Result<Tensor> {
@@ -264,12 +297,13 @@ impl Decoder {
             .iter()
             .map(|span| {
                 let (t, start) = (span.tokens.len(), span.cache.len());
-                Ok(Sequence { t, cache: &*span.cache, mask: self.causal_mask(t, start)? })
+                let mask = if pass.path == Path::Fused { None } else { self.causal_mask(t, start)? };
+                Ok(Sequence { t, cache: &*span.cache, mask })
             })
             .collect::<Result<Vec<_>>>()?;
 
         let t = ids.len();
-        let tokens = self.wte.index_select(&Tensor::from_vec(ids, t, &self.device)?, 0)?;
+        let tokens = self.wte.rows(&ids)?;
         let places = self.wpe.index_select(&Tensor::from_vec(positions, t, &self.device)?, 0)?;
         pass.record(HookPoint::Embed, &tokens)?;
         pass.record(HookPoint::PosEmbed, &places)?;
@@ -291,14 +325,16 @@ impl Decoder {
             return Err(ModelError::Context { tokens: length, context });
         }
         self.device.with_context(|| {
-            let x_tc = if pass.path == Path::Training && grad::serves(&self.wte) {
-                grad::embedding(batch.tokens, length, &self.wte, &self.wpe)?
-            } else {
-                let t = batch.tokens.len();
-                let places: Vec<u32> = (0..t).map(|at| (at % length) as u32).collect();
-                let ids = Tensor::from_vec(batch.tokens.to_vec(), t, &self.device)?;
-                let places = Tensor::from_vec(places, t, &self.device)?;
-                (self.wte.index_select(&ids, 0)? + self.wpe.index_select(&places, 0)?)?
+            let x_tc = match &self.wte {
+                Weight::Dense(wte) if pass.path == Path::Training && grad::serves(wte) => {
+                    grad::embedding(batch.tokens, length, wte, &self.wpe)?
+                }
+                wte => {
+                    let t = batch.tokens.len();
+                    let places: Vec<u32> = (0..t).map(|at| (at % length) as u32).collect();
+                    let places = Tensor::from_vec(places, t, &self.device)?;
+                    (wte.rows(batch.tokens)? + self.wpe.index_select(&places, 0)?)?
+                }
             };
             let x_tc = pass.drop_out(x_tc)?;
             self.blocks(x_tc, &Rows::Whole { length }, &mut pass)
@@ -311,7 +347,8 @@ impl Decoder {
     /// # Errors
     /// A target outside the vocabulary, or a failing operation.
     pub fn loss(&self, hidden: &Tensor, targets: grad::HeadTargets) -> Result<(Tensor, Vec<f32>)> {
-        Ok(self.device.with_context(|| grad::head_loss(hidden, self.lm_head.weight(), targets))?)
+        let head = self.lm_head.weight().dense()?;
+        Ok(self.device.with_context(|| grad::head_loss(hidden, &head, targets))?)
     }
 
     fn blocks(&self, mut x_tc: Tensor, rows: &Rows<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
@@ -330,12 +367,15 @@ impl Decoder {
     /// # Errors
     /// A failing operation.
     pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
-        self.device.with_context(|| Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?))
+        Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?)
     }
 
     /// One block over all rows of a pass: `[T, C]` to `[T, C]`.
     fn block(&self, layer: usize, x_tc: &Tensor, rows: &Rows<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
         let block = &self.h[layer];
+        if let (Path::Fused, Rows::Spans(sequences), Some(kernels)) = (pass.path, rows, block.kernels()) {
+            return self.block_fused(layer, &kernels, x_tc, sequences);
+        }
         pass.record(HookPoint::ResidPre(layer), x_tc)?;
         let qkv = block.c_attn.forward(&block.ln_1.forward(x_tc, pass.path)?, pass.path)?;
         let mixed = match rows {
@@ -362,6 +402,33 @@ impl Decoder {
         Ok(x_tc)
     }
 
+    /// The same with LayerNorm, bias, GELU and the residual stream inside the products.
+    fn block_fused(
+        &self,
+        layer: usize,
+        block: &Kernels<'_>,
+        x_tc: &Tensor,
+        sequences: &[Sequence<'_>],
+    ) -> Result<Tensor> {
+        let qkv = block.c_attn.apply(x_tc)?;
+        let mixed = self.attention_fused(layer, &qkv, sequences)?;
+        let x_tc = linear::Linear { residual: Some(x_tc), ..block.attn_c_proj }.apply(&mixed)?;
+        let Some((c_fc, c_proj)) = block.mlp else { return Ok(x_tc) };
+        let gelu = self.config.activation == Activation::GeluTanh;
+        let mut hidden = linear::Linear { gelu, ..c_fc }.apply(&x_tc)?;
+        if !gelu {
+            hidden = self.config.activation.forward(&hidden, Path::Fused)?;
+        }
+        Ok(linear::Linear { residual: Some(&x_tc), ..c_proj }.apply(&hidden)?)
+    }
+
+    fn attention_fused(&self, layer: usize, qkv: &Tensor, sequences: &[Sequence<'_>]) -> Result<Tensor> {
+        let (count, width) = (self.config.n_head, self.config.head_dim());
+        let heads = attention::Heads { count, width, scale: self.config.score_scale[layer] as f32 };
+        let sequences: Vec<_> = sequences.iter().map(|sequence| sequence.cache.of_layer(layer, sequence.t)).collect();
+        Ok(attention::apply(qkv, &sequences, heads)?)
+    }
+
     fn attention_of_spans(
         &self,
         layer: usize,
@@ -369,6 +436,9 @@ impl Decoder {
         sequences: &[Sequence<'_>],
         pass: &mut Pass<'_>,
     ) -> Result<Tensor> {
+        if pass.path == Path::Fused && attention::serves(qkv) {
+            return self.attention_fused(layer, qkv, sequences);
+        }
         let mut row = 0;
         let mut mixed = Vec::with_capacity(sequences.len());
         for sequence in sequences {
@@ -406,9 +476,6 @@ impl Decoder {
         pass.record(HookPoint::K(layer), &key)?;
         pass.record(HookPoint::V(layer), &value)?;
         let (keys, values) = sequence.cache.extend(layer, &key, &value)?;
-        if pass.path == Path::Fused && attention::serves(&query, &keys, &values) {
-            return Ok(attention::apply(&query, &keys, &values, self.config.score_scale[layer])?);
-        }
         let (query, keys) = match self.config.upcast_attention {
             true => (query.to_dtype(DType::F32)?, keys.to_dtype(DType::F32)?),
             false => (query, keys),
@@ -438,22 +505,39 @@ impl Decoder {
     }
 }
 
+/// Where the tensors of a decoder come from.
+pub(super) trait Source {
+    /// A tensor of that shape.
+    fn tensor(&mut self, part: Part, layer: usize, shape: &[usize]) -> Result<Tensor>;
+
+    /// A weight matrix `[out, in]`.
+    fn matrix(&mut self, part: Part, layer: usize, shape: [usize; 2]) -> Result<Weight> {
+        Ok(Weight::Dense(self.tensor(part, layer, &shape)?))
+    }
+}
+
+impl<F: FnMut(Part, usize, &[usize]) -> Result<Tensor>> Source for F {
+    fn tensor(&mut self, part: Part, layer: usize, shape: &[usize]) -> Result<Tensor> {
+        self(part, layer, shape)
+    }
+}
+
 /// Assembles layers from the tensors of their halves.
 struct Parts<'a> {
-    tensor: &'a mut dyn FnMut(Part, usize, &[usize]) -> Result<Tensor>,
+    source: &'a mut dyn Source,
     epsilon: f64,
 }
 
 impl Parts<'_> {
     fn linear(&mut self, part: fn(Affine) -> Part, layer: usize, shape: [usize; 2]) -> Result<Linear> {
-        let weight = (self.tensor)(part(Affine::Weight), layer, &shape)?;
-        let bias = (self.tensor)(part(Affine::Bias), layer, &shape[..1])?;
+        let weight = self.source.matrix(part(Affine::Weight), layer, shape)?;
+        let bias = self.source.tensor(part(Affine::Bias), layer, &shape[..1])?;
         Ok(Linear::new(weight, Some(bias)))
     }
 
     fn layer_norm(&mut self, part: fn(Affine) -> Part, layer: usize, width: usize) -> Result<LayerNorm> {
-        let weight = (self.tensor)(part(Affine::Weight), layer, &[width])?;
-        let bias = (self.tensor)(part(Affine::Bias), layer, &[width])?;
+        let weight = self.source.tensor(part(Affine::Weight), layer, &[width])?;
+        let bias = self.source.tensor(part(Affine::Bias), layer, &[width])?;
         Ok(LayerNorm::new(weight, bias, self.epsilon))
     }
 }
@@ -464,25 +548,18 @@ fn prefix_of(checkpoint: &Checkpoint, family: &Family) -> &'static str {
     family.prefixes.iter().find(|prefix| checkpoint.has(&format!("{prefix}{wte}"))).copied().unwrap_or("")
 }
 
-fn same_values(a: &Tensor, b: &Tensor) -> Result<bool> {
-    let rows = a.dim(0)?;
-    for row in (0..rows).step_by(1024) {
-        let count = 1024.min(rows - row);
-        let differs = a.narrow(0, row, count)?.ne(&b.narrow(0, row, count)?)?;
-        if differs.max_all()?.to_scalar::<u8>()? != 0 {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// What the weights become.
+pub(super) enum Form {
+    Dense(DType, Device),
+    Packed(Dtype),
 }
 
 /// Reads parts of a decoder out of a checkpoint.
 pub(super) struct Reader<'a> {
-    checkpoint: &'a mut Checkpoint,
+    checkpoint: &'a Checkpoint,
     family: &'static Family,
     prefix: &'static str,
-    dtype: DType,
-    device: &'a Device,
+    form: Form,
     done: u64,
     total: u64,
     progress: &'a mut dyn FnMut(u64, u64) -> bool,
@@ -490,35 +567,19 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(
-        checkpoint: &'a mut Checkpoint,
+        checkpoint: &'a Checkpoint,
         family: &'static Family,
-        dtype: DType,
-        device: &'a Device,
+        form: Form,
         progress: &'a mut dyn FnMut(u64, u64) -> bool,
     ) -> Self {
         let prefix = prefix_of(checkpoint, family);
-        Self { checkpoint, family, prefix, dtype, device, done: 0, total: 0, progress }
+        Self { checkpoint, family, prefix, form, done: 0, total: 0, progress }
     }
 
     /// The output head stands beside the prefixed body, as transformers writes it.
     fn name(&self, part: Part, layer: usize) -> String {
         let prefix = if part == Part::LmHead { "" } else { self.prefix };
         format!("{prefix}{}", (self.family.tensor)(part, layer))
-    }
-
-    pub(super) fn tensor(&mut self, part: Part, layer: usize, shape: &[usize]) -> Result<Tensor> {
-        let name = self.name(part, layer);
-        let conv1d = (self.family.conv1d)(part);
-        let stored: Vec<usize> = if conv1d { shape.iter().rev().copied().collect() } else { shape.to_vec() };
-        let Self { checkpoint, done, total, progress, .. } = self;
-        let mut values = checkpoint.read_f32(&name, &stored, &mut |bytes| {
-            *done += bytes as u64;
-            progress(*done, *total)
-        })?;
-        if conv1d {
-            values = transpose(&values, stored[0], stored[1]);
-        }
-        Ok(Tensor::from_vec(values, shape, self.device)?.to_dtype(self.dtype)?)
     }
 
     /// Bytes of all parts in their files, for the progress bar.
@@ -535,6 +596,37 @@ impl<'a> Reader<'a> {
             .chain(head)
             .map(|(part, layer)| self.checkpoint.stored_bytes(&self.name(part, layer)))
             .sum()
+    }
+}
+
+impl Source for Reader<'_> {
+    fn tensor(&mut self, part: Part, layer: usize, shape: &[usize]) -> Result<Tensor> {
+        let name = self.name(part, layer);
+        let conv1d = (self.family.conv1d)(part);
+        let stored: Vec<usize> = if conv1d { shape.iter().rev().copied().collect() } else { shape.to_vec() };
+        let Self { checkpoint, done, total, progress, .. } = self;
+        let mut values = checkpoint.read_f32(&name, &stored, &mut |bytes| {
+            *done += bytes as u64;
+            progress(*done, *total)
+        })?;
+        if let (true, &[rows, columns]) = (conv1d, stored.as_slice()) {
+            values = transpose(&values, rows, columns);
+        }
+        Ok(match &self.form {
+            Form::Dense(dtype, device) => Tensor::from_vec(values, shape, device)?.to_dtype(*dtype)?,
+            Form::Packed(_) => Tensor::from_vec(values, shape, &Device::Cpu)?,
+        })
+    }
+
+    fn matrix(&mut self, part: Part, layer: usize, shape: [usize; 2]) -> Result<Weight> {
+        let Form::Packed(dtype) = self.form else { return Ok(Weight::Dense(self.tensor(part, layer, &shape)?)) };
+        let (name, conv1d) = (self.name(part, layer), (self.family.conv1d)(part));
+        let Self { checkpoint, done, total, progress, .. } = self;
+        let packed = checkpoint.read_packed(&name, shape, conv1d, dtype, &mut |bytes| {
+            *done += bytes as u64;
+            progress(*done, *total)
+        })?;
+        Ok(Weight::Packed(Arc::new(packed)))
     }
 }
 

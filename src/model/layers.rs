@@ -1,37 +1,90 @@
 //! The layers a decoder is made of, over rows: `x` is `[T, in]`, one row a token.
 
-use candle_core::{D, Tensor};
+use std::sync::Arc;
+
+use candle_core::{D, Device, Tensor};
 
 use super::{Activation, Result};
-use crate::kernels::{gemv, grad, rowwise};
+use crate::kernels::packed::Packed;
+use crate::kernels::{grad, linear, rowwise};
+
+/// A weight matrix `[out, in]`.
+#[derive(Clone)]
+pub(super) enum Weight {
+    /// A tensor: what training changes, and what runs on any device.
+    Dense(Tensor),
+    /// In the form that the CPU kernels read.
+    Packed(Arc<Packed>),
+}
+
+impl Weight {
+    /// As a tensor. Packed weights are unpacked for it, for the stock path only.
+    pub(super) fn dense(&self) -> Result<Tensor> {
+        match self {
+            Self::Dense(tensor) => Ok(tensor.clone()),
+            Self::Packed(packed) => Ok(Tensor::from_vec(packed.to_rows(), &packed.shape(), &Device::Cpu)?),
+        }
+    }
+
+    /// Whether both hold the same numbers.
+    pub(super) fn same_values(&self, other: &Self) -> Result<bool> {
+        match (self, other) {
+            (Self::Packed(a), Self::Packed(b)) => Ok(a == b),
+            (a, b) => {
+                let (a, b) = (a.dense()?, b.dense()?);
+                Ok(a.ne(&b)?.max_all()?.to_scalar::<u8>()? == 0)
+            }
+        }
+    }
+
+    /// Its rows `ids`: embeddings `[T, in]`.
+    pub(super) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
+        Ok(match self {
+            Self::Dense(tensor) => {
+                tensor.index_select(&Tensor::from_vec(ids.to_vec(), ids.len(), tensor.device())?, 0)?
+            }
+            Self::Packed(packed) => linear::embed(packed, ids)?,
+        })
+    }
+}
 
 /// x·Wᵀ + b with W kept as `[out, in]`.
 pub(super) struct Linear {
-    weight: Tensor,
+    weight: Weight,
     bias: Option<Tensor>,
 }
 
 impl Linear {
-    pub(super) fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+    pub(super) fn new(weight: Weight, bias: Option<Tensor>) -> Self {
         Self { weight, bias }
     }
 
-    /// `[out, in]`.
-    pub(super) fn weight(&self) -> &Tensor {
+    pub(super) fn weight(&self) -> &Weight {
         &self.weight
+    }
+
+    /// The kernel for it, where its weights are packed.
+    pub(super) fn kernel(&self) -> Option<linear::Linear<'_>> {
+        match &self.weight {
+            Weight::Packed(weight) => {
+                Some(linear::Linear { norm: None, weight, bias: self.bias.as_ref(), gelu: false, residual: None })
+            }
+            Weight::Dense(_) => None,
+        }
     }
 
     /// `[T, in]` to `[T, out]`.
     pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
-        if path == Path::Fused && gemv::serves(x, &self.weight) {
-            return Ok(gemv::apply(x, &self.weight, self.bias.as_ref())?);
+        if let (Path::Fused, Some(kernel)) = (path, self.kernel()) {
+            return Ok(kernel.apply(x)?);
         }
+        let weight = self.weight.dense()?;
         if let (Path::Training, Some(bias)) = (path, &self.bias)
             && grad::serves(x)
         {
-            return Ok(grad::linear(x, &self.weight, bias)?);
+            return Ok(grad::linear(x, &weight, bias)?);
         }
-        let product = x.matmul(&self.weight.t()?)?;
+        let product = x.matmul(&weight.t()?)?;
         Ok(match &self.bias {
             Some(bias) => product.broadcast_add(bias)?,
             None => product,
@@ -61,6 +114,11 @@ pub(super) struct LayerNorm {
 impl LayerNorm {
     pub(super) fn new(weight: Tensor, bias: Tensor, epsilon: f64) -> Self {
         Self { weight, bias, epsilon }
+    }
+
+    /// What a kernel needs to take it in.
+    pub(super) fn kernel(&self) -> linear::Norm<'_> {
+        linear::Norm { weight: &self.weight, bias: &self.bias, epsilon: self.epsilon }
     }
 
     /// `[T, C]` to `[T, C]`.

@@ -1,29 +1,31 @@
 //! What a model needs in memory, and what is free.
 
-use super::{DecoderConfig, ModelError, Result};
+use super::{DecoderConfig, Dtype, ModelError, Result};
 
-/// Bytes that a model takes while it runs in f32 on a CPU.
+/// Bytes that a model takes while it runs on a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryEstimate {
     /// Weights.
     pub weights: u64,
     /// Keys and values of one sequence at full context: 2 · layers · n_positions · C.
     pub cache: u64,
-    /// Activations of one prefill chunk, its scores and logits, and the buffer a matrix is transposed in.
+    /// Activations of one prefill chunk, keys and values of a layer as attention packs them, logits.
     pub working: u64,
 }
 
 impl MemoryEstimate {
-    /// The estimate for a configuration, prompts being read `chunk` tokens at a time.
-    pub fn of(config: &DecoderConfig, chunk: usize) -> Self {
+    /// Rows of logits that are held at once where a text is scored.
+    pub const LOGIT_ROWS: usize = 32;
+
+    /// The estimate for a configuration and a dtype of weights, prompts being read `chunk` tokens at a time.
+    pub fn of(config: &DecoderConfig, dtype: Dtype, chunk: usize) -> Self {
         let float = size_of::<f32>() as u64;
         let (c, f, n) = (config.n_embd as u64, config.n_inner as u64, config.n_positions as u64);
         let chunk = (chunk as u64).min(n);
-        let activations = chunk * (8 * c + 3 * f) + 3 * config.n_head as u64 * chunk * n;
         Self {
-            weights: config.parameters() * float,
+            weights: config.weight_bytes(dtype),
             cache: 2 * config.n_layer as u64 * n * c * float,
-            working: (activations + 4 * config.vocab as u64 + c * f.max(3 * c)) * float,
+            working: (chunk * (8 * c + 3 * f) + 3 * n * c + 2 * Self::LOGIT_ROWS as u64 * config.vocab as u64) * float,
         }
     }
 

@@ -7,6 +7,7 @@
 mod cache;
 mod config;
 mod decoder;
+mod dtype;
 mod error;
 mod family;
 mod gpt2;
@@ -18,9 +19,12 @@ mod weights;
 
 /// What each row of a pass is to predict; see [`Decoder::loss`].
 pub use crate::kernels::grad::HeadTargets;
+/// How the weights of a decoder are kept in memory.
+pub use crate::kernels::packed::Dtype;
 pub use cache::KvCache;
 pub use config::{Activation, DecoderConfig};
 pub use decoder::{Batch, Decoder, Dropout, Pass, Span};
+pub use dtype::DtypeChoice;
 pub use error::ModelError;
 pub use family::{Affine, FAMILIES, Family, Part};
 pub use layers::Path;

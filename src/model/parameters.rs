@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::{Value, json};
 
-use super::decoder::{Decoder, Reader, transpose};
+use super::decoder::{Decoder, Form, Reader, Source, transpose};
 use super::family::{Affine, FAMILIES, Family, Part};
 use super::weights::Checkpoint;
 use super::{DecoderConfig, ModelError, Result};
@@ -68,10 +68,10 @@ impl Parameters {
     ///
     /// # Errors
     /// What [`Decoder::load`] refuses.
-    pub fn load(mut checkpoint: Checkpoint) -> Result<Self> {
+    pub fn load(checkpoint: Checkpoint) -> Result<Self> {
         let (config, family) = Decoder::config_of(&checkpoint)?;
         let mut ignore = |_, _| true;
-        let mut reader = Reader::new(&mut checkpoint, family, DType::F32, &Device::Cpu, &mut ignore);
+        let mut reader = Reader::new(&checkpoint, family, Form::Dense(DType::F32, Device::Cpu), &mut ignore);
         Self::collect(config, family, &mut |part, layer, shape| reader.tensor(part, layer, shape))
     }
 
@@ -82,12 +82,18 @@ impl Parameters {
     ) -> Result<Self> {
         pages::keep_freed_memory();
         let mut list = Vec::new();
-        Decoder::build(&config, family.name, DType::F32, &Device::Cpu, &mut |part, layer, shape| {
-            let var = Var::from_tensor(&tensor(part, layer, shape)?)?;
-            let handle = var.as_tensor().clone();
-            list.push(Parameter { name: (family.tensor)(part, layer), var, part, layer });
-            Ok(handle)
-        })?;
+        Decoder::build(
+            &config,
+            family.name,
+            DType::F32,
+            &Device::Cpu,
+            &mut |part: Part, layer: usize, shape: &[usize]| {
+                let var = Var::from_tensor(&tensor(part, layer, shape)?)?;
+                let handle = var.as_tensor().clone();
+                list.push(Parameter { name: (family.tensor)(part, layer), var, part, layer });
+                Ok(handle)
+            },
+        )?;
         Ok(Self { config, family, list })
     }
 
@@ -97,13 +103,19 @@ impl Parameters {
     /// A parameter that is missing.
     pub fn decoder(&self) -> Result<Decoder> {
         let by_name: HashMap<_, _> = self.list.iter().map(|parameter| (parameter.name.as_str(), parameter)).collect();
-        Decoder::build(&self.config, self.family.name, DType::F32, &Device::Cpu, &mut |part, layer, _| {
-            let name = (self.family.tensor)(part, layer);
-            match by_name.get(name.as_str()) {
-                Some(parameter) => Ok(parameter.var.as_tensor().clone()),
-                None => Err(ModelError::MissingTensor { folder: "the parameters".into(), name }),
-            }
-        })
+        Decoder::build(
+            &self.config,
+            self.family.name,
+            DType::F32,
+            &Device::Cpu,
+            &mut |part: Part, layer: usize, _: &[usize]| {
+                let name = (self.family.tensor)(part, layer);
+                match by_name.get(name.as_str()) {
+                    Some(parameter) => Ok(parameter.var.as_tensor().clone()),
+                    None => Err(ModelError::MissingTensor { folder: "the parameters".into(), name }),
+                }
+            },
+        )
     }
 
     /// The shape of the model.

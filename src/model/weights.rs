@@ -1,22 +1,30 @@
 //! Weights of a checkpoint: one or several safetensors files, read tensor by tensor.
 //!
 //! The files are read, not mapped: what is in memory is what was converted, pages of the file never count as the
-//! process's own, and a file that another program cuts short is an error instead of a signal.
+//! process's own, and a file that another program cuts short is an error instead of a signal. Matrices are read by all
+//! threads at once, each piece going from a buffer that stays in the cache to its place in the packed form.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::SeekFrom;
+use std::io::{self, SeekFrom};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde_json::{Map, Value};
 
 use super::{ModelError, Result};
 use crate::files::{Files, Stream};
-use crate::kernels::pages;
+use crate::kernels::packed::{DEPTH, Dtype as PackedDtype, LANES, Packed};
+use crate::kernels::{pages, tasks};
 
 /// Bytes read between two looks at the cancel flag.
 const CHUNK: usize = 4 << 20;
+
+/// Bytes of a matrix that one thread reads at a time.
+const PIECE: usize = 1 << 20;
 
 /// Longest safetensors header, the format's own limit (safetensors/src/tensor.rs, `MAX_HEADER_SIZE`).
 const MAX_HEADER: u64 = 100_000_000;
@@ -39,8 +47,48 @@ pub struct Checkpoint {
 
 /// One safetensors file.
 struct WeightFile {
+    name: String,
     path: PathBuf,
-    stream: Box<dyn Stream>,
+    /// Opened before and free to read from; every thread that reads takes one.
+    streams: Mutex<Vec<Box<dyn Stream>>>,
+}
+
+impl WeightFile {
+    fn error(&self, source: io::Error) -> ModelError {
+        ModelError::Io { path: self.path.clone(), source }
+    }
+
+    /// Reads `count` values of `dtype` that lie at `offset`, as f32.
+    fn read(&self, files: &Files, offset: u64, dtype: Dtype, out: &mut [f32]) -> Result<()> {
+        let free = self.streams.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut stream = match free {
+            Some(stream) => stream,
+            None => files.open(&self.name).map_err(|source| self.error(source))?.0,
+        };
+        let read = stream.seek(SeekFrom::Start(offset)).and_then(|_| match dtype {
+            Dtype::F32 => {
+                stream.read_exact(bytemuck::cast_slice_mut(out))?;
+                if cfg!(target_endian = "big") {
+                    out.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+                }
+                Ok(())
+            }
+            _ => {
+                let mut halves = vec![0u16; out.len()];
+                stream.read_exact(bytemuck::cast_slice_mut(&mut halves))?;
+                if cfg!(target_endian = "big") {
+                    halves.iter_mut().for_each(|bits| *bits = bits.swap_bytes());
+                }
+                match dtype {
+                    Dtype::F16 => halves.reinterpret_cast::<f16>().convert_to_f32_slice(out),
+                    _ => halves.reinterpret_cast::<bf16>().convert_to_f32_slice(out),
+                }
+                Ok(())
+            }
+        });
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        read.map_err(|source| self.error(source))
+    }
 }
 
 /// Where a tensor lies.
@@ -110,51 +158,73 @@ impl Checkpoint {
     /// # Errors
     /// A missing tensor, another shape than `expected`, a dtype that is no float of 16 or 32 bits, a failing read,
     /// or [`ModelError::Cancelled`] when `on_bytes` says so.
-    pub(super) fn read_f32(&mut self, name: &str, expected: &[usize], on_bytes: OnBytes<'_>) -> Result<Vec<f32>> {
+    pub(super) fn read_f32(&self, name: &str, expected: &[usize], on_bytes: OnBytes<'_>) -> Result<Vec<f32>> {
+        let located = self.find(name, expected)?;
+        let mut values = pages::zeroed(expected.iter().product());
+        let (mut offset, width) = (located.offset, width(located.dtype));
+        for part in values.chunks_mut(CHUNK / width) {
+            self.weights[located.file].read(&self.files, offset, located.dtype, part)?;
+            offset += (part.len() * width) as u64;
+            proceed(on_bytes, part.len() * width)?;
+        }
+        Ok(values)
+    }
+
+    /// Reads a matrix `[n, k]` into its packed form, on all threads. `conv1d`: the file has it as `[k, n]`.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::read_f32`].
+    pub(super) fn read_packed(
+        &self,
+        name: &str,
+        [n, k]: [usize; 2],
+        conv1d: bool,
+        dtype: PackedDtype,
+        on_bytes: OnBytes<'_>,
+    ) -> Result<Packed> {
+        let located = self.find(name, &if conv1d { [k, n] } else { [n, k] })?;
+        let width = width(located.dtype);
+        let mut packed = Packed::zeros(dtype, n, k);
+        let writer = packed.writer();
+        // Stored rows are whole panels of outputs, or, of a Conv1D, whole blocks of inputs.
+        let (rows, row, whole) = if conv1d { (k, n, DEPTH) } else { (n, k, LANES) };
+        let piece = (PIECE / (row * width).max(1)).max(1).next_multiple_of(whole);
+        let failed = Mutex::new(None);
+        let pieces = rows.div_ceil(piece);
+        let at_once = (CHUNK / PIECE) * 8;
+        for first in (0..pieces).step_by(at_once) {
+            let count = at_once.min(pieces - first);
+            tasks(count, |task| {
+                let start = (first + task) * piece;
+                let mut values = vec![0f32; piece.min(rows - start) * row];
+                let offset = located.offset + (start * row * width) as u64;
+                match self.weights[located.file].read(&self.files, offset, located.dtype, &mut values) {
+                    Ok(()) if conv1d => writer.inputs(start, &values),
+                    Ok(()) => writer.rows(start, &values),
+                    Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+                }
+            });
+            if let Some(error) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Err(error);
+            }
+            proceed(on_bytes, ((first + count) * piece).min(rows) * row * width - first * piece * row * width)?;
+        }
+        Ok(packed)
+    }
+
+    /// Where a tensor lies, if it has the expected shape and a dtype that can be read.
+    fn find(&self, name: &str, expected: &[usize]) -> Result<&Located> {
         let Some(located) = self.tensors.get(name) else {
             return Err(ModelError::MissingTensor { folder: self.files.root().into(), name: name.into() });
         };
         if located.shape != expected {
-            return Err(ModelError::Shape {
-                name: name.into(),
-                found: located.shape.clone(),
-                expected: expected.into(),
-            });
+            let (found, expected) = (located.shape.clone(), expected.into());
+            return Err(ModelError::Shape { name: name.into(), found, expected });
         }
-        let count: usize = expected.iter().product();
-        let WeightFile { path, stream } = &mut self.weights[located.file];
-        let io = |source| ModelError::Io { path: path.clone(), source };
-        stream.seek(SeekFrom::Start(located.offset)).map_err(io)?;
-
-        let mut values = pages::zeroed(count);
         match located.dtype {
-            Dtype::F32 => {
-                for part in values.chunks_mut(CHUNK / 4) {
-                    stream.read_exact(bytemuck::cast_slice_mut(part)).map_err(io)?;
-                    if cfg!(target_endian = "big") {
-                        part.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
-                    }
-                    proceed(on_bytes, part.len() * 4)?;
-                }
-            }
-            Dtype::F16 | Dtype::BF16 => {
-                let mut raw = vec![0u8; CHUNK.min(count * 2)];
-                for part in values.chunks_mut(CHUNK / 2) {
-                    let raw = &mut raw[..part.len() * 2];
-                    stream.read_exact(raw).map_err(io)?;
-                    let halves = raw.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-                    for (value, bits) in part.iter_mut().zip(halves) {
-                        *value = match located.dtype {
-                            Dtype::F16 => half::f16::from_bits(bits).to_f32(),
-                            _ => half::bf16::from_bits(bits).to_f32(),
-                        };
-                    }
-                    proceed(on_bytes, raw.len())?;
-                }
-            }
-            other => return Err(ModelError::Dtype { name: name.into(), dtype: format!("{other:?}") }),
+            Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(located),
+            other => Err(ModelError::Dtype { name: name.into(), dtype: format!("{other:?}") }),
         }
-        Ok(values)
     }
 
     /// Bytes that a tensor takes in its file.
@@ -207,9 +277,14 @@ impl Checkpoint {
                 return Err(invalid(format!("tensor {name} stands in another shard too")));
             }
         }
-        self.weights.push(WeightFile { path, stream });
+        self.weights.push(WeightFile { name: name.to_owned(), path, streams: Mutex::new(vec![stream]) });
         Ok(())
     }
+}
+
+/// Bytes of a value that can be read.
+fn width(dtype: Dtype) -> usize {
+    if dtype == Dtype::F32 { 4 } else { 2 }
 }
 
 fn proceed(on_bytes: OnBytes<'_>, bytes: usize) -> Result<()> {

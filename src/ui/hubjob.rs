@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::app::models::{Cached, Found, ModelRow, Offer, Progress};
 use crate::engine::Description;
+use crate::engine::DtypeChoice;
 use crate::files::{Files, builtin};
 use crate::hub::{self, CachedModel, Cancel, Hub, HubError, ModelRef, Source, catalog, missing_files};
 
@@ -37,7 +38,7 @@ pub(super) fn list(hub: &Hub) -> Vec<ModelRow> {
 
 fn built_in() -> ModelRow {
     let files = Files::BuiltIn;
-    let known = Description::of(&files).ok();
+    let known = Description::of(&files, DtypeChoice::Auto).ok();
     ModelRow {
         name: builtin::NAME.to_owned(),
         about: builtin::ABOUT.to_owned(),

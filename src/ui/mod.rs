@@ -42,6 +42,7 @@ use crate::app::log::Level;
 use crate::app::sampler::Sampler;
 use crate::app::{App, IoRequest, KeyMap};
 use crate::engine::BiasEntry;
+use crate::engine::DtypeChoice;
 use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
@@ -56,6 +57,8 @@ use theme::{Scale, Theme, ThemeChoice, ground_of_terminal};
 pub struct Options {
     /// The model to load: `built-in`, hub id or folder. What is not on this disk is asked for before it is downloaded.
     pub model: String,
+    /// How its weights are kept.
+    pub dtype: DtypeChoice,
     /// Text to start with. `None`: an empty page, or on the model in the program the one that goes with it.
     pub text: Option<String>,
     /// The file that the text is from.
@@ -189,6 +192,7 @@ pub fn start(options: Options) -> anyhow::Result<App> {
         app.log.say(Level::Warning, warning);
     }
     app.use_presets(options.presets.0, options.presets.1);
+    app.models.dtype = options.dtype;
     app.find(&options.model).map_err(anyhow::Error::msg)?;
     Ok(app)
 }

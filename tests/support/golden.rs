@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use candle_core::{DType, Device, Tensor};
-use kshot::model::{Checkpoint, Decoder};
+use kshot::model::{Checkpoint, Decoder, Dtype};
 use serde_json::Value;
 
 /// Every golden checkpoint.
@@ -35,7 +35,7 @@ impl Golden {
 
     /// The decoder as it stands in the folder.
     pub(crate) fn decoder(&self) -> Decoder {
-        load(&self.folder, DType::F32)
+        Decoder::load(&Checkpoint::open(&*self.folder).unwrap(), Dtype::F32, &mut |_, _| true).unwrap()
     }
 
     /// The decoder with one key of config.json set to another value, or taken out.
@@ -63,8 +63,7 @@ impl Golden {
 }
 
 pub(crate) fn load(folder: &Path, dtype: DType) -> Decoder {
-    let checkpoint = Checkpoint::open(folder).unwrap();
-    Decoder::load(checkpoint, dtype, &Device::Cpu, &mut |_, _| true).unwrap()
+    Decoder::load_dense(&Checkpoint::open(folder).unwrap(), dtype, &Device::Cpu).unwrap()
 }
 
 pub(crate) fn ids(json: &Value) -> Vec<u32> {

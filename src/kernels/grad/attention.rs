@@ -9,7 +9,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{Product, rows, storage, tensor_like, values, with_values};
-use crate::kernels::{share, softmax};
+use crate::kernels::{pool, softmax};
 
 /// Queries that are taken at a time.
 const BLOCK: usize = 64;
@@ -102,8 +102,8 @@ impl CustomOp1 for Attention {
         let (n, width) = rows(layout.shape())?;
         let (qkv, width) = (values(qkv, layout)?, width / 3);
         let mut out = vec![0f32; n * width];
-        let target = share::Start::of(&mut out);
-        share::tasks(n / self.length * self.heads, |task| {
+        let target = pool::Places::of(&mut out);
+        pool::tasks(n / self.length * self.heads, |task| {
             let head = self.head(qkv, width, task);
             let (sequence, column) = (task / self.heads, task % self.heads * head.hs);
             let mut pattern = vec![0f32; BLOCK * self.length];
@@ -134,8 +134,8 @@ impl CustomOp1 for Attention {
         let gradient = with_values(qkv, |qkv| {
             with_values(grad, |grad| {
                 let mut out = vec![0f32; n * 3 * width];
-                let target = share::Start::of(&mut out);
-                share::tasks(n / self.length * self.heads, |task| self.head_gradient(qkv, grad, width, task, &target));
+                let target = pool::Places::of(&mut out);
+                pool::tasks(n / self.length * self.heads, |task| self.head_gradient(qkv, grad, width, task, &target));
                 Ok(out)
             })
         })?;
@@ -144,7 +144,7 @@ impl CustomOp1 for Attention {
 }
 
 impl Attention {
-    fn head_gradient(&self, qkv: &[f32], grad: &[f32], width: usize, task: usize, target: &share::Start) {
+    fn head_gradient(&self, qkv: &[f32], grad: &[f32], width: usize, task: usize, target: &pool::Places<f32>) {
         let head = self.head(qkv, width, task);
         let (sequence, column) = (task / self.heads, task % self.heads * head.hs);
         let (length, stride) = (self.length, 3 * width);

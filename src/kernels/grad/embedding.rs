@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{rows, storage, tensor_like, values, with_values};
-use crate::kernels::share;
+use crate::kernels::pool;
 
 /// `wte[id] + wpe[position]` for `[B · T]` ids, every T of them at positions 0 to T − 1: to `[B · T, C]`.
 ///
@@ -40,7 +40,7 @@ impl CustomOp2 for Embedding {
         let (_, width) = rows(wte_layout.shape())?;
         let (wte, wpe) = (values(wte, wte_layout)?, values(wpe, wpe_layout)?);
         let mut out = vec![0f32; self.ids.len() * width];
-        share::chunks(&mut out, 64 * width, |index, stretch| {
+        pool::chunks(&mut out, 64 * width, |index, stretch| {
             for (row, out) in stretch.chunks_exact_mut(width).enumerate() {
                 let at = index * 64 + row;
                 let token = &wte[self.ids[at] as usize * width..][..width];

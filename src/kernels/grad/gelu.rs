@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{storage, tensor_like, values, with_values};
 use crate::kernels::softmax::{LOWEST, exp};
-use crate::kernels::{rowwise, share};
+use crate::kernels::{pool, rowwise};
 
 /// Values a thread takes at a time.
 const STRETCH: usize = 1 << 14;
@@ -27,7 +27,7 @@ impl CustomOp1 for GeluTanh {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
         let mut out = vec![0f32; x.len()];
-        share::chunks(&mut out, STRETCH, |index, stretch| {
+        pool::chunks(&mut out, STRETCH, |index, stretch| {
             stretch.copy_from_slice(&x[index * STRETCH..][..stretch.len()]);
             rowwise::gelu_row(stretch);
         });
@@ -38,7 +38,7 @@ impl CustomOp1 for GeluTanh {
         let dx = with_values(x, |x| {
             with_values(grad, |grad| {
                 let mut dx = vec![0f32; x.len()];
-                share::chunks(&mut dx, STRETCH, |index, stretch| {
+                pool::chunks(&mut dx, STRETCH, |index, stretch| {
                     let at = index * STRETCH;
                     slope(&x[at..][..stretch.len()], &grad[at..][..stretch.len()], stretch);
                 });

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{Product, rows, storage, tensor_like, values};
-use crate::kernels::{share, softmax};
+use crate::kernels::{pool, softmax};
 
 /// Rows whose logits are in memory at a time, for each thread.
 const ROWS: usize = 128;
@@ -88,7 +88,7 @@ impl CustomOp2 for HeadLoss {
         // Each part has rows of its own and a dW of its own: [dW | dh of its rows | loss of its rows].
         let block = vocab * width + per_part * (width + 1);
         let mut out = vec![0f32; counted.len().div_ceil(per_part) * block];
-        share::chunks(&mut out, block, |index, stretch| {
+        pool::chunks(&mut out, block, |index, stretch| {
             let mine = &counted[index * per_part..counted.len().min((index + 1) * per_part)];
             let (dw, rest) = stretch.split_at_mut(vocab * width);
             let (dh, losses) = rest.split_at_mut(per_part * width);

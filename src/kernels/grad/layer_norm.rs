@@ -5,7 +5,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::{add_parts, column_sums, parts, rows, storage, tensor_like, values, with_values};
-use crate::kernels::{rowwise, share};
+use crate::kernels::{pool, rowwise};
 
 /// (x − mean)/√(variance + ε) · weight + bias over the last dimension: `[N, C]` to `[N, C]`.
 ///
@@ -39,7 +39,7 @@ impl CustomOp3 for LayerNorm {
             candle_core::bail!("kshot-train-layer-norm: rows of {width}, weight {}, bias {}", weight.len(), bias.len());
         }
         let mut out = vec![0f32; x.len()];
-        share::chunks(&mut out, 64 * width, |index, stretch| {
+        pool::chunks(&mut out, 64 * width, |index, stretch| {
             let x = &x[index * 64 * width..][..stretch.len()];
             for (out, x) in stretch.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
                 let (mean, scale) = moments(x, self.epsilon);
@@ -68,7 +68,7 @@ impl CustomOp3 for LayerNorm {
                     let length = parts.first().map_or(0, |(_, count)| *count);
                     let block = (length + 1) * width;
                     let mut out = vec![0f32; parts.len() * block];
-                    share::chunks(&mut out, block, |index, stretch| {
+                    pool::chunks(&mut out, block, |index, stretch| {
                         let (first, count) = parts[index];
                         let (dw, dx) = stretch.split_at_mut(width);
                         for row in 0..count {
@@ -78,7 +78,7 @@ impl CustomOp3 for LayerNorm {
                         }
                     });
                     let mut dx = vec![0f32; x.len()];
-                    share::chunks(&mut dx, length.max(1) * width, |index, rows| {
+                    pool::chunks(&mut dx, length.max(1) * width, |index, rows| {
                         rows.copy_from_slice(&out[index * block + width..][..rows.len()]);
                     });
                     let dw: Vec<f32> = out.chunks_exact(block).flat_map(|part| &part[..width]).copied().collect();

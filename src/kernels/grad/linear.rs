@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::{Product, column_sums, rows, storage, tensor_like, values, with_values};
-use crate::kernels::share;
+use crate::kernels::pool;
 
 /// `[N, in]` times the transpose of `[out, in]` plus `[out]`, to `[N, out]`.
 ///
@@ -130,6 +130,6 @@ fn weight_gradient(grad: &[f32], x: &[f32], n: usize, inputs: usize, outputs: us
 /// Cuts `[rows, width]` into one stretch of rows a thread (a multiple of 16 rows, as the products like them).
 fn by_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     let rows = out.len() / width;
-    let stretch = rows.div_ceil(share::threads()).next_multiple_of(16);
-    share::chunks(out, stretch * width, |index, part| work(index * stretch, part));
+    let stretch = rows.div_ceil(pool::threads()).next_multiple_of(16);
+    pool::chunks(out, stretch * width, |index, part| work(index * stretch, part));
 }

@@ -24,7 +24,7 @@ pub use linear::linear;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor};
 
-use super::share;
+use super::pool;
 
 /// Parts that sums over rows are cut into: enough for many threads, few enough that adding them costs nothing.
 const PARTS: usize = 16;
@@ -149,7 +149,7 @@ fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
     let rows = values.len() / width;
     let parts: Vec<_> = parts(rows).collect();
     let mut partial = vec![0f32; parts.len() * width];
-    share::chunks(&mut partial, width, |index, sums| {
+    pool::chunks(&mut partial, width, |index, sums| {
         let (first, count) = parts[index];
         for row in values[first * width..(first + count) * width].chunks_exact(width) {
             for (sum, value) in sums.iter_mut().zip(row) {

@@ -143,7 +143,7 @@ impl Classifier {
         };
         let [start, delimiter, extract] = SPECIAL_TOKENS;
         let specials = Specials { start: id(start)?, delimiter: id(delimiter)?, extract: id(extract)? };
-        let decoder = Decoder::load(Checkpoint::open(folder)?, DType::F32, &Device::Cpu, &mut |_, _| true)?;
+        let decoder = Decoder::load_dense(&Checkpoint::open(folder)?, DType::F32, &Device::Cpu)?;
 
         let path = folder.join(CLASSIFIER_FILES[1]);
         let bytes = fs::read(&path).map_err(|error| bad(&path, error.to_string()))?;

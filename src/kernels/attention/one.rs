@@ -1,0 +1,80 @@
+//! One token: a dot product with every key, a softmax, a weighted sum of the values.
+
+use super::Job;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::lanes::{Avx2Floats, Avx512Floats};
+use crate::kernels::lanes::{Floats, LANES, ScalarFloats};
+use crate::kernels::tier::Tier;
+use crate::kernels::{dots, softmax};
+
+pub(super) fn attend(job: &Job<'_>) {
+    let out = job.out(0);
+    let mut weights = vec![0f32; job.start + 1];
+    dots::rows(job.query(0), job.keys, &mut weights);
+    weights.iter_mut().for_each(|score| *score *= job.scale);
+    let max = softmax::scan(&weights).max;
+    let total = softmax::exp_shifted(&mut weights, max).total;
+    weighted_sum(&weights, job.values, out);
+    let share = (1.0 / total) as f32;
+    out.iter_mut().for_each(|value| *value *= share);
+}
+
+/// Σ weight · row, for rows as long as `out`.
+fn weighted_sum(weights: &[f32], rows: &[f32], out: &mut [f32]) {
+    assert_eq!(rows.len(), weights.len() * out.len());
+    match Tier::current() {
+        // SAFETY: the tier is one that this processor has, and the lengths were just compared.
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512 | Tier::Avx512Bf16 => unsafe { avx512(weights, rows, out) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx2 => unsafe { avx2(weights, rows, out) },
+        // SAFETY: as above.
+        _ => unsafe { body::<ScalarFloats>(weights, rows, out) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn avx2(weights: &[f32], rows: &[f32], out: &mut [f32]) {
+    // SAFETY: as the caller has it.
+    unsafe { body::<Avx2Floats>(weights, rows, out) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn avx512(weights: &[f32], rows: &[f32], out: &mut [f32]) {
+    // SAFETY: as the caller has it.
+    unsafe { body::<Avx512Floats>(weights, rows, out) }
+}
+
+/// A part of `out` stays in registers while all rows go by.
+///
+/// # Safety
+/// `rows` holds a row of the length of `out` for each weight.
+#[inline(always)]
+unsafe fn body<F: Floats>(weights: &[f32], rows: &[f32], out: &mut [f32]) {
+    const PART: usize = 4;
+    let width = out.len();
+    let mut at = 0;
+    while at + PART * LANES <= width {
+        // SAFETY: the part lies within every row.
+        unsafe {
+            let mut sums = [F::zero(); PART];
+            for (row, weight) in weights.iter().enumerate() {
+                let from = rows.as_ptr().add(row * width + at);
+                F::prefetch(from.wrapping_add(16 * width).cast());
+                for (lane, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.mul_add(F::load(from.add(lane * LANES)), F::splat(weight));
+                }
+            }
+            for (lane, sum) in sums.into_iter().enumerate() {
+                sum.store(out.as_mut_ptr().add(at + lane * LANES));
+            }
+        }
+        at += PART * LANES;
+    }
+    for (column, out) in out.iter_mut().enumerate().skip(at) {
+        *out = weights.iter().zip(rows[column..].iter().step_by(width)).map(|(weight, value)| weight * value).sum();
+    }
+}

@@ -1,0 +1,122 @@
+//! A linear layer with what stands around it, in one operation: what a decode step mostly is.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor};
+
+use super::packed::{Epilogue, Packed};
+use super::rowwise;
+
+/// LayerNorm of x before the product.
+#[derive(Clone, Copy)]
+pub struct Norm<'a> {
+    /// `[K]`.
+    pub weight: &'a Tensor,
+    /// `[K]`.
+    pub bias: &'a Tensor,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+/// LayerNorm, x·Wᵀ + b, GELU, residual: each but the product only where it is asked for.
+#[derive(Clone, Copy)]
+pub struct Linear<'a> {
+    /// LayerNorm of x.
+    pub norm: Option<Norm<'a>>,
+    /// W `[N, K]`.
+    pub weight: &'a Packed,
+    /// b `[N]`.
+    pub bias: Option<&'a Tensor>,
+    /// GELU in its tanh form.
+    pub gelu: bool,
+    /// Added last, `[M, N]`.
+    pub residual: Option<&'a Tensor>,
+}
+
+impl<'a> Linear<'a> {
+    /// The same behind a LayerNorm.
+    pub fn after(self, norm: Norm<'a>) -> Self {
+        Self { norm: Some(norm), ..self }
+    }
+
+    /// x `[M, K]` to `[M, N]`, f32 on the CPU. Not differentiable.
+    ///
+    /// # Errors
+    /// Fails where the shapes do not fit or a tensor is not f32 on the CPU.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        match x.is_contiguous() {
+            true => x.apply_op1_no_bwd(self),
+            false => x.contiguous()?.apply_op1_no_bwd(self),
+        }
+    }
+}
+
+/// Rows `ids` of an embedding table, as f32 on the CPU: `[T, K]`.
+///
+/// # Errors
+/// Fails where there is no such row.
+pub fn embed(table: &Packed, ids: &[u32]) -> Result<Tensor> {
+    let [n, k] = table.shape();
+    if let Some(id) = ids.iter().find(|id| **id as usize >= n) {
+        candle_core::bail!("kshot-embed: row {id} of {n}");
+    }
+    let mut out = vec![0f32; ids.len() * k];
+    for (row, id) in out.chunks_exact_mut(k).zip(ids) {
+        table.row(*id as usize, row);
+    }
+    Tensor::from_vec(out, (ids.len(), k), &candle_core::Device::Cpu)
+}
+
+/// Calls `with` with the values of a tensor.
+fn values<T>(tensor: Option<&Tensor>, count: usize, with: impl FnOnce(Option<&[f32]>) -> Result<T>) -> Result<T> {
+    let Some(tensor) = tensor else { return with(None) };
+    let (storage, layout) = tensor.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) if end - start == count => {
+            with(Some(&values[start..end]))
+        }
+        _ => candle_core::bail!("kshot-linear: {count} values of f32 on the CPU, not {:?}", tensor.shape()),
+    }
+}
+
+impl CustomOp1 for Linear<'_> {
+    fn name(&self) -> &'static str {
+        "kshot-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (m, width) = layout.shape().dims2()?;
+        let [n, k] = self.weight.shape();
+        let Some((start, end)) = layout.contiguous_offsets().filter(|_| width == k) else {
+            candle_core::bail!("kshot-linear: x is {:?} and W [{n}, {k}]", layout.shape());
+        };
+        let x = &x.as_slice::<f32>()?[start..end];
+        let mut out = vec![0f32; m * n];
+        let mut product = |x: &[f32]| {
+            values(self.bias, n, |bias| {
+                values(self.residual, m * n, |residual| {
+                    self.weight.multiply(x, &mut out, Epilogue { bias, gelu: self.gelu, residual });
+                    Ok(())
+                })
+            })
+        };
+        match self.norm {
+            None => product(x)?,
+            Some(norm) => {
+                let mut normed = x.to_vec();
+                values(Some(norm.weight), k, |weight| {
+                    values(Some(norm.bias), k, |bias| {
+                        // Both were given, so both are there.
+                        rowwise::normalise(
+                            &mut normed,
+                            weight.unwrap_or(&[]),
+                            bias.unwrap_or(&[]),
+                            norm.epsilon as f32,
+                        );
+                        Ok(())
+                    })
+                })?;
+                product(&normed)?;
+            }
+        }
+        Ok((CpuStorage::F32(out), (m, n).into()))
+    }
+}

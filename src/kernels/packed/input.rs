@@ -1,0 +1,143 @@
+//! x in the form that a kernel reads.
+
+use std::borrow::Cow;
+
+use super::DEPTH;
+use super::block::{GROUP, round_bf16};
+use super::tiles::{Form, Group};
+use crate::kernels::pool::{self, Places};
+
+/// Values from which on the threads share the work of changing x.
+const WORTH_SHARING: usize = 1 << 15;
+
+/// Rows of x `[M, K]`, K filled up with zeros to whole blocks.
+pub(super) struct Input<'a> {
+    values: Values<'a>,
+    /// For integers: `[M, K / 32]`.
+    groups: Vec<Group>,
+    /// K filled up.
+    width: usize,
+}
+
+enum Values<'a> {
+    Floats(Cow<'a, [f32]>),
+    Bf16(Vec<u16>),
+    Integers(Vec<i8>),
+}
+
+impl<'a> Input<'a> {
+    /// x `[M, K]` of width `k` in the form asked for.
+    pub(super) fn new(x: &'a [f32], k: usize, form: Form) -> Self {
+        let width = k.next_multiple_of(DEPTH);
+        let rows = x.len() / k;
+        let mut groups = Vec::new();
+        let values = match form {
+            Form::Floats if width == k => Values::Floats(Cow::Borrowed(x)),
+            Form::Floats => {
+                let mut padded = vec![0f32; rows * width];
+                for (to, row) in padded.chunks_exact_mut(width).zip(x.chunks_exact(k)) {
+                    to[..k].copy_from_slice(row);
+                }
+                Values::Floats(Cow::Owned(padded))
+            }
+            Form::Bf16 => {
+                let mut rounded = vec![0u16; rows * width];
+                shared(&mut rounded, width, |first, to| {
+                    for (to, row) in to.chunks_exact_mut(width).zip(x[first * k..].chunks_exact(k)) {
+                        to.iter_mut().zip(row).for_each(|(to, &value)| *to = round_bf16(value));
+                    }
+                });
+                Values::Bf16(rounded)
+            }
+            Form::Integers => {
+                let mut whole = vec![0i8; rows * width];
+                groups = vec![Group::default(); rows * width / GROUP];
+                let groups = Places::of(&mut groups);
+                shared(&mut whole, width, |first, to| {
+                    let per_row = width / GROUP;
+                    for (at, (to, row)) in to.chunks_exact_mut(width).zip(x[first * k..].chunks_exact(k)).enumerate() {
+                        // SAFETY: the groups of a row are written where its integers are, by one thread.
+                        let groups =
+                            unsafe { std::slice::from_raw_parts_mut(groups.at((first + at) * per_row), per_row) };
+                        quantise(row, to, groups);
+                    }
+                });
+                Values::Integers(whole)
+            }
+        };
+        Self { values, groups, width }
+    }
+
+    /// The first value of a block of a row.
+    pub(super) fn at(&self, row: usize, block: usize) -> *const u8 {
+        let at = row * self.width + block * DEPTH;
+        match &self.values {
+            Values::Floats(values) => values[at..].as_ptr().cast(),
+            Values::Bf16(values) => values[at..].as_ptr().cast(),
+            Values::Integers(values) => values[at..].as_ptr().cast(),
+        }
+    }
+
+    /// Bytes from a row to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.width
+            * match self.values {
+                Values::Floats(_) => 4,
+                Values::Bf16(_) => 2,
+                Values::Integers(_) => 1,
+            }
+    }
+
+    /// The first group of a block of a row; dangling where there are none.
+    pub(super) fn groups_at(&self, row: usize, block: usize) -> *const Group {
+        self.groups.as_ptr().wrapping_add(row * self.groups_stride() + block * DEPTH / GROUP)
+    }
+
+    /// Groups from a row to the next.
+    pub(super) fn groups_stride(&self) -> usize {
+        self.width / GROUP
+    }
+}
+
+/// Calls `work` with the first row and the values of stretches of rows, on several threads where that pays.
+fn shared<T: Send>(out: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    if out.len() < WORTH_SHARING {
+        return work(0, out);
+    }
+    pool::chunks(out, width * 8, |index, stretch| work(index * 8, stretch));
+}
+
+/// Integers of -127 to 127 with a scale for each 32 (llama.cpp's q8_0, ties to even as its SIMD code rounds).
+fn quantise(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
+            quantise_body(row, out, groups);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features that `avx2` was compiled for have just been detected.
+            return unsafe { avx2(row, out, groups) };
+        }
+    }
+    quantise_body(row, out, groups);
+}
+
+#[inline(always)]
+fn quantise_body(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
+    for ((out, values), group) in out.chunks_exact_mut(GROUP).zip(row.chunks(GROUP)).zip(groups) {
+        let mut padded = [0f32; GROUP];
+        padded[..values.len()].copy_from_slice(values);
+        let largest = padded.iter().fold(0f32, |far, value| if value.abs() > far { value.abs() } else { far });
+        let scale = largest / 127.0;
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        let mut sum = 0;
+        for (to, value) in out.iter_mut().zip(padded) {
+            // Adding 1.5 · 2²³ leaves the nearest integer, ties to even, in the lower bits.
+            let whole = (value * inverse + 12_582_912.0).to_bits() as i32 - 0x4b40_0000;
+            *to = whole as i8;
+            sum += i32::from(*to);
+        }
+        *group = Group { scale, sum };
+    }
+}

@@ -1,0 +1,162 @@
+//! x·Wᵀ over a whole matrix: who computes what, in which order.
+
+use std::ops::Range;
+
+use super::input::Input;
+use super::tiles::{self, Kernels, MAX_PANELS, MAX_ROWS, Tile};
+use super::{LANES, Packed};
+use crate::kernels::pool::{self, Places};
+use crate::kernels::rowwise;
+use crate::kernels::tier::Tier;
+
+/// Most rows of x for which the weights are walked once, from memory; with more they are walked by blocks that stay in
+/// the cache while all rows go by.
+const FEW: usize = 16;
+
+/// Blocks of a stretch of panels that stays in the first-level cache while many rows go by: 32 KiB of f32 with two panels.
+const STRETCH: usize = 4;
+
+/// Weights below which one thread does it all.
+const WORTH_SHARING: usize = 1 << 14;
+
+/// What is done to each product before it is written.
+#[derive(Clone, Copy, Default)]
+pub struct Epilogue<'a> {
+    /// Added first: `[N]`.
+    pub bias: Option<&'a [f32]>,
+    /// GELU (the tanh form) after the bias.
+    pub gelu: bool,
+    /// Added last: `[M, N]`, the residual stream.
+    pub residual: Option<&'a [f32]>,
+}
+
+impl Packed {
+    /// x `[M, K]` times the transpose of the matrix, to out `[M, N]`, row-major both.
+    ///
+    /// Sums are taken in an order that does not depend on the number of threads. x is rounded too for q8_0 and q4_0 (to
+    /// 8-bit integers, a scale for each 32) and for bf16 where the processor multiplies those, for one row as for many.
+    ///
+    /// # Panics
+    /// Where the lengths do not fit.
+    pub fn multiply(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue<'_>) {
+        self.multiply_on(Tier::current(), x, out, epilogue);
+    }
+
+    pub(super) fn multiply_on(&self, tier: Tier, x: &[f32], out: &mut [f32], epilogue: Epilogue<'_>) {
+        let [n, k] = self.shape();
+        let m = x.len() / k;
+        assert!(x.len() == m * k && out.len() == m * n, "x {} and out {} for {n} by {k}", x.len(), out.len());
+        assert!(epilogue.bias.is_none_or(|bias| bias.len() == n), "the bias of {n} outputs");
+        assert!(epilogue.residual.is_none_or(|residual| residual.len() == m * n), "the residual of {m} by {n}");
+        let few = m <= FEW;
+        let kernels = tiles::of(tier, self.dtype);
+        let product =
+            Product { input: Input::new(x, k, kernels.form), m, w: self, kernels, out: Places::of(out), epilogue };
+        let panels = self.panels();
+        let width = if few { 1 } else { kernels.panels };
+        let groups = panels.div_ceil(width);
+        let work = |range: Range<usize>| {
+            for group in range {
+                let panels = group * width..panels.min((group + 1) * width);
+                if few { product.few(panels) } else { product.many(panels) }
+            }
+        };
+        if n * k * m.min(8) < WORTH_SHARING {
+            return work(0..groups);
+        }
+        // Pieces that are small beside a thread's share, so that none waits long for another at the end.
+        pool::ranges(groups, (groups / (pool::threads() * 16)).max(1), work);
+    }
+}
+
+struct Product<'a> {
+    input: Input<'a>,
+    m: usize,
+    w: &'a Packed,
+    kernels: Kernels,
+    out: Places<f32>,
+    epilogue: Epilogue<'a>,
+}
+
+impl Product<'_> {
+    /// All products of some panels with few rows: the weights go by once.
+    fn few(&self, panels: Range<usize>) {
+        for row in (0..self.m).step_by(self.kernels.rows) {
+            self.tile(row, &panels, 0..self.w.blocks());
+        }
+    }
+
+    /// All products of some panels with many rows: a stretch of blocks stays in the first-level cache while all rows go
+    /// by, and `out` holds the sums between two stretches.
+    fn many(&self, panels: Range<usize>) {
+        let blocks = self.w.blocks();
+        for start in (0..blocks).step_by(STRETCH) {
+            for row in (0..self.m).step_by(self.kernels.rows) {
+                self.tile(row, &panels, start..blocks.min(start + STRETCH));
+            }
+        }
+    }
+
+    /// The products of some rows with some blocks of some panels, added to those of the blocks before.
+    fn tile(&self, row: usize, panels: &Range<usize>, blocks: Range<usize>) {
+        let (n, rows) = (self.w.n, self.kernels.rows.min(self.m - row));
+        let columns = panels.start * LANES..n.min(panels.end * LANES);
+        let mut tile = Tile {
+            rows,
+            x: self.input.at(row, blocks.start),
+            x_stride: self.input.stride(),
+            groups: self.input.groups_at(row, blocks.start),
+            groups_stride: self.input.groups_stride(),
+            w: self.w.raw()[panels.start * self.w.panel_bytes() + blocks.start * self.w.dtype.block_bytes()..].as_ptr(),
+            w_stride: self.w.panel_bytes(),
+            blocks: blocks.len(),
+            out: self.out.at(row * n + columns.start),
+            out_stride: n,
+            add: blocks.start > 0,
+        };
+        let many = self.m > FEW && panels.len() == self.kernels.panels;
+        let kernel = if many { self.kernels.wide } else { self.kernels.one };
+        if columns.len() == panels.len() * LANES {
+            // SAFETY: the tile lies within x, W and out; no other thread has these columns of out, and the kernel was
+            // picked for this processor.
+            unsafe { kernel(&tile) };
+        } else {
+            // The last panel has lanes that belong to no output.
+            const WIDTH: usize = MAX_PANELS * LANES;
+            let mut whole = [0f32; MAX_ROWS * WIDTH];
+            for (at, whole) in whole.chunks_exact_mut(WIDTH).take(if tile.add { rows } else { 0 }).enumerate() {
+                whole[..columns.len()].copy_from_slice(self.place(row + at, &columns));
+            }
+            (tile.out, tile.out_stride) = (whole.as_mut_ptr(), WIDTH);
+            // SAFETY: as above.
+            unsafe { kernel(&tile) };
+            for (at, whole) in whole.chunks_exact(WIDTH).take(rows).enumerate() {
+                self.place(row + at, &columns).copy_from_slice(&whole[..columns.len()]);
+            }
+        }
+        if blocks.end == self.w.blocks() {
+            (row..row + rows).for_each(|row| self.finish(row, &columns));
+        }
+    }
+
+    fn finish(&self, row: usize, columns: &Range<usize>) {
+        let place = self.place(row, columns);
+        if let Some(bias) = self.epilogue.bias {
+            place.iter_mut().zip(&bias[columns.clone()]).for_each(|(value, bias)| *value += bias);
+        }
+        if self.epilogue.gelu {
+            rowwise::gelu_row(place);
+        }
+        if let Some(residual) = self.epilogue.residual {
+            let residual = &residual[row * self.w.n..][columns.clone()];
+            place.iter_mut().zip(residual).for_each(|(value, residual)| *value += residual);
+        }
+    }
+
+    /// Some columns of a row of out.
+    #[allow(clippy::mut_from_ref, reason = "threads write to the columns of their own panels")]
+    fn place(&self, row: usize, columns: &Range<usize>) -> &mut [f32] {
+        // SAFETY: within `out`, and no other thread has these columns.
+        unsafe { std::slice::from_raw_parts_mut(self.out.at(row * self.w.n + columns.start), columns.len()) }
+    }
+}

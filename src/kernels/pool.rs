@@ -1,0 +1,320 @@
+//! Threads that wait awake for the next piece of work.
+//!
+//! A decode step is some sixty short products, and waking a sleeping thread for each would cost a tenth of it. So a
+//! worker that has nothing to do looks for work for a moment before it sleeps, and the caller always takes part. Where
+//! others want the cores (the user interface, another program) waiting threads give theirs away.
+
+use std::cell::UnsafeCell;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// How long a worker stays awake without work: longer than the pause between two products or two tokens.
+const AWAKE: Duration = Duration::from_micros(300);
+
+/// Looks at a flag between two looks at the clock, and before a waiting caller offers its core to others.
+const SPINS: u32 = 256;
+
+/// Threads asked for before the pool began.
+static WANTED: OnceLock<usize> = OnceLock::new();
+
+/// Asks for a number of threads, the caller's included. Without effect once the pool has begun.
+pub fn set_threads(count: usize) {
+    let _ = WANTED.set(count.max(1));
+}
+
+/// Threads that work is shared among: those asked for, else as many as the process may use (its affinity and the quota
+/// of its control group counted).
+pub fn threads() -> usize {
+    Pool::global().starts.len()
+}
+
+/// Calls `work` with stretches of `0..count`, at least `piece` long where that much is left, shared among the threads.
+///
+/// Every thread begins with one stretch of its own, from its beginning to its end, so that memory is read in order; who
+/// is done takes from the others.
+pub(super) fn ranges(count: usize, piece: usize, work: impl Fn(Range<usize>) + Sync) {
+    Pool::global().ranges(count, piece.max(1), &work);
+}
+
+/// Calls `work` with every number below `count`, shared among the threads.
+pub fn tasks(count: usize, work: impl Fn(usize) + Sync) {
+    ranges(count, 1, |range| range.for_each(&work));
+}
+
+/// What `work` makes of every number below `count`, shared among the threads.
+pub fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let mut out: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
+    chunks(&mut out, 1, |index, place| place[0] = Some(work(index)));
+    out.into_iter().flatten().collect()
+}
+
+/// Calls `work` with the index and the values of each stretch of `length` values of `out` (the last may be shorter), the
+/// stretches shared among the threads.
+pub(super) fn chunks<T: Send>(out: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    let (total, places) = (out.len(), Places::of(out));
+    tasks(total.div_ceil(length), |index| {
+        let at = index * length;
+        // SAFETY: every index is handed out once, so the stretches do not overlap; all lie within `out`, which is
+        // borrowed until the pool is done with it.
+        let stretch = unsafe { std::slice::from_raw_parts_mut(places.at(at), length.min(total - at)) };
+        work(index, stretch);
+    });
+}
+
+/// The start of a slice that several threads write to, each to places of its own.
+pub(super) struct Places<T>(*mut T);
+
+impl<T> Places<T> {
+    /// The start of `out`, which must outlive the tasks that write there.
+    pub(super) fn of(out: &mut [T]) -> Self {
+        Self(out.as_mut_ptr())
+    }
+
+    /// The place of the value with that index.
+    pub(super) fn at(&self, index: usize) -> *mut T {
+        self.0.wrapping_add(index)
+    }
+}
+
+// SAFETY: only an address is shared; whoever writes there says why nobody else does.
+unsafe impl<T: Send> Sync for Places<T> {}
+
+/// A number on a cache line of its own.
+#[repr(align(128))]
+struct Line(AtomicUsize);
+
+type Job = *const (dyn Fn(usize) + Sync);
+
+struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<Thread>,
+    /// Where in its stretch each thread is.
+    starts: Vec<Line>,
+    busy: Mutex<()>,
+}
+
+struct Shared {
+    /// Counts jobs; a change is the signal to begin.
+    epoch: Line,
+    /// Workers that have not ended the present job.
+    running: Line,
+    job: UnsafeCell<Option<Job>>,
+    asleep: Vec<AtomicBool>,
+    panicked: AtomicBool,
+}
+
+// SAFETY: `job` is written only by the holder of `busy` while no worker runs, and read by workers after they saw the
+// epoch change, which is released after the write.
+unsafe impl Sync for Shared {}
+// SAFETY: as above; the pointer is only followed while its owner waits for the workers.
+unsafe impl Send for Shared {}
+
+impl Pool {
+    fn global() -> &'static Self {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        POOL.get_or_init(|| {
+            let wanted = WANTED.get().copied().or_else(|| thread::available_parallelism().map(usize::from).ok());
+            Self::new(wanted.unwrap_or(1))
+        })
+    }
+
+    fn new(wanted: usize) -> Self {
+        let shared = Arc::new(Shared {
+            epoch: Line(AtomicUsize::new(0)),
+            running: Line(AtomicUsize::new(0)),
+            job: UnsafeCell::new(None),
+            asleep: (1..wanted).map(|_| AtomicBool::new(false)).collect(),
+            panicked: AtomicBool::new(false),
+        });
+        let mut workers = Vec::new();
+        for index in 0..wanted - 1 {
+            let shared = shared.clone();
+            let name = format!("kshot-compute-{}", index + 1);
+            // With fewer threads than asked for, the work is shared among those there are.
+            let Ok(handle) = thread::Builder::new().name(name).spawn(move || shared.serve(index)) else { break };
+            workers.push(handle.thread().clone());
+        }
+        let starts = (0..=workers.len()).map(|_| Line(AtomicUsize::new(0))).collect();
+        Self { shared, workers, starts, busy: Mutex::new(()) }
+    }
+
+    fn ranges(&self, count: usize, piece: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
+        let threads = self.starts.len();
+        // A second caller (or a piece of work that shares its own work) does without the others rather than wait.
+        let alone = || {
+            if count > 0 {
+                work(0..count)
+            }
+        };
+        if threads == 1 || count <= piece {
+            return alone();
+        }
+        let _busy = match self.busy.try_lock() {
+            Ok(busy) => busy,
+            Err(TryLockError::Poisoned(busy)) => busy.into_inner(),
+            Err(TryLockError::WouldBlock) => return alone(),
+        };
+        let bounds = |thread: usize| count * thread / threads..count * (thread + 1) / threads;
+        for (thread, start) in self.starts.iter().enumerate() {
+            start.0.store(bounds(thread).start, Ordering::Relaxed);
+        }
+        self.run(&|me| {
+            for offset in 0..threads {
+                let owner = (me + offset) % threads;
+                let end = bounds(owner).end;
+                loop {
+                    let start = self.starts[owner].0.fetch_add(piece, Ordering::Relaxed);
+                    if start >= end {
+                        break;
+                    }
+                    work(start..end.min(start + piece));
+                }
+            }
+        });
+    }
+
+    /// Runs `job` on every thread, with the index of the thread, and waits for all.
+    fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+        let shared = &*self.shared;
+        // SAFETY: the lifetime is only dropped in the type: `Wait` below does not let this function end, by return or by
+        // panic, before every worker has ended the job. No worker reads the cell now: none runs.
+        unsafe { *shared.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job)) };
+        shared.panicked.store(false, Ordering::Relaxed);
+        shared.running.0.store(self.workers.len(), Ordering::Relaxed);
+        shared.epoch.0.fetch_add(1, Ordering::SeqCst);
+        for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
+            if asleep.swap(false, Ordering::SeqCst) {
+                worker.unpark();
+            }
+        }
+        let wait = Wait(shared);
+        job(0);
+        drop(wait);
+        if shared.panicked.load(Ordering::Relaxed) {
+            #[allow(clippy::panic, reason = "a panic of a worker is passed on to the caller")]
+            {
+                panic!("a compute thread panicked");
+            }
+        }
+    }
+}
+
+/// Waits for the workers when it is dropped.
+struct Wait<'a>(&'a Shared);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut spins = 0u32;
+        while self.0.running.0.load(Ordering::Acquire) != 0 {
+            spins += 1;
+            if spins.is_multiple_of(SPINS) { thread::yield_now() } else { std::hint::spin_loop() }
+        }
+    }
+}
+
+impl Shared {
+    fn serve(&self, index: usize) {
+        let mut seen = 0;
+        loop {
+            seen = self.next(index, seen);
+            // SAFETY: the epoch has changed, so the job was written before, and its owner waits until it is counted as done.
+            if let Some(job) = unsafe { *self.job.get() } {
+                // SAFETY: as above.
+                let job = unsafe { &*job };
+                let ended = catch_unwind(AssertUnwindSafe(|| job(index + 1)));
+                self.panicked.fetch_or(ended.is_err(), Ordering::Relaxed);
+            }
+            self.running.0.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// Waits for an epoch other than `seen`, awake for a while, then asleep.
+    fn next(&self, index: usize, seen: usize) -> usize {
+        let mut since = None;
+        let mut spins = 0u32;
+        loop {
+            let epoch = self.epoch.0.load(Ordering::SeqCst);
+            if epoch != seen {
+                return epoch;
+            }
+            spins += 1;
+            if !spins.is_multiple_of(SPINS) {
+                std::hint::spin_loop();
+            } else if since.get_or_insert_with(Instant::now).elapsed() < AWAKE {
+                thread::yield_now();
+            } else {
+                self.asleep[index].store(true, Ordering::SeqCst);
+                // Whoever began a job before it could see the flag is seen here; whoever sees it wakes this thread.
+                if self.epoch.0.load(Ordering::SeqCst) == seen {
+                    thread::park();
+                }
+                self.asleep[index].store(false, Ordering::SeqCst);
+                since = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn counted(pool: &Pool, count: usize, piece: usize) {
+        let seen: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        pool.ranges(count, piece, &|range| {
+            range.for_each(|at| {
+                seen[at].fetch_add(1, Ordering::Relaxed);
+            });
+        });
+        assert!(seen.iter().all(|times| times.load(Ordering::Relaxed) == 1), "{count} by {piece}");
+    }
+
+    #[test]
+    fn every_number_comes_once() {
+        for threads in [1, 2, 3, 7] {
+            let pool = Pool::new(threads);
+            for round in 0..200 {
+                for (count, piece) in [(0, 1), (1, 1), (2, 1), (100, 3), (1000, 7), (5, 10)] {
+                    counted(&pool, count, piece);
+                }
+                // Now and then long enough that the workers fall asleep.
+                if round % 50 == 0 {
+                    thread::sleep(AWAKE * 4);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn callers_at_once_and_within_each_other_do_their_own_work() {
+        let pool = Pool::new(3);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..200).for_each(|_| counted(&pool, 64, 4)));
+            }
+        });
+        pool.ranges(8, 1, &|_| counted(&pool, 16, 1));
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
+        let pool = Pool::new(3);
+        for bad in 0..20 {
+            let run = || {
+                pool.ranges(20, 1, &|range| {
+                    #[allow(clippy::panic, reason = "this is what is tested")]
+                    if range.contains(&bad) {
+                        panic!("on purpose");
+                    }
+                });
+            };
+            assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+            counted(&pool, 100, 1);
+        }
+    }
+}
