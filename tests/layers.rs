@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hub", &["files", "text"]),
     ("sampling", &["kernels"]),
     ("model", &["files", "kernels"]),
-    ("engine", &["files", "model", "sampling", "text"]),
+    ("engine", &["files", "kernels", "model", "sampling", "text"]),
     ("eval", &["corpus", "engine", "files", "model", "prompt", "sampling", "text"]),
     ("train", &["corpus", "engine", "eval", "files", "model", "sampling", "session", "text"]),
     ("export", &["engine", "files", "kernels", "model", "sampling", "session", "text"]),

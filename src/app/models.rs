@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How the weights of a model are asked for.
+pub use crate::engine::DtypeChoice;
 use crate::engine::{CancelToken, JobId, ModelInfo};
 use crate::files::Files;
-use crate::model::DtypeChoice;
 use crate::text::Tokenizer;
 
 /// One row of the model list.

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::Problem;
 use super::toml_file::{Entry, entries, flat, parse};
-use crate::engine::DtypeChoice;
+use crate::app::models::DtypeChoice;
 use crate::files::builtin;
 use crate::sampling::{
     DEFAULT_PRESET, ParamId, ParamSpec, Settings, StageId, Value, parse_order, presets, specs, stages,

@@ -89,11 +89,12 @@ impl CustomOp1 for Linear<'_> {
             candle_core::bail!("kshot-linear: x is {:?} and W [{n}, {k}]", layout.shape());
         };
         let x = &x.as_slice::<f32>()?[start..end];
-        let mut out = vec![0f32; m * n];
+        let mut out = Vec::with_capacity(m * n);
+        let places = &mut out.spare_capacity_mut()[..m * n];
         let mut product = |x: &[f32]| {
             values(self.bias, n, |bias| {
                 values(self.residual, m * n, |residual| {
-                    self.weight.multiply(x, &mut out, Epilogue { bias, gelu: self.gelu, residual });
+                    self.weight.multiply(x, places, Epilogue { bias, gelu: self.gelu, residual });
                     Ok(())
                 })
             })
@@ -117,6 +118,8 @@ impl CustomOp1 for Linear<'_> {
                 product(&normed)?;
             }
         }
+        // SAFETY: `multiply` has written every value.
+        unsafe { out.set_len(m * n) };
         Ok((CpuStorage::F32(out), (m, n).into()))
     }
 }

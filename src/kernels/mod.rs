@@ -11,6 +11,7 @@ pub mod linear;
 pub mod packed;
 pub mod pages;
 mod pool;
+pub mod probe;
 pub mod rowwise;
 pub mod softmax;
 mod tier;

@@ -7,6 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape
 
 use super::pool;
 use super::softmax::{self, LOWEST, exp};
+use super::tier::by_tier;
 
 /// Values below which waking other threads costs more than it saves.
 const WORTH_SHARING: usize = 1 << 14;
@@ -72,19 +73,27 @@ pub(super) fn normalise(values: &mut [f32], weight: &[f32], bias: &[f32], epsilo
     for_rows(values, weight.len(), |row| normalise_row(row, weight, bias, epsilon));
 }
 
-fn normalise_row(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn avx2(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
-            normalise_body(row, weight, bias, epsilon);
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the feature that `avx2` was compiled for has just been detected.
-            return unsafe { avx2(row, weight, bias, epsilon) };
-        }
+by_tier! {
+    fn normalise_row(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) = normalise_body;
+
+    /// GELU in its tanh form, in place.
+    pub(super) fn gelu_row(row: &mut [f32]) = gelu_body;
+
+    /// What comes after a product, in place: a bias, GELU, the residual stream.
+    pub(super) fn finish(row: &mut [f32], bias: Option<&[f32]>, gelu: bool, residual: Option<&[f32]>) = finish_body;
+}
+
+#[inline(always)]
+fn finish_body(row: &mut [f32], bias: Option<&[f32]>, gelu: bool, residual: Option<&[f32]>) {
+    if let Some(bias) = bias {
+        row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
     }
-    normalise_body(row, weight, bias, epsilon);
+    if gelu {
+        gelu_body(row);
+    }
+    if let Some(residual) = residual {
+        row.iter_mut().zip(residual).for_each(|(value, residual)| *value += residual);
+    }
 }
 
 #[inline(always)]
@@ -131,21 +140,6 @@ impl CustomOp1 for GeluTanh {
         for_rows(&mut out, width, gelu_row);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
-}
-
-pub(super) fn gelu_row(row: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(row: &mut [f32]) {
-            gelu_body(row);
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the features that `avx2` was compiled for have just been detected.
-            return unsafe { avx2(row) };
-        }
-    }
-    gelu_body(row);
 }
 
 /// x · σ(2u) is the same as 0.5x(1 + tanh u); the exponential of -2|u| cannot overflow.

@@ -3,8 +3,10 @@
 //! Owns the arithmetic of a row; knows no vocabulary, no token and no sampling stage.
 //!
 //! Every sweep works on 16 fixed lanes without fused multiply-add, so the result is the same bit for bit on every
-//! instruction set: the AVX2 version is the portable body compiled again with wider registers, chosen at run time.
+//! instruction set: wider versions are the portable body compiled again, chosen at run time.
 //! Sums are taken in `f32` within one lane of a block and in `f64` from block to block.
+
+use super::tier::by_tier;
 
 /// Values handled side by side.
 const LANES: usize = 16;
@@ -42,50 +44,21 @@ impl Moments {
     }
 }
 
-/// Compiles `$body` once as it is and once for AVX2, and picks at run time.
-macro_rules! dispatch {
-    ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty = $body:ident) => {
-        $(#[$doc])*
-        pub fn $name($($arg: $ty),*) -> $ret {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn avx2($($arg: $ty),*) -> $ret {
-                    $body($($arg),*)
-                }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the feature that `avx2` was compiled for has just been detected.
-                    return unsafe { avx2($($arg),*) };
-                }
-            }
-            $body($($arg),*)
-        }
-    };
-}
-
-dispatch! {
+by_tier! {
     /// Maximum, masked and invalid values of `row` in one sweep.
-    pub fn scan(row: &[f32]) -> RowScan = scan_body
-}
+    pub fn scan(row: &[f32]) -> RowScan = scan_body;
 
-dispatch! {
     /// Sums of the weights of `row` under a given `max`; −inf has weight 0.
-    pub fn moments(row: &[f32], max: f32) -> Moments = moments_body
-}
+    pub fn moments(row: &[f32], max: f32) -> Moments = moments_body;
 
-dispatch! {
     /// Replaces every x of `row` by its weight exp(x − max) and returns their sums; meant for x ≤ max, −inf gives 0.
-    pub fn exp_shifted(row: &mut [f32], max: f32) -> Moments = exp_shifted_body
-}
+    pub fn exp_shifted(row: &mut [f32], max: f32) -> Moments = exp_shifted_body;
 
-dispatch! {
     /// Number of values of `row` that are greater than `value`.
-    pub fn count_greater(row: &[f32], value: f32) -> usize = count_greater_body
-}
+    pub fn count_greater(row: &[f32], value: f32) -> usize = count_greater_body;
 
-dispatch! {
     /// Whether any value of `row` is at least `value`.
-    pub fn any_at_least(row: &[f32], value: f32) -> bool = any_at_least_body
+    pub fn any_at_least(row: &[f32], value: f32) -> bool = any_at_least_body;
 }
 
 #[inline(always)]

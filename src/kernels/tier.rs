@@ -2,6 +2,37 @@
 
 use std::sync::OnceLock;
 
+/// Compiles a body that is inlined once for each width of registers, and calls the one of the tier in use. The compiler
+/// vectorises the body by itself and never fuses its operations, so that every tier gives the same bits.
+macro_rules! by_tier {
+    ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = $body:ident;)*) => {$(
+        $(#[$doc])*
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::kernels::Tier;
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? {
+                    $body($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? {
+                    $body($($arg),*)
+                }
+                match Tier::current() {
+                    // SAFETY: the tier in use is one that the processor has.
+                    Tier::Avx512 | Tier::Avx512Bf16 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    Tier::Avx2 => return unsafe { avx2($($arg),*) },
+                    Tier::Scalar => {}
+                }
+            }
+            $body($($arg),*)
+        }
+    )*};
+}
+pub(super) use by_tier;
+
 /// The environment variable that forces a lower tier than the processor has, e.g. to measure it.
 const VARIABLE: &str = "KSHOT_TIER";
 

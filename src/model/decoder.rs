@@ -177,7 +177,9 @@ impl Decoder {
     /// # Errors
     /// A missing tensor, a wrong shape, a failing read, [`ModelError::Cancelled`].
     pub fn load(checkpoint: &Checkpoint, dtype: Dtype, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<Self> {
-        Self::read(checkpoint, Form::Packed(dtype), progress)
+        let decoder = Self::read(checkpoint, Form::Packed(dtype), progress);
+        pages::keep_activations();
+        decoder
     }
 
     /// Reads a checkpoint's weights as tensors of `dtype` on `device`: for the stock path alone.

@@ -1,5 +1,7 @@
 //! Many tokens: QKᵀ and PV as products of tiles, the keys and values packed like weights.
 
+use std::cell::Cell;
+
 use super::Job;
 use crate::kernels::lanes::LANES;
 use crate::kernels::packed::{DEPTH, Dtype, tiles};
@@ -9,6 +11,11 @@ use crate::kernels::tier::Tier;
 /// Queries whose scores are held at once: a multiple of the rows of every kernel.
 const QUERIES: usize = 48;
 
+thread_local! {
+    /// What a task works in, kept for the next.
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
 pub(super) fn attend(job: &Job<'_>) {
     let kernels = tiles::of(Tier::current(), Dtype::F32);
     let hs = job.width;
@@ -16,11 +23,17 @@ pub(super) fn attend(job: &Job<'_>) {
     // Depths of the two products, and outputs, filled up to whole blocks and panels.
     let (depth, positions) = (hs.next_multiple_of(DEPTH), all.next_multiple_of(DEPTH));
     let columns = hs.next_multiple_of(LANES);
-    let keys = pack_keys(job, depth);
-    let values = pack_values(job, positions);
-    let mut queries = vec![0f32; QUERIES * depth];
-    let mut scores = vec![0f32; QUERIES * positions];
-    let mut mixed = vec![0f32; QUERIES * columns];
+    let mut scratch = SCRATCH.take();
+    let lengths = [positions * depth, columns * positions, QUERIES * depth, QUERIES * positions, QUERIES * columns];
+    scratch.resize(scratch.len().max(lengths.iter().sum()), 0.0);
+    let mut rest = scratch.as_mut_slice();
+    let [keys, values, queries, scores, mixed] = lengths.map(|length| {
+        let (part, behind) = std::mem::take(&mut rest).split_at_mut(length);
+        rest = behind;
+        part
+    });
+    pack_keys(job, depth, keys);
+    pack_values(job, positions, values);
 
     for first in (0..job.tokens).step_by(QUERIES) {
         let count = QUERIES.min(job.tokens - first);
@@ -28,11 +41,13 @@ pub(super) fn attend(job: &Job<'_>) {
         let seen = job.start + first + count;
         let blocks = seen.div_ceil(DEPTH);
         for (token, row) in queries.chunks_exact_mut(depth).take(count).enumerate() {
+            let (row, pad) = row.split_at_mut(hs);
             row.iter_mut().zip(job.query(first + token)).for_each(|(to, value)| *to = value * job.scale);
+            pad.fill(0.0);
         }
-        let x = Matrix { values: &queries, length: depth };
-        let w = Matrix { values: &keys, length: depth * LANES };
-        product(&kernels, count, x, w, depth / DEPTH, Out { values: &mut scores, length: positions, columns: seen });
+        let x = Matrix { values: queries, length: depth };
+        let w = Matrix { values: keys, length: depth * LANES };
+        product(&kernels, count, x, w, depth / DEPTH, Out { values: scores, length: positions, columns: seen });
         let mut shares = [0f32; QUERIES];
         for ((token, row), share) in scores.chunks_exact_mut(positions).take(count).enumerate().zip(&mut shares) {
             let (row, behind) = row[..blocks * DEPTH].split_at_mut(job.start + first + token + 1);
@@ -40,39 +55,37 @@ pub(super) fn attend(job: &Job<'_>) {
             *share = (1.0 / softmax::exp_shifted(row, max).total) as f32;
             behind.fill(0.0);
         }
-        let x = Matrix { values: &scores, length: positions };
-        let w = Matrix { values: &values, length: positions * LANES };
-        product(&kernels, count, x, w, blocks, Out { values: &mut mixed, length: columns, columns: hs });
+        let x = Matrix { values: scores, length: positions };
+        let w = Matrix { values, length: positions * LANES };
+        product(&kernels, count, x, w, blocks, Out { values: mixed, length: columns, columns: hs });
         for ((token, row), share) in mixed.chunks_exact(columns).take(count).enumerate().zip(shares) {
             job.out(first + token).iter_mut().zip(row).for_each(|(to, value)| *to = value * share);
         }
     }
+    SCRATCH.set(scratch);
 }
 
 /// Keys as panels of 16 positions, `[HS filled up][16]` each.
-fn pack_keys(job: &Job<'_>, depth: usize) -> Vec<f32> {
-    let all = job.start + job.tokens;
-    let mut packed = vec![0f32; all.div_ceil(LANES) * LANES * depth];
+fn pack_keys(job: &Job<'_>, depth: usize, packed: &mut [f32]) {
     for (panel, keys) in packed.chunks_exact_mut(depth * LANES).zip(job.keys.chunks(LANES * job.width)) {
         for (lane, key) in keys.chunks_exact(job.width).enumerate() {
             for (to, value) in panel.chunks_exact_mut(LANES).zip(key) {
                 to[lane] = *value;
             }
         }
+        panel[job.width * LANES..].fill(0.0);
     }
-    packed
 }
 
 /// Values as panels of 16 columns, `[positions filled up][16]` each.
-fn pack_values(job: &Job<'_>, positions: usize) -> Vec<f32> {
-    let mut packed = vec![0f32; job.width.div_ceil(LANES) * LANES * positions];
+fn pack_values(job: &Job<'_>, positions: usize, packed: &mut [f32]) {
     for (panel, packed) in packed.chunks_exact_mut(positions * LANES).enumerate() {
         for (to, value) in packed.chunks_exact_mut(LANES).zip(job.values.chunks_exact(job.width)) {
             let value = &value[panel * LANES..job.width.min((panel + 1) * LANES)];
             to[..value.len()].copy_from_slice(value);
         }
+        packed[(job.start + job.tokens) * LANES..].fill(0.0);
     }
-    packed
 }
 
 /// A matrix as the tiles read or write it: its values and the length of a row (of a panel, where it is packed).

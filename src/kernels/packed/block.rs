@@ -11,6 +11,7 @@
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 use super::{DEPTH, Dtype, LANES};
+use crate::kernels::tier::by_tier;
 
 /// Inputs that share a scale.
 pub(super) const GROUP: usize = 32;
@@ -23,20 +24,9 @@ const fn offset(dtype: Dtype) -> i32 {
     if matches!(dtype, Dtype::Q4_0) { 8 } else { 128 }
 }
 
-/// Writes a tile `[64 inputs][16 outputs]` as a block of its dtype.
-pub(super) fn encode(dtype: Dtype, tile: &[f32; DEPTH * LANES], out: &mut [u8]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,f16c")]
-        fn avx2(dtype: Dtype, tile: &[f32; DEPTH * LANES], out: &mut [u8]) {
-            encode_body(dtype, tile, out);
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
-            // SAFETY: the features that `avx2` was compiled for have just been detected.
-            return unsafe { avx2(dtype, tile, out) };
-        }
-    }
-    encode_body(dtype, tile, out);
+by_tier! {
+    /// Writes a tile `[64 inputs][16 outputs]` as a block of its dtype.
+    pub(super) fn encode(dtype: Dtype, tile: &[f32; DEPTH * LANES], out: &mut [u8]) = encode_body;
 }
 
 #[inline(always)]

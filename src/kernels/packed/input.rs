@@ -6,6 +6,7 @@ use super::DEPTH;
 use super::block::{GROUP, round_bf16};
 use super::tiles::{Form, Group};
 use crate::kernels::pool::{self, Places};
+use crate::kernels::tier::by_tier;
 
 /// Values from which on the threads share the work of changing x.
 const WORTH_SHARING: usize = 1 << 15;
@@ -44,7 +45,7 @@ impl<'a> Input<'a> {
                 let mut rounded = vec![0u16; rows * width];
                 shared(&mut rounded, width, |first, to| {
                     for (to, row) in to.chunks_exact_mut(width).zip(x[first * k..].chunks_exact(k)) {
-                        to.iter_mut().zip(row).for_each(|(to, &value)| *to = round_bf16(value));
+                        round(row, to);
                     }
                 });
                 Values::Bf16(rounded)
@@ -107,20 +108,17 @@ fn shared<T: Send>(out: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) +
     pool::chunks(out, width * 8, |index, stretch| work(index * 8, stretch));
 }
 
-/// Integers of -127 to 127 with a scale for each 32 (llama.cpp's q8_0, ties to even as its SIMD code rounds).
-fn quantise(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
-            quantise_body(row, out, groups);
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the features that `avx2` was compiled for have just been detected.
-            return unsafe { avx2(row, out, groups) };
-        }
-    }
-    quantise_body(row, out, groups);
+by_tier! {
+    /// Integers of -127 to 127 with a scale for each 32 (llama.cpp's q8_0, ties to even as its SIMD code rounds).
+    fn quantise(row: &[f32], out: &mut [i8], groups: &mut [Group]) = quantise_body;
+
+    /// The upper halves, rounded.
+    fn round(row: &[f32], out: &mut [u16]) = round_body;
+}
+
+#[inline(always)]
+fn round_body(row: &[f32], out: &mut [u16]) {
+    out.iter_mut().zip(row).for_each(|(to, &value)| *to = round_bf16(value));
 }
 
 #[inline(always)]

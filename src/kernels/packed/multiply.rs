@@ -1,5 +1,6 @@
 //! x·Wᵀ over a whole matrix: who computes what, in which order.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::input::Input;
@@ -31,18 +32,18 @@ pub struct Epilogue<'a> {
 }
 
 impl Packed {
-    /// x `[M, K]` times the transpose of the matrix, to out `[M, N]`, row-major both.
+    /// x `[M, K]` times the transpose of the matrix, to out `[M, N]`, row-major both; every value of out is written.
     ///
     /// Sums are taken in an order that does not depend on the number of threads. x is rounded too for q8_0 and q4_0 (to
     /// 8-bit integers, a scale for each 32) and for bf16 where the processor multiplies those, for one row as for many.
     ///
     /// # Panics
     /// Where the lengths do not fit.
-    pub fn multiply(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue<'_>) {
+    pub fn multiply(&self, x: &[f32], out: &mut [MaybeUninit<f32>], epilogue: Epilogue<'_>) {
         self.multiply_on(Tier::current(), x, out, epilogue);
     }
 
-    pub(super) fn multiply_on(&self, tier: Tier, x: &[f32], out: &mut [f32], epilogue: Epilogue<'_>) {
+    pub(super) fn multiply_on(&self, tier: Tier, x: &[f32], out: &mut [MaybeUninit<f32>], epilogue: Epilogue<'_>) {
         let [n, k] = self.shape();
         let m = x.len() / k;
         assert!(x.len() == m * k && out.len() == m * n, "x {} and out {} for {n} by {k}", x.len(), out.len());
@@ -74,7 +75,7 @@ struct Product<'a> {
     m: usize,
     w: &'a Packed,
     kernels: Kernels,
-    out: Places<f32>,
+    out: Places<MaybeUninit<f32>>,
     epilogue: Epilogue<'a>,
 }
 
@@ -101,7 +102,7 @@ impl Product<'_> {
     fn tile(&self, row: usize, panels: &Range<usize>, blocks: Range<usize>) {
         let (n, rows) = (self.w.n, self.kernels.rows.min(self.m - row));
         let columns = panels.start * LANES..n.min(panels.end * LANES);
-        let mut tile = Tile {
+        let tile = Tile {
             rows,
             x: self.input.at(row, blocks.start),
             x_stride: self.input.stride(),
@@ -110,7 +111,7 @@ impl Product<'_> {
             w: self.w.raw()[panels.start * self.w.panel_bytes() + blocks.start * self.w.dtype.block_bytes()..].as_ptr(),
             w_stride: self.w.panel_bytes(),
             blocks: blocks.len(),
-            out: self.out.at(row * n + columns.start),
+            out: self.out.at(row * n + columns.start).cast(),
             out_stride: n,
             add: blocks.start > 0,
         };
@@ -121,42 +122,44 @@ impl Product<'_> {
             // picked for this processor.
             unsafe { kernel(&tile) };
         } else {
-            // The last panel has lanes that belong to no output.
-            const WIDTH: usize = MAX_PANELS * LANES;
-            let mut whole = [0f32; MAX_ROWS * WIDTH];
-            for (at, whole) in whole.chunks_exact_mut(WIDTH).take(if tile.add { rows } else { 0 }).enumerate() {
-                whole[..columns.len()].copy_from_slice(self.place(row + at, &columns));
-            }
-            (tile.out, tile.out_stride) = (whole.as_mut_ptr(), WIDTH);
-            // SAFETY: as above.
-            unsafe { kernel(&tile) };
-            for (at, whole) in whole.chunks_exact(WIDTH).take(rows).enumerate() {
-                self.place(row + at, &columns).copy_from_slice(&whole[..columns.len()]);
-            }
+            self.cut_tile(kernel, tile, row, &columns);
         }
         if blocks.end == self.w.blocks() {
             (row..row + rows).for_each(|row| self.finish(row, &columns));
         }
     }
 
-    fn finish(&self, row: usize, columns: &Range<usize>) {
-        let place = self.place(row, columns);
-        if let Some(bias) = self.epilogue.bias {
-            place.iter_mut().zip(&bias[columns.clone()]).for_each(|(value, bias)| *value += bias);
+    /// A tile whose last panel has lanes that belong to no output. Kept apart: its buffer would cost every other tile.
+    #[cold]
+    #[inline(never)]
+    fn cut_tile(&self, kernel: tiles::Kernel, mut tile: Tile, row: usize, columns: &Range<usize>) {
+        const WIDTH: usize = MAX_PANELS * LANES;
+        let mut whole = [0f32; MAX_ROWS * WIDTH];
+        let n = self.w.n;
+        for (at, whole) in whole.chunks_exact_mut(WIDTH).take(if tile.add { tile.rows } else { 0 }).enumerate() {
+            whole[..columns.len()].copy_from_slice(self.place(row + at, columns));
         }
-        if self.epilogue.gelu {
-            rowwise::gelu_row(place);
-        }
-        if let Some(residual) = self.epilogue.residual {
-            let residual = &residual[row * self.w.n..][columns.clone()];
-            place.iter_mut().zip(residual).for_each(|(value, residual)| *value += residual);
+        (tile.out, tile.out_stride) = (whole.as_mut_ptr(), WIDTH);
+        // SAFETY: the tile lies within x, W and `whole`, and the kernel was picked for this processor.
+        unsafe { kernel(&tile) };
+        for (at, whole) in whole.chunks_exact(WIDTH).take(tile.rows).enumerate() {
+            let place = self.out.at((row + at) * n + columns.start);
+            // SAFETY: within out, and no other thread has these columns.
+            unsafe { whole.as_ptr().copy_to_nonoverlapping(place.cast(), columns.len()) };
         }
     }
 
-    /// Some columns of a row of out.
+    fn finish(&self, row: usize, columns: &Range<usize>) {
+        let Epilogue { bias, gelu, residual } = self.epilogue;
+        let bias = bias.map(|bias| &bias[columns.clone()]);
+        let residual = residual.map(|residual| &residual[row * self.w.n..][columns.clone()]);
+        rowwise::finish(self.place(row, columns), bias, gelu, residual);
+    }
+
+    /// Some columns of a row of out, which a kernel has written.
     #[allow(clippy::mut_from_ref, reason = "threads write to the columns of their own panels")]
     fn place(&self, row: usize, columns: &Range<usize>) -> &mut [f32] {
-        // SAFETY: within `out`, and no other thread has these columns.
-        unsafe { std::slice::from_raw_parts_mut(self.out.at(row * self.w.n + columns.start), columns.len()) }
+        // SAFETY: within `out`, written before, and no other thread has these columns.
+        unsafe { std::slice::from_raw_parts_mut(self.out.at(row * self.w.n + columns.start).cast(), columns.len()) }
     }
 }

@@ -24,6 +24,15 @@ fn textbook(x: &[f32], w: &Packed, epilogue: Epilogue<'_>) -> Vec<f64> {
     out
 }
 
+/// The product on a tier.
+fn multiplied(packed: &Packed, tier: Tier, x: &[f32], epilogue: Epilogue<'_>) -> Vec<f32> {
+    let [n, k] = packed.shape();
+    let mut out = vec![f32::NAN; x.len() / k * n];
+    // SAFETY: values that are there are also values that may be.
+    packed.multiply_on(tier, x, unsafe { &mut *(out.as_mut_slice() as *mut [f32] as *mut [_]) }, epilogue);
+    out
+}
+
 /// How far a product may be off: what rounding x to the form of the kernel can do, and sums in f32.
 fn tolerance(dtype: Dtype, tier: Tier, k: usize) -> f64 {
     let rounding = match dtype {
@@ -43,8 +52,7 @@ fn check(m: usize, n: usize, k: usize, dtype: Dtype) {
         let epilogue = Epilogue { bias: Some(&bias), gelu, residual: Some(&residual) };
         let expected = textbook(&x, &packed, epilogue);
         for tier in Tier::runnable() {
-            let mut out = vec![f32::NAN; m * n];
-            packed.multiply_on(tier, &x, &mut out, epilogue);
+            let out = multiplied(&packed, tier, &x, epilogue);
             let allowed = tolerance(dtype, tier, k);
             for (at, (got, expected)) in out.iter().zip(&expected).enumerate() {
                 let off = (f64::from(*got) - expected).abs();
@@ -121,11 +129,9 @@ fn a_row_of_a_batch_is_the_row_by_itself() {
     for dtype in Dtype::ALL {
         let packed = Packed::from_rows(dtype, &w, n, k);
         for tier in Tier::runnable() {
-            let mut all = vec![0f32; 9 * n];
-            packed.multiply_on(tier, &x, &mut all, Epilogue::default());
+            let all = multiplied(&packed, tier, &x, Epilogue::default());
             for (x, all) in x.chunks_exact(k).zip(all.chunks_exact(n)) {
-                let mut one = vec![0f32; n];
-                packed.multiply_on(tier, x, &mut one, Epilogue::default());
+                let one = multiplied(&packed, tier, x, Epilogue::default());
                 for (one, all) in one.iter().zip(all) {
                     assert!((one - all).abs() <= 2e-5, "{dtype:?} {tier:?}: {one} alone, {all} in a batch");
                 }
@@ -145,8 +151,7 @@ fn hostile_values_stay_what_they_are() {
     for dtype in Dtype::ALL {
         let packed = Packed::from_rows(dtype, &w, 3, k);
         for tier in Tier::runnable() {
-            let mut out = vec![f32::NAN; 3];
-            packed.multiply_on(tier, &x, &mut out, Epilogue::default());
+            let out = multiplied(&packed, tier, &x, Epilogue::default());
             assert_eq!(out[0], 0.0, "{dtype:?} {tier:?}");
             assert!((out[2] + 1.5).abs() < 0.02, "{dtype:?} {tier:?}: {}", out[2]);
             if matches!(dtype, Dtype::F32 | Dtype::Bf16) {

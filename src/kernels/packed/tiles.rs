@@ -184,6 +184,8 @@ unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, 
     unsafe {
         let mut even = [[F::zero(); P]; M];
         let mut odd = [[F::zero(); P]; M];
+        // Known when compiled; where there is one chain alone, nothing must touch the other.
+        let two = 2 * M * P <= F::SUMS;
         let mut rows = [tile.x.cast::<f32>(); M];
         let mut panels = [tile.w; P];
         spread(&mut rows, tile.x_stride);
@@ -204,7 +206,7 @@ unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, 
                     for panel in 0..P {
                         even[row][panel] = even[row][panel].mul_add(weights[panel].0, x0);
                         // A second chain of sums where there are too few to keep the units busy.
-                        let second = if 2 * M * P <= F::SUMS { &mut odd } else { &mut even };
+                        let second = if two { &mut odd } else { &mut even };
                         second[row][panel] = second[row][panel].mul_add(weights[panel].1, x1);
                     }
                 }
@@ -214,7 +216,8 @@ unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, 
         }
         for row in 0..M {
             for panel in 0..P {
-                put(even[row][panel].add(odd[row][panel]), tile, row, panel);
+                let sums = if two { even[row][panel].add(odd[row][panel]) } else { even[row][panel] };
+                put(sums, tile, row, panel);
             }
         }
     }
@@ -411,7 +414,9 @@ mod avx512 {
     #[inline(always)]
     unsafe fn bf16_dot<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const FETCH: bool>(tile: &Tile) {
         unsafe {
-            let mut total = [[[<Avx512Floats as Floats>::zero().0; P]; M]; 2];
+            let mut even = [[<Avx512Floats as Floats>::zero().0; P]; M];
+            let mut odd = even;
+            let two = 2 * M * P <= Avx512Floats::SUMS;
             let mut rows = [tile.x.cast::<i32>(); M];
             let mut panels = [tile.w; P];
             spread(&mut rows, tile.x_stride);
@@ -425,12 +430,11 @@ mod avx512 {
                     for panel in 0..P {
                         weights[panel] = as_bf16(_mm512_loadu_si512(panels[panel].add(pair * 64).cast()));
                     }
-                    // A second chain of sums where there are too few to keep the units busy.
-                    let chain = if 2 * M * P <= Avx512Floats::SUMS { pair % 2 } else { 0 };
+                    let total = if two && pair % 2 == 1 { &mut odd } else { &mut even };
                     for row in 0..M {
                         let x = as_bf16(_mm512_set1_epi32(rows[row].add(pair).read_unaligned()));
                         for panel in 0..P {
-                            total[chain][row][panel] = _mm512_dpbf16_ps(total[chain][row][panel], weights[panel], x);
+                            total[row][panel] = _mm512_dpbf16_ps(total[row][panel], weights[panel], x);
                         }
                     }
                 }
@@ -439,7 +443,8 @@ mod avx512 {
             }
             for row in 0..M {
                 for panel in 0..P {
-                    let sums = Avx512Floats(total[0][row][panel]).add(Avx512Floats(total[1][row][panel]));
+                    let even = Avx512Floats(even[row][panel]);
+                    let sums = if two { even.add(Avx512Floats(odd[row][panel])) } else { even };
                     put(sums, tile, row, panel);
                 }
             }
