@@ -533,7 +533,14 @@ pub(crate) enum PromptsCommand {
   kshot bench -m openai-community/gpt2 -p 512 -n 128 --json
 
 Decoding is greedy and does not end at <|endoftext|>. Speeds are medians over the rounds; the time to the first token
-counts from the start of the process and includes the load and a prefill of -p tokens.")]
+counts from the start of the process and includes the load and a prefill of -p tokens.
+
+--quality measures what other dtypes cost against f32: the divergence KL(f32 ‖ dtype) of the next token in nats, how often
+both think the same token the likeliest, and the ratio of the perplexities, over a text that is read in windows of the
+context (as llama.cpp's --kl-divergence). --probe measures the machine: memory read by all threads in several ways, and
+multiply-adds in registers.
+  kshot bench -m openai-community/gpt2 --quality -f essay.txt
+  kshot bench --probe")]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) model: ModelArg,
@@ -549,6 +556,30 @@ pub(crate) struct BenchArgs {
     /// How often to measure
     #[arg(long, value_name = "N", default_value = "3")]
     pub(crate) rounds: NonZeroUsize,
+
+    /// Sequences that are decoded side by side from one prompt; the speed is that of all together
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) sequences: NonZeroUsize,
+
+    /// Measure scoring too: the prompt with the log-probabilities and 512 candidates of every position
+    #[arg(long)]
+    pub(crate) score: bool,
+
+    /// Measure what dtypes cost against f32: --dtype, or all of them where it is f32
+    #[arg(long, conflicts_with_all = ["probe", "score", "sequences"])]
+    pub(crate) quality: bool,
+
+    /// With --quality: the text, `-` for stdin [default: documents that the built-in model has not seen]
+    #[arg(short, long, value_name = "FILE", requires = "quality")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// With --quality: tokens of the text to read at most
+    #[arg(long, value_name = "N", default_value = "4096", requires = "quality")]
+    pub(crate) tokens: NonZeroUsize,
+
+    /// Measure the machine instead of a model
+    #[arg(long)]
+    pub(crate) probe: bool,
 
     /// Print one JSON object
     #[arg(long)]

@@ -1,13 +1,14 @@
 //! `kshot bench`: how fast a model runs here.
 
 use anyhow::bail;
-use kshot::engine::{Backend, GenerateRequest, LocalModel, OnEndOfText, Produced, Timings};
+use kshot::engine::{Backend, GenerateRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Timings};
 use kshot::sampling::Settings;
 use kshot::text::TokenId;
 use serde::Serialize;
+use serde_json::json;
 
 use super::interrupt::Interrupt;
-use super::{Context, Status, Usage, model, system};
+use super::{Context, Status, Usage, model, quality, system};
 use crate::cli::BenchArgs;
 
 /// What `--json` prints. Speeds are medians over the rounds.
@@ -19,6 +20,9 @@ struct Report {
     first_token_s: f64,
     prefill_tok_s: f64,
     decode_tok_s: f64,
+    /// Prefill with the scores of all positions, 512 candidates each; only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_tok_s: Option<f64>,
     /// In units of 1,000,000 bytes; null where the system does not say.
     peak_rss_mb: Option<f64>,
     dtype: &'static str,
@@ -26,10 +30,23 @@ struct Report {
     cpu: String,
     prefill_tokens: usize,
     decode_tokens: usize,
+    sequences: usize,
+    tier: &'static str,
+    weight_bytes: u64,
+    cache_bytes: u64,
     rounds: usize,
 }
 
+/// What a screen keeps of each position.
+const KEPT: usize = 512;
+
 pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> {
+    if args.probe {
+        return probe(args, cx);
+    }
+    if args.quality {
+        return quality::run(args, cx);
+    }
     let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, &args.model, cx, &interrupt)?;
@@ -43,27 +60,38 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     }
 
     let mut first_token_s = None;
-    let (mut prefill_rates, mut decode_rates) = (Vec::new(), Vec::new());
+    let (mut prefill_rates, mut decode_rates, mut score_rates) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..args.rounds.get() {
-        let request = request(prompt(round, prefill, vocab), decode);
+        let request = request(prompt(round, prefill, vocab), decode, args.sequences.get());
         let timings = measure(&mut model, &request, &interrupt, || {
             first_token_s.get_or_insert_with(|| cx.begun.elapsed().as_secs_f64());
         })?;
         prefill_rates.push(timings.prefill_tokens as f64 / timings.prefill_s);
         decode_rates.push(decode_rate(timings));
+        if args.score {
+            let request = ScoreRequest { ids: prompt(round + 1, prefill, vocab), start: Start::FirstToken, top: KEPT };
+            score_rates.push(prefill as f64 / model.score(&request, &interrupt.engine)?.seconds);
+        }
     }
+    let config = model.decoder().config();
     let report = Report {
         model: name,
         load_s: model.info().load_s,
         first_token_s: first_token_s.unwrap_or_default(),
         prefill_tok_s: median(&mut prefill_rates),
         decode_tok_s: median(&mut decode_rates),
+        score_tok_s: args.score.then(|| median(&mut score_rates)),
         peak_rss_mb: system::peak_resident().map(|bytes| bytes as f64 / 1e6),
         dtype: model.info().dtype,
         threads: system::threads(),
         cpu: kshot::export::cpu_name(),
         prefill_tokens: prefill,
         decode_tokens: decode,
+        sequences: args.sequences.get(),
+        tier: kshot::kernels::Tier::current().name(),
+        weight_bytes: model.info().weight_bytes,
+        // Keys and values of the tokens before, averaged over the tokens decoded.
+        cache_bytes: (2 * config.n_layer * config.n_embd * 4 * (prefill + decode / 2)) as u64,
         rounds: args.rounds.get(),
     };
     if args.json {
@@ -74,16 +102,44 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     cx.out.line(format!("load         {:.2} s", report.load_s))?;
     cx.out.line(format!("first token  {:.2} s after the start of the process", report.first_token_s))?;
     cx.out.line(format!("prefill      {:.1} tok/s ({prefill} tokens)", report.prefill_tok_s))?;
-    cx.out.line(format!("decode       {:.1} tok/s ({decode} tokens)", report.decode_tok_s))?;
+    cx.out.line(format!(
+        "decode       {:.1} tok/s ({decode} tokens{})",
+        report.decode_tok_s,
+        if report.sequences > 1 { format!(", {} sequences side by side", report.sequences) } else { String::new() }
+    ))?;
+    if let Some(rate) = report.score_tok_s {
+        cx.out.line(format!("scored       {rate:.1} tok/s ({prefill} tokens, {KEPT} candidates each)"))?;
+    }
     cx.out.line(format!("peak memory  {}", report.peak_rss_mb.map_or("unknown".into(), |mb| format!("{mb:.0} MB"))))?;
-    cx.out.line(format!("computed in  {}, {} threads, {cpu}", report.dtype, report.threads))?;
+    cx.out.line(format!("computed in  {}, {} threads, {}, {cpu}", report.dtype, report.threads, report.tier))?;
     Ok(Status::Done)
 }
 
-fn request(prompt: Vec<TokenId>, decode: usize) -> GenerateRequest {
+/// Measures the machine.
+fn probe(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> {
+    let (memory, arithmetic) = (kshot::kernels::probe::memory(), kshot::kernels::probe::arithmetic());
+    let (threads, cpu) = (system::threads(), kshot::export::cpu_name());
+    if args.json {
+        let best = memory.iter().map(|probe| probe.giga_per_s).fold(0.0, f64::max);
+        let tier = kshot::kernels::Tier::current().name();
+        let report = json!({ "memory": memory, "memory_gb_s": best, "arithmetic": arithmetic, "threads": threads,
+            "tier": tier, "cpu": cpu });
+        cx.out.json(&report)?;
+        return Ok(Status::Done);
+    }
+    for probe in &memory {
+        cx.out.line(format!("memory       {:.1} GB/s ({})", probe.giga_per_s, probe.name))?;
+    }
+    cx.out.line(format!("arithmetic   {:.0} GFLOP/s ({})", arithmetic.giga_per_s, arithmetic.name))?;
+    let cpu = cx.out.label(&cpu);
+    cx.out.line(format!("measured on  {threads} threads, {}, {cpu}", kshot::kernels::Tier::current().name()))?;
+    Ok(Status::Done)
+}
+
+fn request(prompt: Vec<TokenId>, decode: usize, sequences: usize) -> GenerateRequest {
     GenerateRequest {
         prompt,
-        sequences: 1,
+        sequences,
         max_tokens: decode,
         settings: Settings::preset("greedy").unwrap_or_else(|_| Settings::neutral()),
         seed: Some(0),

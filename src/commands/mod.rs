@@ -22,6 +22,7 @@ mod paths;
 mod playground;
 mod progress;
 mod prompts;
+mod quality;
 mod replay;
 mod score;
 mod screenshot;

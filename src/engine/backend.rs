@@ -79,6 +79,9 @@ pub enum EngineError {
     /// The prompt is empty and the vocabulary has no token to start from.
     #[error("the prompt is empty and this vocabulary has no <|endoftext|> to start from; type something first")]
     NothingToStartFrom,
+    /// A comparison needs a token that came after another.
+    #[error("the text has fewer than two tokens; give a longer one")]
+    NothingToCompare,
     /// A token id that the model has no row for.
     #[error("token id {id} is outside the model's vocabulary of {vocab}")]
     UnknownToken {

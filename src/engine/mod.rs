@@ -9,6 +9,7 @@ mod bias;
 mod generation;
 mod local;
 mod message;
+mod quality;
 mod read;
 mod score;
 mod stop;
@@ -25,5 +26,6 @@ pub use message::{
     ModelInfo, OnEndOfText, ReadEnd, ReadRequest, ScoreRequest, Scores, Start, Step, Timings, TokenScore, best,
     mean_logprob,
 };
+pub use quality::{Quality, compare as compare_quality};
 pub use stop::StopStrings;
 pub use worker::Engine;

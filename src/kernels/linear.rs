@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor};
 
-use super::packed::{Epilogue, Packed};
+use super::packed::{Epilogue, Packed, Rounding};
 use super::rowwise;
 
 /// LayerNorm of x before the product.
@@ -29,9 +29,16 @@ pub struct Linear<'a> {
     pub gelu: bool,
     /// Added last, `[M, N]`.
     pub residual: Option<&'a Tensor>,
+    /// What may be done to x.
+    pub rounding: Rounding,
 }
 
 impl<'a> Linear<'a> {
+    /// x·Wᵀ + b alone.
+    pub fn new(weight: &'a Packed, bias: Option<&'a Tensor>) -> Self {
+        Self { norm: None, weight, bias, gelu: false, residual: None, rounding: Rounding::Fast }
+    }
+
     /// The same behind a LayerNorm.
     pub fn after(self, norm: Norm<'a>) -> Self {
         Self { norm: Some(norm), ..self }
@@ -94,7 +101,7 @@ impl CustomOp1 for Linear<'_> {
         let mut product = |x: &[f32]| {
             values(self.bias, n, |bias| {
                 values(self.residual, m * n, |residual| {
-                    self.weight.multiply(x, places, Epilogue { bias, gelu: self.gelu, residual });
+                    self.weight.multiply(x, self.rounding, places, Epilogue { bias, gelu: self.gelu, residual });
                     Ok(())
                 })
             })

@@ -15,7 +15,7 @@ use super::layers::{LayerNorm, Linear, Path, Weight, softmax};
 use super::trace::{HookPoint, Trace};
 use super::weights::Checkpoint;
 use super::{ModelError, Result};
-use crate::kernels::packed::Dtype;
+use crate::kernels::packed::{Dtype, Rounding};
 use crate::kernels::{attention, grad, linear, pages};
 
 /// A GPT in memory. It is never changed by running it: what a sequence adds is in its [`KvCache`].
@@ -59,6 +59,7 @@ impl Block {
             None => None,
         };
         let c_attn = self.c_attn.kernel()?.after(self.ln_1.kernel());
+        let c_attn = linear::Linear { rounding: Rounding::Careful, ..c_attn };
         Some(Kernels { c_attn, attn_c_proj: self.attn_c_proj.kernel()?, mlp })
     }
 }

@@ -66,9 +66,7 @@ impl Linear {
     /// The kernel for it, where its weights are packed.
     pub(super) fn kernel(&self) -> Option<linear::Linear<'_>> {
         match &self.weight {
-            Weight::Packed(weight) => {
-                Some(linear::Linear { norm: None, weight, bias: self.bias.as_ref(), gelu: false, residual: None })
-            }
+            Weight::Packed(weight) => Some(linear::Linear::new(weight, self.bias.as_ref())),
             Weight::Dense(_) => None,
         }
     }

@@ -13,7 +13,7 @@ mod multiply;
 mod tests;
 pub(super) mod tiles;
 
-pub use multiply::Epilogue;
+pub use multiply::{Epilogue, Rounding};
 
 use super::pages::Buffer;
 use super::pool;

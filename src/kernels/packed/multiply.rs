@@ -31,16 +31,32 @@ pub struct Epilogue<'a> {
     pub residual: Option<&'a [f32]>,
 }
 
+/// What may be done to x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rounding {
+    /// Rounded to what the processor multiplies fastest with weights of the dtype: bf16 for bf16 where it has such
+    /// products, 8-bit integers (a scale for each 32) for q8_0 and q4_0.
+    #[default]
+    Fast,
+    /// As [`Rounding::Fast`], but bf16 weights are multiplied with x as it is. For the queries and keys: softmax makes
+    /// of small differences of large scores large ones (on the built-in model this is five sixths of what bf16 costs).
+    Careful,
+}
+
 impl Packed {
     /// x `[M, K]` times the transpose of the matrix, to out `[M, N]`, row-major both; every value of out is written.
     ///
-    /// Sums are taken in an order that does not depend on the number of threads. x is rounded too for q8_0 and q4_0 (to
-    /// 8-bit integers, a scale for each 32) and for bf16 where the processor multiplies those, for one row as for many.
+    /// Sums are taken in an order that does not depend on the number of threads, and x is rounded in the same way for one
+    /// row as for many.
     ///
     /// # Panics
     /// Where the lengths do not fit.
-    pub fn multiply(&self, x: &[f32], out: &mut [MaybeUninit<f32>], epilogue: Epilogue<'_>) {
-        self.multiply_on(Tier::current(), x, out, epilogue);
+    pub fn multiply(&self, x: &[f32], rounding: Rounding, out: &mut [MaybeUninit<f32>], epilogue: Epilogue<'_>) {
+        let tier = match (Tier::current(), rounding) {
+            (Tier::Avx512Bf16, Rounding::Careful) => Tier::Avx512,
+            (tier, _) => tier,
+        };
+        self.multiply_on(tier, x, out, epilogue);
     }
 
     pub(super) fn multiply_on(&self, tier: Tier, x: &[f32], out: &mut [MaybeUninit<f32>], epilogue: Epilogue<'_>) {
