@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use kshot::engine::{
     Backend, CancelToken, Command, Engine, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId,
-    LoadRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Step, StopStrings,
+    LoadRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Step, StopStrings, compare_quality,
 };
 use kshot::files::{Files, builtin};
-use kshot::model::{Dtype, DtypeChoice, ModelError};
+use kshot::model::{Checkpoint, Decoder, Dtype, DtypeChoice, ModelError};
 use kshot::sampling::Settings;
-use kshot::text::SpecialTokens;
+use kshot::text::{SpecialTokens, Tokenizer};
 
 const CONTEXT: usize = 56;
 
@@ -440,4 +440,22 @@ fn the_thread_answers_every_job_under_its_id() {
     engine.send(Command::Generate(JobId(5), request("a"), CancelToken::new())).unwrap();
     assert!(matches!(hear(), Event::Failed(JobId(5), EngineError::NoModel)));
     engine.join();
+}
+
+/// What the docs promise of the built-in model, whose weights are not noise, on documents it has not seen.
+#[test]
+fn fewer_bits_cost_little_and_none_cost_nothing() {
+    let decoder = |dtype| Decoder::load(&Checkpoint::open(Files::BuiltIn).unwrap(), dtype, &mut |_, _| true).unwrap();
+    let tokenizer = Tokenizer::open(&Files::BuiltIn).unwrap();
+    let text: String = kshot::corpus::documents(7).take(6).collect::<Vec<_>>().join("\n");
+    let ids = tokenizer.encode(&text, SpecialTokens::Literal).unwrap();
+    let reference = decoder(Dtype::F32);
+    let of = |dtype| compare_quality(&reference, &decoder(dtype), &ids, &CancelToken::new(), &mut |_, _| {}).unwrap();
+    let same = of(Dtype::F32);
+    assert!(same.kl_max < 1e-9 && same.same_top == 1.0 && (same.perplexity_ratio - 1.0).abs() < 1e-9, "{same:?}");
+    assert!(same.positions > 500 && same.perplexity < 10.0, "{same:?}");
+    for (dtype, most) in [(Dtype::F16, 1e-6), (Dtype::Bf16, 1e-4), (Dtype::Q8_0, 1e-3), (Dtype::Q4_0, 0.2)] {
+        let quality = of(dtype);
+        assert!(quality.kl_mean < most && quality.kl_mean >= 0.0, "{dtype:?}: {quality:?}");
+    }
 }

@@ -238,6 +238,46 @@ fn the_cache_truncates_forks_and_survives_a_cancelled_pass() {
     }
 }
 
+/// Forks share what they begin with, and nothing that one of them does shows in another: written behind, cut and written
+/// anew, forked again, on both paths.
+#[test]
+fn a_fork_is_a_cache_of_its_own() {
+    let golden = &golden::all()[0];
+    let decoder = golden.decoder();
+    let tokens = ids(&golden.list("cases").last().unwrap()["ids"]);
+    let other: Vec<u32> = tokens.iter().rev().copied().collect();
+    let half = tokens.len() / 2;
+    for way in [Way::Stock, Way::Fused] {
+        let run = |cache: &mut KvCache, tokens: &[u32]| {
+            let mut whole = cache.tokens().to_vec();
+            whole.extend_from_slice(tokens);
+            let hidden = decoder.forward(&mut [Span { tokens, cache }], way.pass()).unwrap();
+            let rows = candle_nn::ops::log_softmax(&decoder.logits(&hidden).unwrap(), D::Minus1).unwrap();
+            let fresh = logprobs(&decoder, &whole, usize::MAX, Way::Stock);
+            let fresh = fresh.narrow(0, whole.len() - tokens.len(), tokens.len()).unwrap();
+            assert!(gap(&rows, &fresh) <= 2e-4, "{way:?}: {} tokens", whole.len());
+        };
+        let mut parent = decoder.new_cache().unwrap();
+        run(&mut parent, &tokens[..half]);
+        let [mut first, mut second] = [parent.fork().unwrap(), parent.fork().unwrap()];
+        run(&mut first, &tokens[half..]);
+        run(&mut second, &other[..3]);
+        // The parent goes on, then is cut to less than was shared and written anew.
+        run(&mut parent, &other[..2]);
+        parent.truncate(half / 2);
+        run(&mut parent, &other[..half]);
+        second.truncate(half + 1);
+        run(&mut second, &tokens[..2]);
+        let mut third = second.fork().unwrap();
+        run(&mut third, &other[..2]);
+        third.truncate(half / 2);
+        run(&mut third, &tokens[half / 2..half]);
+        run(&mut second, &tokens[..1]);
+        first.truncate(half);
+        run(&mut first, &other[..4]);
+    }
+}
+
 #[test]
 fn activations_are_those_of_transformers() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/activations.json");

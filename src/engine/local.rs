@@ -190,6 +190,6 @@ impl Backend for LocalModel {
     }
 
     fn aside(&mut self, request: &AsideRequest, cancel: &CancelToken) -> Result<Aside, EngineError> {
-        read::aside(&self.decoder, &self.tokenizer, &self.cache, request, cancel)
+        read::aside(&self.decoder, &self.tokenizer, &mut self.cache, request, cancel)
     }
 }

@@ -174,24 +174,6 @@ mod tests {
         assert!((quality.rms_probability - 0.25).abs() < 1e-6);
     }
 
-    /// What the docs promise of the built-in model, whose weights are not noise.
-    #[test]
-    fn fewer_bits_cost_little_and_none_cost_nothing() {
-        let reference = decoder(Dtype::F32);
-        let text: String =
-            crate::text::figures::grouped(1_234_567) + &"the cat likes milk and the dog likes bread. ".repeat(30);
-        let tokenizer = crate::text::Tokenizer::open(&Files::BuiltIn).unwrap();
-        let ids = tokenizer.encode(&text, crate::text::SpecialTokens::Literal).unwrap();
-        let of = |dtype| compare(&reference, &decoder(dtype), &ids, &CancelToken::new(), &mut |_, _| {}).unwrap();
-        let same = of(Dtype::F32);
-        assert!(same.kl_max < 1e-9 && same.same_top == 1.0 && (same.perplexity_ratio - 1.0).abs() < 1e-9, "{same:?}");
-        assert!(same.positions > 300);
-        for (dtype, most) in [(Dtype::F16, 1e-6), (Dtype::Bf16, 1e-4), (Dtype::Q8_0, 1e-3), (Dtype::Q4_0, 0.2)] {
-            let quality = of(dtype);
-            assert!(quality.kl_mean < most && quality.kl_mean >= 0.0, "{dtype:?}: {quality:?}");
-        }
-    }
-
     #[test]
     fn one_token_is_refused() {
         let model = decoder(Dtype::F32);

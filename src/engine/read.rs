@@ -146,7 +146,7 @@ fn score_of(logits: &[f32], id: TokenId, keep: usize) -> Result<TokenScore, Engi
 pub(super) fn aside(
     decoder: &Decoder,
     tokenizer: &Tokenizer,
-    cache: &KvCache,
+    cache: &mut KvCache,
     request: &AsideRequest,
     cancel: &CancelToken,
 ) -> Result<Aside, EngineError> {

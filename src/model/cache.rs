@@ -1,18 +1,34 @@
 //! Keys and values of the tokens that were already run, kept outside the model.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::{DecoderConfig, Result};
-use crate::kernels::attention::Sequence;
+use crate::kernels::attention::{Cached, Sequence};
 
-/// The key/value cache of one sequence: for each layer two tensors `[NH, n_positions, HS]`, written in place.
+/// The key/value cache of one sequence: one tensor `[layers, 2, NH, positions, HS]` (keys, then values), written in place.
 ///
-/// It remembers which tokens it holds, so that the next prompt runs only from the first token that differs.
+/// It remembers which tokens it holds, so that the next prompt runs only from the first token that differs. A fork shares
+/// the tokens it begins with; they are in memory once, however many forks there are.
 pub struct KvCache {
-    keys: Vec<Tensor>,
-    values: Vec<Tensor>,
+    /// The tokens it begins with, where they belong to the cache it was forked from.
+    prefix: Option<Prefix>,
+    /// Those behind.
+    own: Tensor,
     tokens: Vec<u32>,
     capacity: usize,
+    /// Held by each fork.
+    lent: Arc<()>,
+    /// How many of its own tokens the forks began with.
+    lent_len: usize,
+}
+
+/// The beginning of another cache.
+struct Prefix {
+    tensor: Tensor,
+    len: usize,
+    _lent: Arc<()>,
 }
 
 impl KvCache {
@@ -21,11 +37,12 @@ impl KvCache {
     /// # Errors
     /// Fails where the device cannot allocate it.
     pub fn new(config: &DecoderConfig, dtype: DType, device: &Device) -> Result<Self> {
-        let shape = (config.n_head, config.n_positions, config.head_dim());
-        let zeros = || -> Result<Vec<Tensor>> {
-            (0..config.n_layer).map(|_| Ok(Tensor::zeros(shape, dtype, device)?)).collect()
-        };
-        Ok(Self { keys: zeros()?, values: zeros()?, tokens: Vec::new(), capacity: config.n_positions })
+        let shape = (config.n_layer, 2, config.n_head, config.n_positions, config.head_dim());
+        Ok(Self::of(None, Tensor::zeros(shape, dtype, device)?, Vec::new(), config.n_positions))
+    }
+
+    fn of(prefix: Option<Prefix>, own: Tensor, tokens: Vec<u32>, capacity: usize) -> Self {
+        Self { prefix, own, tokens, capacity, lent: Arc::new(()), lent_len: 0 }
     }
 
     /// The tokens whose keys and values it holds, in order.
@@ -51,6 +68,9 @@ impl KvCache {
     /// Forgets all but the first `len` tokens.
     pub fn truncate(&mut self, len: usize) {
         self.tokens.truncate(len);
+        if let Some(prefix) = &mut self.prefix {
+            prefix.len = prefix.len.min(len);
+        }
     }
 
     /// How many tokens at the start of `tokens` it already holds.
@@ -58,46 +78,81 @@ impl KvCache {
         self.tokens.iter().zip(tokens).take_while(|(held, wanted)| held == wanted).count()
     }
 
-    /// A cache of its own with the same tokens.
+    /// A cache that holds the same tokens and goes on by itself. What both hold is shared.
+    ///
+    /// # Errors
+    /// Fails where the device cannot allocate what comes behind.
+    pub fn fork(&mut self) -> Result<Self> {
+        // The beginning of a fork is one piece, so a fork of a fork has it copied once.
+        if self.prefix.is_some() {
+            self.own = self.all(self.len())?;
+            self.prefix = None;
+        }
+        let (layers, two, heads, _, width) = self.own.dims5()?;
+        let left = (self.capacity - self.len()).max(1);
+        let own = Tensor::zeros((layers, two, heads, left, width), self.own.dtype(), self.own.device())?;
+        self.lent_len = if self.is_lent() { self.lent_len.max(self.len()) } else { self.len() };
+        let prefix = Prefix { tensor: self.own.clone(), len: self.len(), _lent: self.lent.clone() };
+        Ok(Self::of(Some(prefix), own, self.tokens.clone(), self.capacity))
+    }
+
+    fn is_lent(&self) -> bool {
+        Arc::strong_count(&self.lent) > 1
+    }
+
+    fn prefix_len(&self) -> usize {
+        self.prefix.as_ref().map_or(0, |prefix| prefix.len)
+    }
+
+    /// Makes sure that what is written next changes no fork and finds room.
     ///
     /// # Errors
     /// Fails where the device cannot allocate or copy it.
-    pub fn fork(&self) -> Result<Self> {
-        let len = self.len();
-        let copy = |tensors: &[Tensor]| -> Result<Vec<Tensor>> {
-            tensors
-                .iter()
-                .map(|tensor| {
-                    let fresh = tensor.zeros_like()?;
-                    if len > 0 {
-                        fresh.slice_set(&tensor.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
-                    }
-                    Ok(fresh)
-                })
-                .collect()
-        };
-        Ok(Self {
-            keys: copy(&self.keys)?,
-            values: copy(&self.values)?,
-            tokens: self.tokens.clone(),
-            capacity: self.capacity,
-        })
+    pub(super) fn before_writing(&mut self) -> Result<()> {
+        let own = self.len() - self.prefix_len();
+        let overwrites = self.is_lent() && own < self.lent_len;
+        // A fork that was cut to less than it began with needs more room behind that than it has.
+        let cramped = self.own.dim(3)? < self.capacity - self.prefix_len();
+        if overwrites || cramped {
+            self.own = self.all(self.len())?;
+            self.prefix = None;
+            (self.lent, self.lent_len) = (Arc::new(()), 0);
+        }
+        Ok(())
     }
 
-    /// What the attention kernel needs of a layer to add `tokens` tokens; they too count once [`KvCache::advance`] is
-    /// called.
-    pub(super) fn of_layer(&self, layer: usize, tokens: usize) -> Sequence<'_> {
-        Sequence { tokens, start: self.len(), keys: &self.keys[layer], values: &self.values[layer] }
+    /// The first `len` tokens in a tensor of their own, with room for the whole context.
+    fn all(&self, len: usize) -> Result<Tensor> {
+        let (layers, two, heads, _, width) = self.own.dims5()?;
+        let fresh = Tensor::zeros((layers, two, heads, self.capacity, width), self.own.dtype(), self.own.device())?;
+        let shared = self.prefix_len().min(len);
+        if let Some(prefix) = self.prefix.as_ref().filter(|_| shared > 0) {
+            fresh.slice_set(&prefix.tensor.narrow(3, 0, shared)?.contiguous()?, 3, 0)?;
+        }
+        if len > shared {
+            fresh.slice_set(&self.own.narrow(3, 0, len - shared)?.contiguous()?, 3, shared)?;
+        }
+        Ok(fresh)
+    }
+
+    /// What the attention kernel needs to add `tokens` tokens; they count once [`KvCache::advance`] is called.
+    pub(super) fn sequence(&self, tokens: usize) -> Sequence<'_> {
+        let prefix = self.prefix.as_ref().map(|prefix| Cached { tensor: &prefix.tensor, len: prefix.len });
+        Sequence { tokens, prefix, own: Cached { tensor: &self.own, len: self.len() - self.prefix_len() } }
     }
 
     /// Writes keys and values `[NH, T, HS]` of the tokens that come next, and gives all up to them: `[NH, len + T, HS]`.
     /// The tokens count only once [`KvCache::advance`] is called, so a pass that ends early leaves the cache as it was.
     pub(super) fn extend(&self, layer: usize, key: &Tensor, value: &Tensor) -> Result<(Tensor, Tensor)> {
-        let end = self.len() + key.dim(1)?;
-        let (keys, values) = (&self.keys[layer], &self.values[layer]);
-        keys.slice_set(&key.contiguous()?, 1, self.len())?;
-        values.slice_set(&value.contiguous()?, 1, self.len())?;
-        Ok((keys.narrow(1, 0, end)?, values.narrow(1, 0, end)?))
+        let at = self.len() - self.prefix_len();
+        let new = Tensor::stack(&[key, value], 0)?.unsqueeze(0)?.contiguous()?;
+        let own = self.own.narrow(0, layer, 1)?;
+        own.slice_set(&new, 3, at)?;
+        let mut all = own.narrow(3, 0, at + key.dim(1)?)?.squeeze(0)?;
+        if let Some(prefix) = self.prefix.as_ref().filter(|prefix| prefix.len > 0) {
+            all = Tensor::cat(&[&prefix.tensor.get(layer)?.narrow(2, 0, prefix.len)?, &all], 2)?;
+        }
+        Ok((all.get(0)?, all.get(1)?))
     }
 
     /// The pass over `tokens` is complete in every layer.

@@ -288,7 +288,8 @@ impl Decoder {
         let context = self.config.n_positions;
         let mut ids = Vec::new();
         let mut positions = Vec::new();
-        for span in spans.iter() {
+        for span in spans.iter_mut() {
+            span.cache.before_writing()?;
             let (start, end) = (span.cache.len(), span.cache.len() + span.tokens.len());
             if end > context {
                 return Err(ModelError::Context { tokens: end, context });
@@ -428,8 +429,8 @@ impl Decoder {
     fn attention_fused(&self, layer: usize, qkv: &Tensor, sequences: &[Sequence<'_>]) -> Result<Tensor> {
         let (count, width) = (self.config.n_head, self.config.head_dim());
         let heads = attention::Heads { count, width, scale: self.config.score_scale[layer] as f32 };
-        let sequences: Vec<_> = sequences.iter().map(|sequence| sequence.cache.of_layer(layer, sequence.t)).collect();
-        Ok(attention::apply(qkv, &sequences, heads)?)
+        let sequences: Vec<_> = sequences.iter().map(|sequence| sequence.cache.sequence(sequence.t)).collect();
+        Ok(attention::apply(qkv, &sequences, layer, heads)?)
     }
 
     fn attention_of_spans(

@@ -67,20 +67,23 @@ pub(super) fn attend(job: &Job<'_>) {
 
 /// Keys as panels of 16 positions, `[HS filled up][16]` each.
 fn pack_keys(job: &Job<'_>, depth: usize, packed: &mut [f32]) {
-    for (panel, keys) in packed.chunks_exact_mut(depth * LANES).zip(job.keys.chunks(LANES * job.width)) {
-        for (lane, key) in keys.chunks_exact(job.width).enumerate() {
-            for (to, value) in panel.chunks_exact_mut(LANES).zip(key) {
-                to[lane] = *value;
-            }
+    let keys = job.keys.iter().flat_map(|keys| keys.chunks_exact(job.width));
+    for (position, key) in keys.enumerate() {
+        let panel = &mut packed[position / LANES * depth * LANES..][..depth * LANES];
+        for (to, value) in panel.chunks_exact_mut(LANES).zip(key) {
+            to[position % LANES] = *value;
         }
-        panel[job.width * LANES..].fill(0.0);
+        if position % LANES == 0 {
+            panel[job.width * LANES..].fill(0.0);
+        }
     }
 }
 
 /// Values as panels of 16 columns, `[positions filled up][16]` each.
 fn pack_values(job: &Job<'_>, positions: usize, packed: &mut [f32]) {
     for (panel, packed) in packed.chunks_exact_mut(positions * LANES).enumerate() {
-        for (to, value) in packed.chunks_exact_mut(LANES).zip(job.values.chunks_exact(job.width)) {
+        let values = job.values.iter().flat_map(|values| values.chunks_exact(job.width));
+        for (to, value) in packed.chunks_exact_mut(LANES).zip(values) {
             let value = &value[panel * LANES..job.width.min((panel + 1) * LANES)];
             to[..value.len()].copy_from_slice(value);
         }

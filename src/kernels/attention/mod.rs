@@ -13,16 +13,30 @@ use super::pool::{self, Places};
 /// Values of the cache below which waking other threads costs more than it saves.
 const WORTH_SHARING: usize = 1 << 14;
 
+/// Keys and values, `[layers, 2, NH, positions, HS]`.
+#[derive(Clone, Copy)]
+pub struct Cached<'a> {
+    /// The keys of a layer, then its values.
+    pub tensor: &'a Tensor,
+    /// Tokens that it holds.
+    pub len: usize,
+}
+
 /// One sequence of a pass.
 pub struct Sequence<'a> {
     /// Its new tokens.
     pub tokens: usize,
-    /// The tokens before them, which its cache holds.
-    pub start: usize,
-    /// Keys of the layer, `[NH, n_positions, HS]`.
-    pub keys: &'a Tensor,
-    /// Values of the layer, as the keys.
-    pub values: &'a Tensor,
+    /// The tokens it begins with, where it shares them with other sequences.
+    pub prefix: Option<Cached<'a>>,
+    /// Those behind, where the new ones go.
+    pub own: Cached<'a>,
+}
+
+impl Sequence<'_> {
+    /// Tokens before the new ones.
+    fn start(&self) -> usize {
+        self.prefix.map_or(0, |prefix| prefix.len) + self.own.len
+    }
 }
 
 /// How the heads look.
@@ -47,26 +61,24 @@ pub fn serves(qkv: &Tensor) -> bool {
 ///
 /// # Errors
 /// Fails where the shapes do not fit.
-pub fn apply(qkv: &Tensor, sequences: &[Sequence<'_>], heads: Heads) -> Result<Tensor> {
+pub fn apply(qkv: &Tensor, sequences: &[Sequence<'_>], layer: usize, heads: Heads) -> Result<Tensor> {
     let mut row = 0;
     for sequence in sequences {
-        for (part, cache) in [(1, sequence.keys), (2, sequence.values)] {
-            cache.inplace_op2(qkv, &Append { row, tokens: sequence.tokens, at: sequence.start, part, heads })?;
-        }
+        let Sequence { tokens, own, .. } = *sequence;
+        own.tensor.inplace_op2(qkv, &Append { row, tokens, at: own.len, layer, heads })?;
         row += sequence.tokens;
     }
-    qkv.apply_op1_no_bwd(&Attention { sequences, heads })
+    qkv.apply_op1_no_bwd(&Attention { sequences, layer, heads })
 }
 
-/// Copies new keys or values to their places in a cache.
+/// Copies new keys and values to their places in a cache.
 struct Append {
     /// The first row of qkv that belongs to the sequence.
     row: usize,
     tokens: usize,
     /// The position of the first.
     at: usize,
-    /// 1 for keys, 2 for values.
-    part: usize,
+    layer: usize,
     heads: Heads,
 }
 
@@ -79,21 +91,24 @@ impl InplaceOp2 for Append {
         let Heads { count: nh, width: hs, .. } = self.heads;
         let c = nh * hs;
         let (rows, width) = layout.shape().dims2()?;
-        let (heads, positions, head_width) = at.shape().dims3()?;
-        if (heads, head_width, width) != (nh, hs, 3 * c)
+        let (layers, two, heads, positions, head_width) = at.shape().dims5()?;
+        if (two, heads, head_width, width) != (2, nh, hs, 3 * c)
             || self.row + self.tokens > rows
             || self.at + self.tokens > positions
+            || self.layer >= layers
             || !at.is_contiguous()
         {
             candle_core::bail!("kshot-append: qkv is {:?}, the cache {:?}", layout.shape(), at.shape());
         }
         let CpuStorage::F32(cache) = cache else { candle_core::bail!("kshot-append: the cache is not f32") };
-        let cache = &mut cache[at.start_offset()..][..nh * positions * hs];
+        let of_layer = 2 * nh * positions * hs;
+        let cache = &mut cache[at.start_offset() + self.layer * of_layer..][..of_layer];
         let qkv = &qkv.as_slice::<f32>()?[layout.start_offset()..][..rows * 3 * c];
+        // Keys of all heads, then values of all heads, as they follow the queries in a row of qkv.
         let head = |head: usize, cache: &mut [f32]| {
             let cache = &mut cache[self.at * hs..][..self.tokens * hs];
             for (token, to) in cache.chunks_exact_mut(hs).enumerate() {
-                to.copy_from_slice(&qkv[(self.row + token) * 3 * c + self.part * c + head * hs..][..hs]);
+                to.copy_from_slice(&qkv[(self.row + token) * 3 * c + c + head * hs..][..hs]);
             }
         };
         if self.tokens * c < WORTH_SHARING {
@@ -107,10 +122,39 @@ impl InplaceOp2 for Append {
 
 struct Attention<'a> {
     sequences: &'a [Sequence<'a>],
+    layer: usize,
     heads: Heads,
 }
 
-impl CustomOp1 for Attention<'_> {
+/// Keys and values of a layer in memory.
+#[derive(Clone, Copy, Default)]
+struct Part<'a> {
+    /// `[2, NH, positions, HS]`.
+    values: &'a [f32],
+    positions: usize,
+    /// Tokens to look at.
+    len: usize,
+}
+
+impl<'a> Part<'a> {
+    fn of(storage: &'a Storage, layout: &Layout, layer: usize, len: usize) -> Result<Self> {
+        let Storage::Cpu(storage) = storage else { candle_core::bail!("kshot-attention: the cache is not on the CPU") };
+        let (_, two, heads, positions, width) = layout.shape().dims5()?;
+        if len > positions || !layout.is_contiguous() {
+            candle_core::bail!("kshot-attention: {len} tokens in a cache of {:?}", layout.shape());
+        }
+        let of_layer = two * heads * positions * width;
+        let values = &storage.as_slice::<f32>()?[layout.start_offset() + layer * of_layer..][..of_layer];
+        Ok(Self { values, positions, len })
+    }
+
+    /// `[len, HS]`: keys of the heads come first, then values.
+    fn head(self, head: usize, width: usize) -> &'a [f32] {
+        self.values.get(head * self.positions * width..).map_or(&[], |values| &values[..self.len * width])
+    }
+}
+
+impl<'a> CustomOp1 for Attention<'a> {
     fn name(&self) -> &'static str {
         "kshot-attention"
     }
@@ -125,31 +169,31 @@ impl CustomOp1 for Attention<'_> {
         let qkv = &qkv.as_slice::<f32>()?[layout.start_offset()..][..rows * width];
         let mut out = vec![0f32; rows * c];
         let places = Places::of(&mut out);
-        let mut guards = Vec::with_capacity(self.sequences.len());
-        for sequence in self.sequences {
-            guards.push((sequence.keys.storage_and_layout(), sequence.values.storage_and_layout()));
-        }
+        let read = |tensor: &'a Tensor| tensor.storage_and_layout().0;
+        let of = |sequence: &Sequence<'a>| (sequence.prefix.map(|it| read(it.tensor)), read(sequence.own.tensor));
+        let guards: Vec<_> = self.sequences.iter().map(of).collect();
         let (mut caches, mut row, mut work) = (Vec::with_capacity(guards.len()), 0, 0);
-        for (sequence, ((keys, at), (values, _))) in self.sequences.iter().zip(&guards) {
-            let (Storage::Cpu(keys), Storage::Cpu(values)) = (&**keys, &**values) else {
-                candle_core::bail!("kshot-attention: the cache is not on the CPU")
+        for (sequence, (prefix, own)) in self.sequences.iter().zip(&guards) {
+            let prefix = match (sequence.prefix, prefix) {
+                (Some(cached), Some(prefix)) => Part::of(prefix, cached.tensor.layout(), self.layer, cached.len)?,
+                _ => Part::default(),
             };
-            let positions = at.dims()[1];
-            caches.push((sequence, row, positions, keys.as_slice::<f32>()?, values.as_slice::<f32>()?));
+            let seen = sequence.own.len + sequence.tokens;
+            let own = Part::of(own, sequence.own.tensor.layout(), self.layer, seen)?;
+            caches.push((sequence, row, [prefix, own]));
             row += sequence.tokens;
-            work += sequence.tokens * (sequence.start + sequence.tokens) * c;
+            work += sequence.tokens * (sequence.start() + sequence.tokens) * c;
         }
+        // All sequences of a head in turn: what they share stays in the cache of the thread.
         let task = |task: usize| {
-            let (sequence, row, positions, keys, values) = caches[task / nh];
-            let head = task % nh;
-            let seen = (sequence.start + sequence.tokens) * hs;
+            let (head, (sequence, row, parts)) = (task / caches.len(), caches[task % caches.len()]);
             let job = Job {
                 queries: &qkv[row * 3 * c + head * hs..],
                 query_stride: 3 * c,
-                keys: &keys[head * positions * hs..][..seen],
-                values: &values[head * positions * hs..][..seen],
+                keys: parts.map(|part| part.head(head, hs)),
+                values: parts.map(|part| part.head(nh + head, hs)),
                 tokens: sequence.tokens,
-                start: sequence.start,
+                start: sequence.start(),
                 width: hs,
                 scale: self.heads.scale,
                 out: places.at(row * c + head * hs),
@@ -172,10 +216,10 @@ struct Job<'a> {
     /// The first query; the next is `query_stride` values on.
     queries: &'a [f32],
     query_stride: usize,
-    /// `[start + tokens, HS]`.
-    keys: &'a [f32],
+    /// `[start + tokens, HS]` in two parts: those shared with others, its own.
+    keys: [&'a [f32]; 2],
     /// As the keys.
-    values: &'a [f32],
+    values: [&'a [f32]; 2],
     tokens: usize,
     start: usize,
     /// HS.

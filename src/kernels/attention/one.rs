@@ -9,17 +9,23 @@ use crate::kernels::{dots, softmax};
 
 pub(super) fn attend(job: &Job<'_>) {
     let out = job.out(0);
-    let mut weights = vec![0f32; job.start + 1];
-    dots::rows(job.query(0), job.keys, &mut weights);
-    weights.iter_mut().for_each(|score| *score *= job.scale);
-    let max = softmax::scan(&weights).max;
-    let total = softmax::exp_shifted(&mut weights, max).total;
-    weighted_sum(&weights, job.values, out);
+    let mut scores = vec![0f32; job.start + 1];
+    let shared = job.keys[0].len() / job.width;
+    for (keys, weights) in job.keys.into_iter().zip([0..shared, shared..job.start + 1]) {
+        dots::rows(job.query(0), keys, &mut scores[weights]);
+    }
+    scores.iter_mut().for_each(|score| *score *= job.scale);
+    let max = softmax::scan(&scores).max;
+    let total = softmax::exp_shifted(&mut scores, max).total;
+    out.fill(0.0);
+    let (first, behind) = scores.split_at(shared);
+    weighted_sum(first, job.values[0], out);
+    weighted_sum(behind, job.values[1], out);
     let share = (1.0 / total) as f32;
     out.iter_mut().for_each(|value| *value *= share);
 }
 
-/// Σ weight · row, for rows as long as `out`.
+/// Adds Σ weight · row to `out`, for rows as long as it.
 fn weighted_sum(weights: &[f32], rows: &[f32], out: &mut [f32]) {
     assert_eq!(rows.len(), weights.len() * out.len());
     match Tier::current() {
@@ -61,6 +67,9 @@ unsafe fn body<F: Floats>(weights: &[f32], rows: &[f32], out: &mut [f32]) {
         // SAFETY: the part lies within every row.
         unsafe {
             let mut sums = [F::zero(); PART];
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                *sum = F::load(out.as_ptr().add(at + lane * LANES));
+            }
             for (row, weight) in weights.iter().enumerate() {
                 let from = rows.as_ptr().add(row * width + at);
                 F::prefetch(from.wrapping_add(16 * width).cast());
@@ -74,7 +83,11 @@ unsafe fn body<F: Floats>(weights: &[f32], rows: &[f32], out: &mut [f32]) {
         }
         at += PART * LANES;
     }
+    if weights.is_empty() {
+        return;
+    }
     for (column, out) in out.iter_mut().enumerate().skip(at) {
-        *out = weights.iter().zip(rows[column..].iter().step_by(width)).map(|(weight, value)| weight * value).sum();
+        *out +=
+            weights.iter().zip(rows[column..].iter().step_by(width)).map(|(weight, value)| weight * value).sum::<f32>();
     }
 }
