@@ -37,6 +37,9 @@ struct Report {
     rounds: usize,
 }
 
+/// Prompts that are scored begin with none of the ids that prompts that are gone on from begin with.
+const OTHER: usize = 10_000;
+
 /// What a screen keeps of each position.
 const KEPT: usize = 512;
 
@@ -69,7 +72,8 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
         prefill_rates.push(timings.prefill_tokens as f64 / timings.prefill_s);
         decode_rates.push(decode_rate(timings));
         if args.score {
-            let request = ScoreRequest { ids: prompt(round + 1, prefill, vocab), start: Start::FirstToken, top: KEPT };
+            let request =
+                ScoreRequest { ids: prompt(round + OTHER, prefill, vocab), start: Start::FirstToken, top: KEPT };
             score_rates.push(prefill as f64 / model.score(&request, &interrupt.engine)?.seconds);
         }
     }

@@ -73,9 +73,11 @@ impl Packed {
         let width = if few { 1 } else { kernels.panels };
         let groups = panels.div_ceil(width);
         let work = |range: Range<usize>| {
+            if few {
+                return product.few(range);
+            }
             for group in range {
-                let panels = group * width..panels.min((group + 1) * width);
-                if few { product.few(panels) } else { product.many(panels) }
+                product.many(group * width..panels.min((group + 1) * width));
             }
         };
         if n * k * m.min(8) < WORTH_SHARING {
@@ -98,9 +100,13 @@ struct Product<'a> {
 impl Product<'_> {
     /// All products of some panels with few rows: the weights go by once.
     fn few(&self, panels: Range<usize>) {
-        for row in (0..self.m).step_by(self.kernels.rows) {
-            self.tile(row, &panels, 0..self.w.blocks());
+        for panel in panels.clone() {
+            for row in (0..self.m).step_by(self.kernels.rows) {
+                self.tile(row, &(panel..panel + 1), 0..self.w.blocks());
+            }
         }
+        let columns = self.columns(&panels);
+        (0..self.m).for_each(|row| self.finish(row, &columns));
     }
 
     /// All products of some panels with many rows: a stretch of blocks stays in the first-level cache while all rows go
@@ -110,14 +116,23 @@ impl Product<'_> {
         for start in (0..blocks).step_by(STRETCH) {
             for row in (0..self.m).step_by(self.kernels.rows) {
                 self.tile(row, &panels, start..blocks.min(start + STRETCH));
+                if start + STRETCH >= blocks {
+                    let columns = self.columns(&panels);
+                    (row..self.m.min(row + self.kernels.rows)).for_each(|row| self.finish(row, &columns));
+                }
             }
         }
+    }
+
+    /// The outputs of some panels.
+    fn columns(&self, panels: &Range<usize>) -> Range<usize> {
+        panels.start * LANES..self.w.n.min(panels.end * LANES)
     }
 
     /// The products of some rows with some blocks of some panels, added to those of the blocks before.
     fn tile(&self, row: usize, panels: &Range<usize>, blocks: Range<usize>) {
         let (n, rows) = (self.w.n, self.kernels.rows.min(self.m - row));
-        let columns = panels.start * LANES..n.min(panels.end * LANES);
+        let columns = self.columns(panels);
         let tile = Tile {
             rows,
             x: self.input.at(row, blocks.start),
@@ -139,9 +154,6 @@ impl Product<'_> {
             unsafe { kernel(&tile) };
         } else {
             self.cut_tile(kernel, tile, row, &columns);
-        }
-        if blocks.end == self.w.blocks() {
-            (row..row + rows).for_each(|row| self.finish(row, &columns));
         }
     }
 
