@@ -39,9 +39,14 @@ hub-kills model:
     cargo build --release --bins --examples
     python tests/python/hub_kills.py target/release {{model}}
 
-# speed beside transformers, on a checkpoint folder
-compare-speed model:
-    python tests/compare/speed.py {{model}} target/release/kshot
+# speed beside llama.cpp, transformers and CTranslate2; everything they need goes into the folder
+rivals folder:
+    cargo build --release
+    python3 benches/rivals/rivals.py {{folder}}
+
+# what fewer bits for the weights cost
+quality model="built-in":
+    cargo run --release -- bench --quality -m {{model}}
 
 # numbers beside transformers, on a checkpoint folder with a real vocabulary
 compare-logits model:

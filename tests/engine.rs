@@ -459,3 +459,22 @@ fn fewer_bits_cost_little_and_none_cost_nothing() {
         assert!(quality.kl_mean < most && quality.kl_mean >= 0.0, "{dtype:?}: {quality:?}");
     }
 }
+
+/// Whoever leaves the choice to the program gets f32 where nothing is won with less, never 4 bits, and a name that is none
+/// is told with those that are.
+#[test]
+fn the_dtype_is_chosen_for_the_model_and_the_machine() {
+    let small = Decoder::config_of(&Checkpoint::open(Files::BuiltIn).unwrap()).unwrap().0;
+    let large = kshot::model::DecoderConfig { n_layer: 12, n_embd: 768, n_inner: 3072, vocab: 50_257, ..small.clone() };
+    let auto = |config, free| DtypeChoice::Auto.of(config, 512, free);
+    assert_eq!(auto(&small, None), Dtype::F32);
+    assert_eq!(auto(&large, None), Dtype::Bf16);
+    assert_eq!(auto(&large, Some(200_000_000)), Dtype::Q8_0);
+    assert_eq!(auto(&large, Some(1_000_000)), Dtype::Bf16, "nothing fits: the refusal names what bf16 needs");
+    assert_eq!(DtypeChoice::Is(Dtype::Q4_0).of(&small, 512, None), Dtype::Q4_0);
+    let error = "q5_1".parse::<DtypeChoice>().unwrap_err();
+    assert!(error.contains("auto, f32, bf16, f16, q8_0, q4_0"), "{error}");
+    let all: Vec<_> = std::iter::successors(Some(DtypeChoice::Auto), |choice| Some(choice.next())).take(7).collect();
+    assert_eq!(all[..6], DtypeChoice::all().collect::<Vec<_>>());
+    assert_eq!(all[6], DtypeChoice::Auto);
+}

@@ -83,8 +83,10 @@ fn ran(mut command: Command) -> Ran {
 #[test]
 fn a_trace_replays_bit_for_bit() {
     let world = World::new();
-    let cases: [&[&str]; 5] = [
+    let cases: [&[&str]; 7] = [
         &["-p", "river -> ", "-n", "24", "-s", "7"],
+        &["-p", "river -> ", "-n", "24", "-s", "7", "--dtype", "q8_0"],
+        &["-p", "sea -> ", "-n", "9", "-s", "8", "--dtype", "bf16"],
         &["-p", "", "-n", "8", "--temp", "1.3", "--top-k", "off", "--repeat-penalty", "1.2"],
         &["-p", "sea", "-n", "16", "--samples", "3", "--stop", "\\n", "-s", "18446744073709551615"],
         &["--prompt-ids", "300,5,5", "-n", "5", "--preset", "greedy", "--ignore-eos"],
@@ -98,6 +100,10 @@ fn a_trace_replays_bit_for_bit() {
         assert!(replayed.stdout.starts_with("same: "), "{}", replayed.stdout);
         assert!(replayed.stdout.contains("bit for bit") && replayed.stdout.lines().count() == 1, "{}", replayed.stdout);
     }
+    // The dtype is the trace's own; another one is refused rather than compared.
+    let other = world.kshot(&["replay", "t.json", "--dtype", "q4_0"]);
+    assert_eq!(other.code, Some(2), "{}", other.stderr);
+    assert!(other.stderr.contains("was made with --dtype f32"), "{}", other.stderr);
 }
 
 #[test]
@@ -213,8 +219,9 @@ fn export_keys(rows: &[usize]) -> String {
 fn the_shell_command_makes_the_last_generation_again() {
     let world = World::new();
     // Flags, keys before the generation, part of the command.
-    let cases: [(&[&str], &str, &str); 5] = [
+    let cases: [(&[&str], &str, &str); 6] = [
         (&["-n", "12", "-s", "3"], "", " -p "),
+        (&["-n", "8", "-s", "4", "--dtype", "q8_0"], "", " --dtype q8_0 "),
         (
             &["-n", "9", "--temp", "1.5", "--top-k", "off", "--order", "temperature,top_p", "-s", "5"],
             "",

@@ -412,3 +412,40 @@ fn hostile_text_reaches_the_terminal_as_symbols() {
     assert_eq!(count(&seen.raw, b"\x1b]0;owned"), 0);
     assert_eq!(count(&seen.raw, "\u{9b}".as_bytes()), 0);
 }
+
+/// A measurement, not a test: how long a key takes to the screen while the engine decodes on all cores.
+/// `KSHOT_MEASURE=MODEL cargo test --release --test terminal -- --ignored key_to_screen --nocapture`
+#[test]
+#[ignore = "measures the machine; needs a model and a quiet machine"]
+#[allow(clippy::print_stdout, reason = "its figures are what it is for")]
+fn key_to_screen_while_the_engine_runs() {
+    let model = std::env::var("KSHOT_MEASURE").expect("KSHOT_MEASURE names a model");
+    let threads = std::thread::available_parallelism().unwrap().to_string();
+    let mut command = CommandBuilder::new(assert_cmd::cargo::cargo_bin!("kshot"));
+    command.args(["-m", &model, "--threads", &threads, "-n", "1000", "--offline", "--ban", "<|endoftext|>"]);
+    let mut tty = Tty::start((120, 36), command);
+    tty.see("is ready");
+    tty.press("Once upon a time");
+    tty.press("\x1bOR");
+    let temperature =
+        |screen: &str| screen.lines().find(|line| line.contains("temperature")).map(str::to_owned).unwrap_or_default();
+    let mut taken = Vec::new();
+    for key in 0..400 {
+        if !tty.screen().contains("Esc stop") && !tty.screen().contains("stop  ") {
+            tty.press("\x07");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let before = temperature(&tty.screen());
+        let begun = Instant::now();
+        tty.press(if key % 2 == 0 { "\x1b[C" } else { "\x1b[D" });
+        while temperature(&tty.screen()) == before {
+            assert!(begun.elapsed() < PATIENCE, "no change after key {key}:\n{}", tty.screen());
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        taken.push(begun.elapsed().as_secs_f64() * 1e3);
+        std::thread::sleep(Duration::from_millis(7));
+    }
+    println!("{}", tty.screen());
+    taken.sort_by(f64::total_cmp);
+    println!("key to screen: median {:.1} ms, 99th percentile {:.1}, worst {:.1}", taken[200], taken[396], taken[399]);
+}

@@ -92,7 +92,7 @@ class Bench:
 
     def run(self, *arguments: str, tier: str | None = None) -> dict:
         environment = os.environ | ({"KSHOT_TIER": tier} if tier else {})
-        command = [self.kshot, "bench", "--json", "--threads", str(self.threads), *arguments]
+        command = [self.kshot, "bench", "--json", "--rounds", "2", "--threads", str(self.threads), *arguments]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
     def probe(self) -> dict:

@@ -71,6 +71,14 @@ impl App {
         }
     }
 
+    /// The next way to keep weights; it counts for what is loaded from now on.
+    pub(super) fn models_dtype(&mut self) {
+        let dtype = self.models.dtype.next();
+        self.models.dtype = dtype;
+        let load = self.keymap.hint("model-load");
+        self.log.say(Level::Notice, format!("weights as {dtype} ({}): {load} loads a model with it", dtype.about()));
+    }
+
     /// Cancels what is under way. What was downloaded is kept and used next time.
     pub(super) fn models_cancel(&mut self) {
         let Some(job) = &self.models.job else {

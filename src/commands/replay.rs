@@ -1,14 +1,15 @@
 //! `kshot replay`: a trace, run again and compared.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
+use kshot::engine::{Dtype, DtypeChoice};
 use kshot::export::{Build, Difference, Exactness, TOLERANCE, Trace, compare};
 use kshot::text::sanitise;
 use serde::Serialize;
 
 use super::generate::produce;
 use super::interrupt::Interrupt;
-use super::{Context, Status, input, model};
-use crate::cli::ReplayArgs;
+use super::{Context, Status, Usage, input, model};
+use crate::cli::{ModelArg, ReplayArgs};
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -28,8 +29,18 @@ pub(super) fn run(args: &ReplayArgs, cx: &mut Context) -> anyhow::Result<Status>
     let trace = Trace::parse(&json).with_context(|| format!("cannot replay {shown}"))?;
     // The model of the trace, unless this command names one itself.
     let name = args.model.name.clone().unwrap_or_else(|| trace.model.name.clone());
+    // The dtype is part of what is to come out again.
+    let made_with = &trace.model.dtype;
+    let dtype: DtypeChoice = made_with
+        .parse()
+        .map_err(|error| anyhow!("its dtype is {made_with}; {error}"))
+        .with_context(|| format!("cannot replay {shown}"))?;
+    if ![dtype, DtypeChoice::Is(Dtype::F32)].contains(&args.model.dtype) {
+        bail!(Usage(format!("{shown} was made with --dtype {made_with} and can only be replayed with it")));
+    }
+    let arg = ModelArg { dtype, ..args.model.clone() };
     let interrupt = Interrupt::on_ctrl_c()?;
-    let mut model = model::load(&name, &args.model, cx, &interrupt)?;
+    let mut model = model::load(&name, &arg, cx, &interrupt)?;
     trace.check_weights(&model.shared_info().files).with_context(|| format!("cannot replay {shown} on {name}"))?;
 
     let exactness = Exactness::of(&trace, &Build::here());

@@ -1,7 +1,7 @@
 //! The command line that makes a text again.
 
 use super::record::{Record, model_argument};
-use crate::engine::{FinishReason, OnEndOfText};
+use crate::engine::{Dtype, FinishReason, OnEndOfText};
 use crate::sampling::{DEFAULT_ORDER, ParamId, Settings, specs};
 use crate::text::{SpecialTokens, Tokenizer, escape};
 
@@ -14,6 +14,9 @@ pub fn shell_command(record: &Record) -> Result<String, String> {
     let Record { model, tokenizer, request, finish, samples, picked } = record;
     let mut words = vec!["kshot".to_owned(), "generate".to_owned(), "-m".to_owned(), model_argument(model)];
     let mut add = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
+    if model.dtype != Dtype::F32.name() {
+        add("--dtype", model.dtype.to_owned());
+    }
 
     match prompt_text(tokenizer, &finish.prompt) {
         Some((text, SpecialTokens::Parse)) => add("-p", text),

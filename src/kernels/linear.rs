@@ -1,8 +1,10 @@
 //! A linear layer with what stands around it, in one operation: what a decode step mostly is.
 
+use std::ops::Deref;
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor};
 
-use super::packed::{Epilogue, Packed, Rounding};
+use super::packed::{Around, Packed, Rounding};
 use super::rowwise;
 
 /// LayerNorm of x before the product.
@@ -72,19 +74,21 @@ pub fn embed(table: &Packed, ids: &[u32]) -> Result<Tensor> {
     Tensor::from_vec(out, (ids.len(), k), &candle_core::Device::Cpu)
 }
 
-/// Calls `with` with the values of a tensor.
-fn values<T>(tensor: Option<&Tensor>, count: usize, with: impl FnOnce(Option<&[f32]>) -> Result<T>) -> Result<T> {
-    let Some(tensor) = tensor else { return with(None) };
-    let (storage, layout) = tensor.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
+/// The values of a tensor that is being read, `count` of f32 on the CPU.
+fn values<'a, S>(read: &'a Option<(S, &Layout)>, count: usize) -> Result<Option<&'a [f32]>>
+where
+    S: Deref<Target = Storage>,
+{
+    let Some((storage, layout)) = read else { return Ok(None) };
+    match (&**storage, layout.contiguous_offsets()) {
         (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) if end - start == count => {
-            with(Some(&values[start..end]))
+            Ok(Some(&values[start..end]))
         }
-        _ => candle_core::bail!("kshot-linear: {count} values of f32 on the CPU, not {:?}", tensor.shape()),
+        _ => candle_core::bail!("kshot-linear: {count} values of f32 on the CPU, not {:?}", layout.shape()),
     }
 }
 
-impl CustomOp1 for Linear<'_> {
+impl<'a> CustomOp1 for Linear<'a> {
     fn name(&self) -> &'static str {
         "kshot-linear"
     }
@@ -98,33 +102,18 @@ impl CustomOp1 for Linear<'_> {
         let x = &x.as_slice::<f32>()?[start..end];
         let mut out = Vec::with_capacity(m * n);
         let places = &mut out.spare_capacity_mut()[..m * n];
-        let mut product = |x: &[f32]| {
-            values(self.bias, n, |bias| {
-                values(self.residual, m * n, |residual| {
-                    self.weight.multiply(x, self.rounding, places, Epilogue { bias, gelu: self.gelu, residual });
-                    Ok(())
-                })
-            })
-        };
-        match self.norm {
-            None => product(x)?,
-            Some(norm) => {
-                let mut normed = x.to_vec();
-                values(Some(norm.weight), k, |weight| {
-                    values(Some(norm.bias), k, |bias| {
-                        // Both were given, so both are there.
-                        rowwise::normalise(
-                            &mut normed,
-                            weight.unwrap_or(&[]),
-                            bias.unwrap_or(&[]),
-                            norm.epsilon as f32,
-                        );
-                        Ok(())
-                    })
-                })?;
-                product(&normed)?;
+        let read = |tensor: Option<&'a Tensor>| tensor.map(Tensor::storage_and_layout);
+        let [bias, residual, weight, norm_bias] =
+            [self.bias, self.residual, self.norm.map(|norm| norm.weight), self.norm.map(|norm| norm.bias)].map(read);
+        let norm = match (values(&weight, k)?, values(&norm_bias, k)?, self.norm) {
+            (Some(weight), Some(bias), Some(norm)) => {
+                Some(rowwise::Norm { weight, bias, epsilon: norm.epsilon as f32 })
             }
-        }
+            _ => None,
+        };
+        let (bias, residual) = (values(&bias, n)?, values(&residual, m * n)?);
+        let around = Around { norm, rounding: self.rounding, bias, gelu: self.gelu, residual };
+        self.weight.multiply(x, places, around);
         // SAFETY: `multiply` has written every value.
         unsafe { out.set_len(m * n) };
         Ok((CpuStorage::F32(out), (m, n).into()))

@@ -40,6 +40,21 @@ pub(super) fn ranges(count: usize, piece: usize, work: impl Fn(Range<usize>) + S
     Pool::global().ranges(count, piece.max(1), &work);
 }
 
+/// As [`ranges`], with something that each thread makes for itself before its first stretch.
+pub(super) fn ranges_with<S>(
+    count: usize,
+    piece: usize,
+    make: impl Fn() -> S + Sync,
+    work: impl Fn(&S, Range<usize>) + Sync,
+) {
+    Pool::global().run_ranges(count, piece.max(1), &|next| {
+        let mut made = None;
+        while let Some(range) = next() {
+            work(made.get_or_insert_with(&make), range);
+        }
+    });
+}
+
 /// Calls `work` with every number below `count`, shared among the threads.
 pub fn tasks(count: usize, work: impl Fn(usize) + Sync) {
     ranges(count, 1, |range| range.for_each(&work));
@@ -143,12 +158,20 @@ impl Pool {
     }
 
     fn ranges(&self, count: usize, piece: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
+        self.run_ranges(count, piece, &|next| {
+            while let Some(range) = next() {
+                work(range);
+            }
+        });
+    }
+
+    /// Calls `work` once on each thread, with what gives the next stretch.
+    fn run_ranges(&self, count: usize, piece: usize, work: &(dyn Fn(&mut dyn FnMut() -> Option<Range<usize>>) + Sync)) {
         let threads = self.starts.len();
         // A second caller (or a piece of work that shares its own work) does without the others rather than wait.
         let alone = || {
-            if count > 0 {
-                work(0..count)
-            }
+            let mut all = Some(0..count).filter(|all| !all.is_empty());
+            work(&mut || all.take());
         };
         if threads == 1 || count <= piece {
             return alone();
@@ -163,17 +186,19 @@ impl Pool {
             start.0.store(bounds(thread).start, Ordering::Relaxed);
         }
         self.run(&|me| {
-            for offset in 0..threads {
-                let owner = (me + offset) % threads;
-                let end = bounds(owner).end;
-                loop {
+            let mut offset = 0;
+            work(&mut || {
+                while offset < threads {
+                    let owner = (me + offset) % threads;
+                    let end = bounds(owner).end;
                     let start = self.starts[owner].0.fetch_add(piece, Ordering::Relaxed);
-                    if start >= end {
-                        break;
+                    if start < end {
+                        return Some(start..end.min(start + piece));
                     }
-                    work(start..end.min(start + piece));
+                    offset += 1;
                 }
-            }
+                None
+            });
         });
     }
 

@@ -63,18 +63,29 @@ impl CustomOp3 for LayerNorm {
         let weight = &weight.as_slice::<f32>()?[weight_layout.start_offset()..][..width];
         let bias = &bias.as_slice::<f32>()?[bias_layout.start_offset()..][..width];
         let mut out = x.to_vec();
-        normalise(&mut out, weight, bias, self.epsilon);
+        normalise(&mut out, Norm { weight, bias, epsilon: self.epsilon });
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 }
 
-/// LayerNorm of each row of `values` in place; rows are as long as `weight`.
-pub(super) fn normalise(values: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
-    for_rows(values, weight.len(), |row| normalise_row(row, weight, bias, epsilon));
+/// A LayerNorm.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    /// `[K]`.
+    pub weight: &'a [f32],
+    /// `[K]`.
+    pub bias: &'a [f32],
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+/// LayerNorm of each row of `values` in place.
+pub(super) fn normalise(values: &mut [f32], norm: Norm<'_>) {
+    for_rows(values, norm.weight.len(), |row| normalise_row(row, norm));
 }
 
 by_tier! {
-    fn normalise_row(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) = normalise_body;
+    fn normalise_row(row: &mut [f32], norm: Norm<'_>) = normalise_body;
 
     /// GELU in its tanh form, in place.
     pub(super) fn gelu_row(row: &mut [f32]) = gelu_body;
@@ -97,13 +108,13 @@ fn finish_body(row: &mut [f32], bias: Option<&[f32]>, gelu: bool, residual: Opti
 }
 
 #[inline(always)]
-fn normalise_body(row: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
+fn normalise_body(row: &mut [f32], norm: Norm<'_>) {
     let width = row.len() as f32;
     let mean = lanes(row, |value| value) / width;
     row.iter_mut().for_each(|value| *value -= mean);
     let variance = lanes(row, |value| value * value) / width;
-    let scale = 1.0 / (variance + epsilon).sqrt();
-    for ((value, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
+    let scale = 1.0 / (variance + norm.epsilon).sqrt();
+    for ((value, weight), bias) in row.iter_mut().zip(norm.weight).zip(norm.bias) {
         *value = *value * scale * weight + bias;
     }
 }

@@ -33,6 +33,28 @@ impl DtypeChoice {
         }
     }
 
+    /// What it does and what it costs, in a line. Divergences are mean KL(f32 ‖ dtype) of the built-in model over 4,080
+    /// positions of documents it had not seen (`kshot bench --quality`).
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Auto => "f32 for small models, else bf16, or q8_0 where bf16 does not fit; never 4 bits",
+            Self::Is(Dtype::F32) => "32 bits a weight, as computed in training",
+            Self::Is(Dtype::Bf16) => "16 bits a weight, twice as fast as f32; KL 3e-5 nats a token",
+            Self::Is(Dtype::F16) => {
+                "16 bits a weight, twice as fast as f32; exact for checkpoints that are stored in f16"
+            }
+            Self::Is(Dtype::Q8_0) => "8 bits a weight, three times as fast as f32; KL 5e-4 nats a token",
+            Self::Is(Dtype::Q4_0) => {
+                "4 bits a weight, five times as fast as f32; KL 2e-2 nats a token, one in eight first choices differs"
+            }
+        }
+    }
+
+    /// The one after it, in turn.
+    pub fn next(self) -> Self {
+        Self::all().skip_while(|choice| *choice != self).nth(1).unwrap_or_default()
+    }
+
     /// The dtype for a model. Left to the program it is f32 where the weights are small, else bf16, which is twice as
     /// fast and close to f32, or q8_0 where bf16 does not fit into the memory that is free. Never 4 bits.
     pub fn of(self, config: &DecoderConfig, chunk: usize, free: Option<u64>) -> Dtype {

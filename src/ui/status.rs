@@ -82,8 +82,14 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
             let name = info.name.rsplit('/').next().unwrap_or(&info.name);
             let name = paint::cut(name, SHORT_NAME, theme.glyphs.ellipsis);
             pieces.push(Piece::new(8, theme.text, info.name.clone()).or_short(name));
-            let form = format!("{} {} {}", figures::parameters(info.parameters), info.dtype, info.device);
-            pieces.push(Piece::new(3, theme.dim, form));
+            let size = figures::parameters(info.parameters);
+            if info.dtype == "f32" {
+                pieces.push(Piece::new(3, theme.dim, format!("{size} {} {}", info.dtype, info.device)));
+            } else {
+                // Numbers of other dtypes are not quite the model's own, so the screen always says which.
+                pieces.push(Piece::new(3, theme.dim, format!("{size} {}", info.device)));
+                pieces.push(Piece::new(8, theme.strong, info.dtype.to_owned()));
+            }
             pieces.push(context(view, info.context));
         }
     }

@@ -31,9 +31,9 @@ import transformers
 from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from speed import QUIET, cpu_name, others_s, version
 
 ATTENTION = ("eager", "sdpa")
+QUIET = 0.05
 LR, BETAS, DECAY, CLIP = 3e-3, (0.9, 0.98), 0.1, 1.0
 
 
@@ -169,6 +169,34 @@ def report(machine: dict, rounds: list[dict], names: list[str]) -> None:
     ratios = [r["kshot"] / r[rival] for r in rounds]
     print(f"\nkshot / {rival}: {statistics.median(ratios):.2f}   {min(ratios):.2f} to {max(ratios):.2f}"
           f"   (rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+
+
+def others_s() -> float:
+    """Seconds of CPU that all but this process and its ended children have used, where /proc/stat tells."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, fields[:8])
+    mine = os.times()
+    busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    return busy - mine.user - mine.system - mine.children_user - mine.children_system
+
+
+def version(binary: Path | None) -> str | None:
+    if binary is None:
+        return None
+    return subprocess.run([str(binary), "--version"], capture_output=True, text=True).stdout.strip()
+
+
+def cpu_name() -> str:
+    try:
+        for row in Path("/proc/cpuinfo").read_text().splitlines():
+            if row.startswith("model name"):
+                return row.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -219,6 +219,7 @@ commands! {
         "model-cancel" ["x"] "cancel" "cancel the download or the load; what was downloaded is kept" |cx| cx.app.models_cancel();
         "model-hub" ["o"] "org/name" "name any repository of the hub: org/name[@revision]" |cx| cx.app.ask_hub_id();
         "model-folder" ["f"] "folder" "load a local folder" |cx| cx.app.ask_folder();
+        "model-dtype" ["d"] "dtype" "how weights are kept from now on: auto, f32, bf16, f16, q8_0, q4_0" |cx| cx.app.models_dtype();
         "model-refresh" ["r"] "" "look again what is cached" |cx| cx.app.list_models();
     }
     Picker {

@@ -6,6 +6,7 @@ use super::DEPTH;
 use super::block::{GROUP, round_bf16};
 use super::tiles::{Form, Group};
 use crate::kernels::pool::{self, Places};
+use crate::kernels::rowwise::{self, Norm};
 use crate::kernels::tier::by_tier;
 
 /// Values from which on the threads share the work of changing x.
@@ -27,13 +28,21 @@ enum Values<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// x `[M, K]` of width `k` in the form asked for.
-    pub(super) fn new(x: &'a [f32], k: usize, form: Form) -> Self {
+    /// x `[M, K]` of width `k`, normalised where that is asked for, in the form asked for.
+    pub(super) fn new(x: &'a [f32], k: usize, form: Form, norm: Option<Norm<'_>>) -> Self {
+        let x = match norm {
+            None => Cow::Borrowed(x),
+            Some(norm) => {
+                let mut normed = x.to_vec();
+                rowwise::normalise(&mut normed, norm);
+                Cow::Owned(normed)
+            }
+        };
         let width = k.next_multiple_of(DEPTH);
         let rows = x.len() / k;
         let mut groups = Vec::new();
         let values = match form {
-            Form::Floats if width == k => Values::Floats(Cow::Borrowed(x)),
+            Form::Floats if width == k => Values::Floats(x),
             Form::Floats => {
                 let mut padded = vec![0f32; rows * width];
                 for (to, row) in padded.chunks_exact_mut(width).zip(x.chunks_exact(k)) {
@@ -126,16 +135,19 @@ fn quantise_body(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
     for ((out, values), group) in out.chunks_exact_mut(GROUP).zip(row.chunks(GROUP)).zip(groups) {
         let mut padded = [0f32; GROUP];
         padded[..values.len()].copy_from_slice(values);
-        let largest = padded.iter().fold(0f32, |far, value| if value.abs() > far { value.abs() } else { far });
-        let scale = largest / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let mut sum = 0;
-        for (to, value) in out.iter_mut().zip(padded) {
-            // Adding 1.5 · 2²³ leaves the nearest integer, ties to even, in the lower bits.
-            let whole = (value * inverse + 12_582_912.0).to_bits() as i32 - 0x4b40_0000;
-            *to = whole as i8;
-            sum += i32::from(*to);
+        // Lane by lane, then halves: an order that wide registers can take.
+        let mut far: [f32; GROUP] = padded.map(f32::abs);
+        let mut width = GROUP / 2;
+        while width > 0 {
+            let (low, high) = far.split_at_mut(width);
+            low.iter_mut().zip(high).for_each(|(low, high)| *low = if *high > *low { *high } else { *low });
+            width /= 2;
         }
-        *group = Group { scale, sum };
+        let scale = far[0] / 127.0;
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        // Adding 1.5 · 2²³ leaves the nearest integer, ties to even, in the lower bits.
+        let whole = padded.map(|value| (value * inverse + 12_582_912.0).to_bits() as i32 - 0x4b40_0000);
+        out.iter_mut().zip(whole).for_each(|(to, whole)| *to = whole as i8);
+        *group = Group { scale, sum: whole.iter().sum() };
     }
 }

@@ -13,7 +13,7 @@ mod multiply;
 mod tests;
 pub(super) mod tiles;
 
-pub use multiply::{Epilogue, Rounding};
+pub use multiply::{Around, Rounding};
 
 use super::pages::Buffer;
 use super::pool;

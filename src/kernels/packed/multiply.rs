@@ -7,7 +7,7 @@ use super::input::Input;
 use super::tiles::{self, Kernels, MAX_PANELS, MAX_ROWS, Tile};
 use super::{LANES, Packed};
 use crate::kernels::pool::{self, Places};
-use crate::kernels::rowwise;
+use crate::kernels::rowwise::{self, Norm};
 use crate::kernels::tier::Tier;
 
 /// Most rows of x for which the weights are walked once, from memory; with more they are walked by blocks that stay in
@@ -17,12 +17,19 @@ const FEW: usize = 16;
 /// Blocks of a stretch of panels that stays in the first-level cache while many rows go by: 32 KiB of f32 with two panels.
 const STRETCH: usize = 4;
 
+/// Most rows of x that each thread prepares for itself: less than it would wait for another to do it.
+const OWN: usize = 4;
+
 /// Weights below which one thread does it all.
 const WORTH_SHARING: usize = 1 << 14;
 
-/// What is done to each product before it is written.
+/// What is done to x before the products, and to each product before it is written.
 #[derive(Clone, Copy, Default)]
-pub struct Epilogue<'a> {
+pub struct Around<'a> {
+    /// LayerNorm of each row of x.
+    pub norm: Option<Norm<'a>>,
+    /// What may be done to x.
+    pub rounding: Rounding,
     /// Added first: `[N]`.
     pub bias: Option<&'a [f32]>,
     /// GELU (the tanh form) after the bias.
@@ -51,58 +58,62 @@ impl Packed {
     ///
     /// # Panics
     /// Where the lengths do not fit.
-    pub fn multiply(&self, x: &[f32], rounding: Rounding, out: &mut [MaybeUninit<f32>], epilogue: Epilogue<'_>) {
-        let tier = match (Tier::current(), rounding) {
+    pub fn multiply(&self, x: &[f32], out: &mut [MaybeUninit<f32>], around: Around<'_>) {
+        let tier = match (Tier::current(), around.rounding) {
             (Tier::Avx512Bf16, Rounding::Careful) => Tier::Avx512,
             (tier, _) => tier,
         };
-        self.multiply_on(tier, x, out, epilogue);
+        self.multiply_on(tier, x, out, around);
     }
 
-    pub(super) fn multiply_on(&self, tier: Tier, x: &[f32], out: &mut [MaybeUninit<f32>], epilogue: Epilogue<'_>) {
+    pub(super) fn multiply_on(&self, tier: Tier, x: &[f32], out: &mut [MaybeUninit<f32>], around: Around<'_>) {
         let [n, k] = self.shape();
         let m = x.len() / k;
         assert!(x.len() == m * k && out.len() == m * n, "x {} and out {} for {n} by {k}", x.len(), out.len());
-        assert!(epilogue.bias.is_none_or(|bias| bias.len() == n), "the bias of {n} outputs");
-        assert!(epilogue.residual.is_none_or(|residual| residual.len() == m * n), "the residual of {m} by {n}");
+        assert!(around.bias.is_none_or(|bias| bias.len() == n), "the bias of {n} outputs");
+        assert!(around.residual.is_none_or(|residual| residual.len() == m * n), "the residual of {m} by {n}");
         let few = m <= FEW;
         let kernels = tiles::of(tier, self.dtype);
-        let product =
-            Product { input: Input::new(x, k, kernels.form), m, w: self, kernels, out: Places::of(out), epilogue };
+        let product = Product { m, w: self, kernels, out: Places::of(out), around };
+        let prepare = || Input::new(x, k, kernels.form, around.norm);
         let panels = self.panels();
         let width = if few { 1 } else { kernels.panels };
         let groups = panels.div_ceil(width);
-        let work = |range: Range<usize>| {
+        let work = |input: &Input<'_>, range: Range<usize>| {
             if few {
-                return product.few(range);
+                return product.few(input, range);
             }
             for group in range {
-                product.many(group * width..panels.min((group + 1) * width));
+                product.many(input, group * width..panels.min((group + 1) * width));
             }
         };
-        if n * k * m.min(8) < WORTH_SHARING {
-            return work(0..groups);
-        }
         // Pieces that are small beside a thread's share, so that none waits long for another at the end.
-        pool::ranges(groups, (groups / (pool::threads() * 16)).max(1), work);
+        let piece = (groups / (pool::threads() * 16)).max(1);
+        if n * k * m.min(8) < WORTH_SHARING {
+            work(&prepare(), 0..groups);
+        } else if m <= OWN {
+            pool::ranges_with(groups, piece, prepare, work);
+        } else {
+            let input = prepare();
+            pool::ranges(groups, piece, |range| work(&input, range));
+        }
     }
 }
 
 struct Product<'a> {
-    input: Input<'a>,
     m: usize,
     w: &'a Packed,
     kernels: Kernels,
     out: Places<MaybeUninit<f32>>,
-    epilogue: Epilogue<'a>,
+    around: Around<'a>,
 }
 
 impl Product<'_> {
     /// All products of some panels with few rows: the weights go by once.
-    fn few(&self, panels: Range<usize>) {
+    fn few(&self, input: &Input<'_>, panels: Range<usize>) {
         for panel in panels.clone() {
             for row in (0..self.m).step_by(self.kernels.rows) {
-                self.tile(row, &(panel..panel + 1), 0..self.w.blocks());
+                self.tile(input, row, &(panel..panel + 1), 0..self.w.blocks());
             }
         }
         let columns = self.columns(&panels);
@@ -111,11 +122,11 @@ impl Product<'_> {
 
     /// All products of some panels with many rows: a stretch of blocks stays in the first-level cache while all rows go
     /// by, and `out` holds the sums between two stretches.
-    fn many(&self, panels: Range<usize>) {
+    fn many(&self, input: &Input<'_>, panels: Range<usize>) {
         let blocks = self.w.blocks();
         for start in (0..blocks).step_by(STRETCH) {
             for row in (0..self.m).step_by(self.kernels.rows) {
-                self.tile(row, &panels, start..blocks.min(start + STRETCH));
+                self.tile(input, row, &panels, start..blocks.min(start + STRETCH));
                 if start + STRETCH >= blocks {
                     let columns = self.columns(&panels);
                     (row..self.m.min(row + self.kernels.rows)).for_each(|row| self.finish(row, &columns));
@@ -130,15 +141,15 @@ impl Product<'_> {
     }
 
     /// The products of some rows with some blocks of some panels, added to those of the blocks before.
-    fn tile(&self, row: usize, panels: &Range<usize>, blocks: Range<usize>) {
+    fn tile(&self, input: &Input<'_>, row: usize, panels: &Range<usize>, blocks: Range<usize>) {
         let (n, rows) = (self.w.n, self.kernels.rows.min(self.m - row));
         let columns = self.columns(panels);
         let tile = Tile {
             rows,
-            x: self.input.at(row, blocks.start),
-            x_stride: self.input.stride(),
-            groups: self.input.groups_at(row, blocks.start),
-            groups_stride: self.input.groups_stride(),
+            x: input.at(row, blocks.start),
+            x_stride: input.stride(),
+            groups: input.groups_at(row, blocks.start),
+            groups_stride: input.groups_stride(),
             w: self.w.raw()[panels.start * self.w.panel_bytes() + blocks.start * self.w.dtype.block_bytes()..].as_ptr(),
             w_stride: self.w.panel_bytes(),
             blocks: blocks.len(),
@@ -178,7 +189,7 @@ impl Product<'_> {
     }
 
     fn finish(&self, row: usize, columns: &Range<usize>) {
-        let Epilogue { bias, gelu, residual } = self.epilogue;
+        let Around { bias, gelu, residual, .. } = self.around;
         let bias = bias.map(|bias| &bias[columns.clone()]);
         let residual = residual.map(|residual| &residual[row * self.w.n..][columns.clone()]);
         rowwise::finish(self.place(row, columns), bias, gelu, residual);

@@ -6,30 +6,30 @@ use crate::kernels::noise;
 use crate::kernels::tier::Tier;
 
 /// Sums in f64 over the weights that the matrix really holds.
-fn textbook(x: &[f32], w: &Packed, epilogue: Epilogue<'_>) -> Vec<f64> {
+fn textbook(x: &[f32], w: &Packed, around: Around<'_>) -> Vec<f64> {
     let [n, k] = w.shape();
     let rows = w.to_rows();
     let mut out = Vec::new();
     for (i, x) in x.chunks_exact(k).enumerate() {
         for (j, row) in rows.chunks_exact(k).enumerate() {
             let mut value: f64 = x.iter().zip(row).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
-            value += epilogue.bias.map_or(0.0, |bias| f64::from(bias[j]));
-            if epilogue.gelu {
+            value += around.bias.map_or(0.0, |bias| f64::from(bias[j]));
+            if around.gelu {
                 let inner = (2.0 / std::f64::consts::PI).sqrt() * (value + 0.044_715 * value.powi(3));
                 value *= 0.5 * (1.0 + inner.tanh());
             }
-            out.push(value + epilogue.residual.map_or(0.0, |residual| f64::from(residual[i * n + j])));
+            out.push(value + around.residual.map_or(0.0, |residual| f64::from(residual[i * n + j])));
         }
     }
     out
 }
 
 /// The product on a tier.
-fn multiplied(packed: &Packed, tier: Tier, x: &[f32], epilogue: Epilogue<'_>) -> Vec<f32> {
+fn multiplied(packed: &Packed, tier: Tier, x: &[f32], around: Around<'_>) -> Vec<f32> {
     let [n, k] = packed.shape();
     let mut out = vec![f32::NAN; x.len() / k * n];
     // SAFETY: values that are there are also values that may be.
-    packed.multiply_on(tier, x, unsafe { &mut *(out.as_mut_slice() as *mut [f32] as *mut [_]) }, epilogue);
+    packed.multiply_on(tier, x, unsafe { &mut *(out.as_mut_slice() as *mut [f32] as *mut [_]) }, around);
     out
 }
 
@@ -49,10 +49,10 @@ fn check(m: usize, n: usize, k: usize, dtype: Dtype) {
     let (bias, residual) = (noise(3, n), noise(4, m * n));
     let packed = Packed::from_rows(dtype, &w, n, k);
     for gelu in [false, true] {
-        let epilogue = Epilogue { bias: Some(&bias), gelu, residual: Some(&residual) };
-        let expected = textbook(&x, &packed, epilogue);
+        let around = Around { bias: Some(&bias), gelu, residual: Some(&residual), ..Around::default() };
+        let expected = textbook(&x, &packed, around);
         for tier in Tier::runnable() {
-            let out = multiplied(&packed, tier, &x, epilogue);
+            let out = multiplied(&packed, tier, &x, around);
             let allowed = tolerance(dtype, tier, k);
             for (at, (got, expected)) in out.iter().zip(&expected).enumerate() {
                 let off = (f64::from(*got) - expected).abs();
@@ -129,9 +129,9 @@ fn a_row_of_a_batch_is_the_row_by_itself() {
     for dtype in Dtype::ALL {
         let packed = Packed::from_rows(dtype, &w, n, k);
         for tier in Tier::runnable() {
-            let all = multiplied(&packed, tier, &x, Epilogue::default());
+            let all = multiplied(&packed, tier, &x, Around::default());
             for (x, all) in x.chunks_exact(k).zip(all.chunks_exact(n)) {
-                let one = multiplied(&packed, tier, x, Epilogue::default());
+                let one = multiplied(&packed, tier, x, Around::default());
                 for (one, all) in one.iter().zip(all) {
                     assert!((one - all).abs() <= 2e-5, "{dtype:?} {tier:?}: {one} alone, {all} in a batch");
                 }
@@ -151,7 +151,7 @@ fn hostile_values_stay_what_they_are() {
     for dtype in Dtype::ALL {
         let packed = Packed::from_rows(dtype, &w, 3, k);
         for tier in Tier::runnable() {
-            let out = multiplied(&packed, tier, &x, Epilogue::default());
+            let out = multiplied(&packed, tier, &x, Around::default());
             assert_eq!(out[0], 0.0, "{dtype:?} {tier:?}");
             assert!((out[2] + 1.5).abs() < 0.02, "{dtype:?} {tier:?}: {}", out[2]);
             if matches!(dtype, Dtype::F32 | Dtype::Bf16) {

@@ -55,6 +55,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         Some(job) => draw_job(view, job, paint::below(foot, 1), buf),
         None => {
             let about = models.row().map(|row| row.about.clone()).unwrap_or_default();
+            let about = format!("{about} Weights are kept as {}: {}.", models.dtype, models.dtype.about());
             let about = paint::wrap(&about, inner.width).into_iter().map(|row| Line::styled(row, view.theme.dim));
             paint::lines(buf, paint::below(foot, 1), about);
         }
@@ -64,7 +65,10 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
 fn model_line(view: &View<'_>, model: &ModelRow, width: u16, columns: [usize; 4]) -> Line<'static> {
     let loaded = view.app.models.loaded.as_ref().is_some_and(|loaded| loaded.info.name == model.name);
     let state = match &model.cached {
-        _ if loaded => "loaded".to_owned(),
+        _ if loaded => {
+            let dtype = view.app.models.loaded.as_ref().map_or("f32", |loaded| loaded.info.dtype);
+            if dtype == "f32" { "loaded".to_owned() } else { format!("loaded, {dtype}") }
+        }
         Cached::No => String::new(),
         Cached::Partial(have) => match model.download.filter(|total| *total > 0) {
             Some(total) => format!("{:.0}% there", *have as f64 / total as f64 * 100.0),
@@ -91,8 +95,11 @@ fn cells(
     for (figure, width) in [parameters, download, memory].into_iter().zip(columns).filter(|(_, width)| *width > 0) {
         text += &format!("{figure:>width$}");
     }
-    let style =
-        if ["here", "in the program", "loaded"].contains(&state.as_str()) { view.theme.good } else { Style::new() };
+    let style = if ["here", "in the program", "loaded"].iter().any(|good| state.starts_with(good)) {
+        view.theme.good
+    } else {
+        Style::new()
+    };
     Line::from(vec![Span::raw(text + "  "), Span::styled(state, style)])
 }
 
