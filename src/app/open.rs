@@ -130,7 +130,8 @@ impl App {
                 about: info.files.to_string(),
                 parameters: Some(info.parameters),
                 download: None,
-                memory: Some(info.weight_bytes),
+                // As the list counts: weights and the cache of a full context, in f32.
+                memory: Some(4 * (info.parameters + (2 * info.layers * info.context * info.width) as u64)),
                 cached: Cached::Yes(info.files.clone()),
             };
             rows.insert(0, row);

@@ -17,7 +17,7 @@ use crate::ui::pane::View;
 use crate::ui::widget::{Bar, visible_rows};
 
 /// Columns of parameters, download, memory, state.
-const COLUMNS: [usize; 4] = [8, 10, 10, 16];
+const COLUMNS: [usize; 4] = [8, 10, 12, 16];
 /// The same where the names would not fit beside all of them: what matters before a download.
 const FEW: [usize; 4] = [0, 10, 0, 16];
 /// Columns below which [`FEW`] are shown.
@@ -35,7 +35,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         view,
         inner.width,
         columns,
-        ["model", "weights", "download", "memory", "on this disk"].map(str::to_owned),
+        ["model", "weights", "download", "f32 memory", "on this disk"].map(str::to_owned),
     );
     paint::line(buf, list, &head.style(view.theme.dim));
     let list = paint::below(list, 1);
@@ -55,9 +55,9 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         Some(job) => draw_job(view, job, paint::below(foot, 1), buf),
         None => {
             let about = models.row().map(|row| row.about.clone()).unwrap_or_default();
-            let about = format!("{about} Weights are kept as {}: {}.", models.dtype, models.dtype.about());
-            let about = paint::wrap(&about, inner.width).into_iter().map(|row| Line::styled(row, view.theme.dim));
-            paint::lines(buf, paint::below(foot, 1), about);
+            let weights = format!("Weights as {}: {}.", models.dtype, models.dtype.about());
+            let rows = [about, weights].into_iter().flat_map(|text| paint::wrap(&text, inner.width));
+            paint::lines(buf, paint::below(foot, 1), rows.map(|row| Line::styled(row, view.theme.dim)));
         }
     }
 }
