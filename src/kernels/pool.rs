@@ -5,6 +5,7 @@
 //! others want the cores (the user interface, another program) waiting threads give theirs away.
 
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -78,6 +79,16 @@ pub(super) fn chunks<T: Send>(out: &mut [T], length: usize, work: impl Fn(usize,
         let stretch = unsafe { std::slice::from_raw_parts_mut(places.at(at), length.min(total - at)) };
         work(index, stretch);
     });
+}
+
+/// `count` zeros, written by all threads: large ones are as much work as what is then done with them.
+pub(super) fn zeros(count: usize) -> Vec<f32> {
+    const STRETCH: usize = 1 << 15;
+    let mut out = Vec::with_capacity(count);
+    chunks(&mut out.spare_capacity_mut()[..count], STRETCH, |_, stretch| stretch.fill(MaybeUninit::new(0.0)));
+    // SAFETY: all of them were just written.
+    unsafe { out.set_len(count) };
+    out
 }
 
 /// The start of a slice that several threads write to, each to places of its own.

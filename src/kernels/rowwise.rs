@@ -167,6 +167,7 @@ fn gelu_body(row: &mut [f32]) {
 }
 
 /// Sums over 16 lanes, so that the order of additions is the same on every processor and vectorises.
+#[inline(always)]
 pub(super) fn sum(row: &[f32]) -> f32 {
     lanes(row, |value| value)
 }

@@ -101,7 +101,7 @@ impl CustomOp1 for Attention {
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, width) = rows(layout.shape())?;
         let (qkv, width) = (values(qkv, layout)?, width / 3);
-        let mut out = vec![0f32; n * width];
+        let mut out = pool::zeros(n * width);
         let target = pool::Places::of(&mut out);
         pool::tasks(n / self.length * self.heads, |task| {
             let head = self.head(qkv, width, task);
@@ -133,7 +133,7 @@ impl CustomOp1 for Attention {
         let (n, width) = rows(grad.shape())?;
         let gradient = with_values(qkv, |qkv| {
             with_values(grad, |grad| {
-                let mut out = vec![0f32; n * 3 * width];
+                let mut out = pool::zeros(n * 3 * width);
                 let target = pool::Places::of(&mut out);
                 pool::tasks(n / self.length * self.heads, |task| self.head_gradient(qkv, grad, width, task, &target));
                 Ok(out)

@@ -39,7 +39,7 @@ impl CustomOp2 for Embedding {
     ) -> Result<(CpuStorage, Shape)> {
         let (_, width) = rows(wte_layout.shape())?;
         let (wte, wpe) = (values(wte, wte_layout)?, values(wpe, wpe_layout)?);
-        let mut out = vec![0f32; self.ids.len() * width];
+        let mut out = pool::zeros(self.ids.len() * width);
         pool::chunks(&mut out, 64 * width, |index, stretch| {
             for (row, out) in stretch.chunks_exact_mut(width).enumerate() {
                 let at = index * 64 + row;

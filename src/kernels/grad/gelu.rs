@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{storage, tensor_like, values, with_values};
 use crate::kernels::softmax::{LOWEST, exp};
+use crate::kernels::tier::by_tier;
 use crate::kernels::{pool, rowwise};
 
 /// Values a thread takes at a time.
@@ -26,7 +27,7 @@ impl CustomOp1 for GeluTanh {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
-        let mut out = vec![0f32; x.len()];
+        let mut out = pool::zeros(x.len());
         pool::chunks(&mut out, STRETCH, |index, stretch| {
             stretch.copy_from_slice(&x[index * STRETCH..][..stretch.len()]);
             rowwise::gelu_row(stretch);
@@ -37,7 +38,7 @@ impl CustomOp1 for GeluTanh {
     fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let dx = with_values(x, |x| {
             with_values(grad, |grad| {
-                let mut dx = vec![0f32; x.len()];
+                let mut dx = pool::zeros(x.len());
                 pool::chunks(&mut dx, STRETCH, |index, stretch| {
                     let at = index * STRETCH;
                     slope(&x[at..][..stretch.len()], &grad[at..][..stretch.len()], stretch);
@@ -49,19 +50,8 @@ impl CustomOp1 for GeluTanh {
     }
 }
 
-fn slope(x: &[f32], grad: &[f32], dx: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(x: &[f32], grad: &[f32], dx: &mut [f32]) {
-            slope_body(x, grad, dx);
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the features that `avx2` was compiled for have just been detected.
-            return unsafe { avx2(x, grad, dx) };
-        }
-    }
-    slope_body(x, grad, dx);
+by_tier! {
+    fn slope(x: &[f32], grad: &[f32], dx: &mut [f32]) = slope_body;
 }
 
 /// d/dx xσ(2u) = σ + x·σ(1 − σ)·2u', where 0.5(1 + tanh u) = σ(2u); the exponential of −2|u| cannot overflow.

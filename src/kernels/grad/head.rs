@@ -87,7 +87,7 @@ impl CustomOp2 for HeadLoss {
         let per_part = counted.len().div_ceil(PARTS).max(1);
         // Each part has rows of its own and a dW of its own: [dW | dh of its rows | loss of its rows].
         let block = vocab * width + per_part * (width + 1);
-        let mut out = vec![0f32; counted.len().div_ceil(per_part) * block];
+        let mut out = pool::zeros(counted.len().div_ceil(per_part) * block);
         pool::chunks(&mut out, block, |index, stretch| {
             let mine = &counted[index * per_part..counted.len().min((index + 1) * per_part)];
             let (dw, rest) = stretch.split_at_mut(vocab * width);

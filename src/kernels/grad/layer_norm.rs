@@ -5,6 +5,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::{add_parts, column_sums, parts, rows, storage, tensor_like, values, with_values};
+use crate::kernels::tier::by_tier;
 use crate::kernels::{pool, rowwise};
 
 /// (x − mean)/√(variance + ε) · weight + bias over the last dimension: `[N, C]` to `[N, C]`.
@@ -38,7 +39,7 @@ impl CustomOp3 for LayerNorm {
         if weight.len() != width || bias.len() != width {
             candle_core::bail!("kshot-train-layer-norm: rows of {width}, weight {}, bias {}", weight.len(), bias.len());
         }
-        let mut out = vec![0f32; x.len()];
+        let mut out = pool::zeros(x.len());
         pool::chunks(&mut out, 64 * width, |index, stretch| {
             let x = &x[index * 64 * width..][..stretch.len()];
             for (out, x) in stretch.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
@@ -67,7 +68,7 @@ impl CustomOp3 for LayerNorm {
                     // Rows of dx and the partial sums of dw lie in one buffer a part, so that a part is one task.
                     let length = parts.first().map_or(0, |(_, count)| *count);
                     let block = (length + 1) * width;
-                    let mut out = vec![0f32; parts.len() * block];
+                    let mut out = pool::zeros(parts.len() * block);
                     pool::chunks(&mut out, block, |index, stretch| {
                         let (first, count) = parts[index];
                         let (dw, dx) = stretch.split_at_mut(width);
@@ -77,7 +78,7 @@ impl CustomOp3 for LayerNorm {
                             row_gradient(&x[at.clone()], weight, &grad[at], self.epsilon, dx, dw);
                         }
                     });
-                    let mut dx = vec![0f32; x.len()];
+                    let mut dx = pool::zeros(x.len());
                     pool::chunks(&mut dx, length.max(1) * width, |index, rows| {
                         rows.copy_from_slice(&out[index * block + width..][..rows.len()]);
                     });
@@ -90,17 +91,26 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
-/// Mean and 1/√(variance + ε) of a row.
-fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
+by_tier! {
+    /// Mean and 1/√(variance + ε) of a row.
+    fn moments(x: &[f32], epsilon: f32) -> (f32, f32) = moments_body;
+
+    fn row_gradient(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32, dx: &mut [f32], dw: &mut [f32]) =
+        row_gradient_body;
+}
+
+#[inline(always)]
+fn moments_body(x: &[f32], epsilon: f32) -> (f32, f32) {
     let width = x.len() as f32;
     let mean = rowwise::sum(x) / width;
     let variance = rowwise::sum_of(x, |value| (value - mean) * (value - mean)) / width;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
-fn row_gradient(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32, dx: &mut [f32], dw: &mut [f32]) {
+#[inline(always)]
+fn row_gradient_body(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32, dx: &mut [f32], dw: &mut [f32]) {
     let width = x.len() as f32;
-    let (mean, scale) = moments(x, epsilon);
+    let (mean, scale) = moments_body(x, epsilon);
     for ((((dx, x), weight), grad), dw) in dx.iter_mut().zip(x).zip(weight).zip(grad).zip(dw) {
         *dw += grad * (x - mean) * scale;
         *dx = grad * weight;

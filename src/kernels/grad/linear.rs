@@ -40,7 +40,7 @@ impl CustomOp3 for Linear {
             );
         }
         let (x, weight, bias) = (values(x, x_layout)?, values(weight, weight_layout)?, values(bias, bias_layout)?);
-        let mut out = vec![0f32; n * outputs];
+        let mut out = pool::zeros(n * outputs);
         by_rows(&mut out, outputs, |first, stretch| {
             for row in stretch.chunks_exact_mut(outputs) {
                 row.copy_from_slice(bias);
@@ -85,7 +85,7 @@ impl CustomOp3 for Linear {
 
 /// g·W: `[N, out]` times `[out, in]`.
 fn input_gradient(grad: &[f32], weight: &[f32], n: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut dx = vec![0f32; n * inputs];
+    let mut dx = pool::zeros(n * inputs);
     by_rows(&mut dx, inputs, |first, stretch| {
         let product = Product {
             a: &grad[first * outputs..],
@@ -107,7 +107,7 @@ fn input_gradient(grad: &[f32], weight: &[f32], n: usize, inputs: usize, outputs
 
 /// gᵀ·x: the transpose of `[N, out]` times `[N, in]`, each thread a stretch of the rows of dW.
 fn weight_gradient(grad: &[f32], x: &[f32], n: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut dw = vec![0f32; outputs * inputs];
+    let mut dw = pool::zeros(outputs * inputs);
     by_rows(&mut dw, inputs, |first, stretch| {
         let product = Product {
             a: &grad[first..],
