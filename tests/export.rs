@@ -584,3 +584,50 @@ fn a_damaged_file_of_presets_is_told_and_left_alone() {
     assert!(screen(&driver).contains("until their file is mended"), "{}", screen(&driver));
     assert!(saved_presets(&driver).is_none() && driver.shell.app.sampler.saved.is_empty());
 }
+
+/// Examples edited with keys are the user's own task from then on: in the folder, on the command line, after a restart.
+#[test]
+fn edited_examples_are_kept_as_a_task_of_the_user() {
+    let world = World::new();
+    let task = "<F4>t<Enter>";
+    let first = world.kshot(&["prompts", "list", "--json"]);
+    let name = first.stdout.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok()).unwrap()["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let show = || world.kshot(&["prompts", "show", &name, "-k", "1"]).stdout;
+    let before = show();
+    // The first example edited: its fields are offered one after the other, and what is typed takes their place.
+    play(&world, &[], &format!("{task}<Shift+E>zebra word<Enter>zebra answer<Enter>"));
+    let edited = show();
+    assert!(edited.contains("zebra word") && edited.contains("zebra answer") && edited != before, "{edited}");
+    let path = world.kshot(&["paths"]).stdout;
+    assert!(path.contains("prompts"), "{path}");
+    // Twice, once less, and back: u takes back one change at a time.
+    let count = || {
+        let listed = world.kshot(&["prompts", "list", "--json"]).stdout;
+        let rows: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        rows.iter().find(|row| row["name"] == name.as_str()).unwrap()["examples"].as_u64().unwrap()
+    };
+    let all = count();
+    play(&world, &["--fresh"], &format!("{task}y"));
+    assert_eq!(count(), all + 1);
+    play(&world, &["--fresh"], &format!("{task}<Shift+D><Shift+D>"));
+    assert_eq!(count(), all - 1);
+    play(&world, &["--fresh"], &format!("{task}<Shift+D>uyyu"));
+    assert_eq!(count(), all);
+    // A table adds more, from the pane and from the command line; a bad one is told with its line and changes nothing.
+    let shown: Value = serde_json::from_str(&world.kshot(&["prompts", "show", &name, "--json"]).stdout).unwrap();
+    let fields: Vec<&str> = shown["fields"].as_array().unwrap().iter().map(|field| field.as_str().unwrap()).collect();
+    world.write("more.tsv", &format!("{}\nlion\tcat\ntiger\tcat\n", fields.join("\t")));
+    play(&world, &["--fresh"], &format!("{task}<Shift+I>more.tsv<Enter><wait>"));
+    assert_eq!(count(), all + 2);
+    let imported = world.kshot(&["prompts", "import", "more.tsv", "--task", &name]);
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    assert!(imported.stdout.contains("2 of them new"), "{}", imported.stdout);
+    assert_eq!(count(), all + 4);
+    world.write("bad.tsv", &format!("{}\nlion\n", fields.join("\t")));
+    let refused = world.kshot(&["prompts", "import", "bad.tsv", "--task", &name]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("bad.tsv:2: "), "{}", refused.stderr);
+    assert_eq!(count(), all + 4);
+}

@@ -235,3 +235,37 @@ fn a_token_is_banned_and_biased_where_it_is_seen() {
     driver.run("-").unwrap();
     assert!(driver.shell.app.sampler.settings.bias().is_empty() && driver.shell.app.sampler.bias.is_empty());
 }
+
+/// In token mode a click on a column of the chart looks at its token, a drag walks, and a click on a token in the text
+/// looks at that one.
+#[test]
+fn the_chart_and_the_text_are_clicked_in() {
+    for size in [(120, 36), (160, 50)] {
+        let mut driver = loaded(size);
+        driver.run("abcdefgh<Esc>").unwrap();
+        // Where the chart begins: other facts above it can take more rows for another token.
+        let chart = |driver: &Driver<Scripted>, name: &str| {
+            let shown = screen(driver);
+            let found = shown.lines().enumerate().find_map(|(y, row)| Some((row.find(name)?, y, row)));
+            let (at, y, row) = found.unwrap_or_else(|| panic!("no chart:\n{shown}"));
+            (row[..at].chars().count() + 10, y)
+        };
+        for (token, name) in [(2, "surprisal "), (5, "surprisal "), (1, "entropy   ")] {
+            let (x, y) = chart(&driver, name);
+            driver.run(&format!("<click {},{y}>", x + token)).unwrap();
+            assert_eq!(driver.shell.app.at, Some(token), "{size:?}\n{}", screen(&driver));
+        }
+        let (x, y) = chart(&driver, "surprisal ");
+        driver.run(&format!("<drag {},{y} {},{y}>", x + 1, x + 6)).unwrap();
+        assert_eq!(driver.shell.app.at, Some(6), "{size:?}");
+        // Beside the chart nothing moves.
+        let (x, y) = chart(&driver, "surprisal ");
+        driver.run(&format!("<click {},{y}>", x - 3)).unwrap();
+        assert_eq!(driver.shell.app.at, Some(6), "{size:?}");
+        let shown = screen(&driver);
+        let (y, row) = shown.lines().enumerate().find(|(_, row)| row.contains("abcdefgh")).unwrap();
+        let x = row[..row.find("abcdefgh").unwrap()].chars().count();
+        driver.run(&format!("<click {},{y}>", x + 3)).unwrap();
+        assert_eq!(driver.shell.app.at, Some(3), "{size:?}");
+    }
+}

@@ -11,6 +11,7 @@ use super::models::{Found, ModelRow, Progress};
 use super::mouse::Target;
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
+use crate::prompt::Doc;
 use crate::session::{Existing, PromptFolder, PromptJob, SavedPrompt};
 use crate::text::Tokenizer;
 use crate::train;
@@ -117,6 +118,20 @@ pub enum IoRequest {
         /// Its content.
         toml: String,
     },
+    /// Write a task whose examples were edited.
+    SaveTask {
+        /// The file; its folder is made where there is none.
+        path: PathBuf,
+        /// Its content.
+        yaml: String,
+    },
+    /// Read examples from a table.
+    ReadExamples {
+        /// The file.
+        path: PathBuf,
+        /// The fields of the task.
+        fields: Vec<String>,
+    },
     /// Something to do with the saved prompts.
     Prompts(PromptFolder, PromptJob),
     /// Keep the session; says something only where that fails.
@@ -174,6 +189,15 @@ pub enum IoEvent {
     Exported(Result<Exported, String>),
     /// The presets were written, or not.
     PresetsSaved(Result<(), String>),
+    /// The task was written, or not.
+    TaskSaved(Result<(), String>),
+    /// Examples were read, or not.
+    ExamplesRead {
+        /// The file.
+        path: PathBuf,
+        /// They, or why not.
+        read: Result<Vec<Doc>, String>,
+    },
     /// A job with the saved prompts is done, or not.
     Prompts {
         /// The job.

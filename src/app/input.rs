@@ -9,6 +9,10 @@ pub enum Purpose {
     Value,
     /// The query of the few-shot task.
     Query,
+    /// A field of an example.
+    Example,
+    /// The file to read examples from.
+    ImportExamples,
     /// The file to save the document to.
     SaveAs,
     /// A hub id: `org/name[@revision]`.

@@ -30,6 +30,7 @@ pub mod sampler;
 pub mod samples;
 pub mod saved;
 pub mod screen;
+mod shot_edit;
 pub mod shots;
 pub mod statistics;
 pub mod token;
@@ -389,6 +390,8 @@ impl App {
             IoEvent::Saved { revision, path, result } => self.saved(revision, path, result),
             IoEvent::Exported(result) => self.exported(result),
             IoEvent::PresetsSaved(result) => self.presets_saved(result),
+            IoEvent::TaskSaved(result) => self.shots_kept(result),
+            IoEvent::ExamplesRead { path, read } => self.shots_read(&path, read),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
             IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),
             IoEvent::NotKept(error) => {

@@ -24,6 +24,8 @@ pub enum Target {
     Pane(PaneId),
     /// The document, at a byte offset.
     Text(usize),
+    /// A column of the chart of surprisal and entropy: that token.
+    Token(usize),
     /// A row of the sampling pane; on its slider, where along it, 0 to 1.
     Sampling(usize, Option<f64>),
 }
@@ -56,8 +58,11 @@ impl Cx<'_> {
         match event.kind {
             MouseEventKind::Down(MouseButton::Left) => self.click(target),
             MouseEventKind::Drag(MouseButton::Left) => {
-                if let (Some(_), Target::Sampling(row, share)) = (self.app.dragged, target) {
-                    self.app.point_at_row(row, share);
+                match (self.app.dragged, target) {
+                    (Some(_), Target::Sampling(row, share)) => self.app.point_at_row(row, share),
+                    // A drag along the chart walks through its tokens.
+                    (None, Target::Token(token)) => self.look_at(Some(token)),
+                    _ => {}
                 }
             }
             MouseEventKind::Up(_) => self.app.dragged = None,
@@ -72,6 +77,12 @@ impl Cx<'_> {
         match target {
             Target::Nothing | Target::Layer => {}
             Target::Pane(pane) => self.app.focus_pane(pane),
+            Target::Token(token) => self.look_at(Some(token)),
+            // While tokens are walked, a click on one looks at it.
+            Target::Text(at) if self.app.at.is_some() => {
+                self.app.focus_pane(PaneId::Document);
+                self.look_at(self.app.document.token_at(at).map(|(token, _)| token));
+            }
             Target::Text(at) => {
                 self.app.focus_pane(PaneId::Document);
                 if self.app.run.as_ref().is_none_or(|run| !run.takes_steps()) {
@@ -92,7 +103,7 @@ impl Cx<'_> {
         match target {
             Target::Nothing => {}
             Target::Text(_) | Target::Pane(PaneId::Document) => self.page.scroll(&self.app.document, WHEEL * rows),
-            Target::Pane(PaneId::Next) => self.app.candidate_select(rows),
+            Target::Pane(PaneId::Next) | Target::Token(_) => self.app.candidate_select(rows),
             Target::Pane(PaneId::Shots) => self.app.shots_select(rows),
             Target::Pane(PaneId::Sampling) | Target::Sampling(..) => self.app.sampler_select(rows),
             Target::Layer => match self.app.layers.last().map(|layer| layer.scope()) {

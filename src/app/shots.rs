@@ -1,5 +1,7 @@
 //! The few-shot task: which examples are on, in which order, the query, and the prompt they make.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -7,6 +9,7 @@ use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::screen::Layer;
+use super::shot_edit::{Before, Draft};
 use crate::prompt::{Assembly, Entry, Instruction, Library, Prompt, Query, Selection, Task, TaskError};
 
 /// The few-shot pane's state.
@@ -19,6 +22,10 @@ pub struct Shots {
     choices: u64,
     asked: Option<u64>,
     tokens: Option<usize>,
+    /// The example being typed.
+    pub(super) draft: Option<Draft>,
+    /// What edited examples were before, the last change at the end.
+    pub(super) before: Vec<Before>,
 }
 
 /// The chosen task and what was chosen of it.
@@ -61,7 +68,16 @@ enum Asked {
 impl Shots {
     /// No task chosen yet.
     pub fn new(library: Library) -> Self {
-        Self { library, chosen: None, version: 0, choices: 0, asked: None, tokens: None }
+        Self {
+            library,
+            chosen: None,
+            version: 0,
+            choices: 0,
+            asked: None,
+            tokens: None,
+            draft: None,
+            before: Vec::new(),
+        }
     }
 
     /// Grows with every change of what is chosen.
@@ -113,6 +129,36 @@ impl Shots {
     /// What was chosen of it.
     pub fn chosen(&self) -> Option<&Chosen> {
         self.chosen.as_ref()
+    }
+
+    pub(super) fn chosen_mut(&mut self) -> Option<&mut Chosen> {
+        self.chosen.as_mut()
+    }
+
+    /// The user's folder of tasks.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.library.folder.clone()
+    }
+
+    /// Puts a task in the place of the one of its name, or behind all others, and chooses it with its examples in that
+    /// order. Where no prompt can be made of it, nothing changes.
+    pub(super) fn replace(&mut self, task: Task, entries: Vec<Entry>) -> Result<(), TaskError> {
+        let Some(chosen) = &self.chosen else { return Ok(()) };
+        let selection = Selection::of(&task, entries).unwrap_or_else(|| Selection::listed(&task));
+        let prompt = assemble(&task, &selection, &chosen.query, chosen.instruction)?;
+        let index = self.library.tasks.iter().position(|known| known.name == task.name);
+        let index = index.unwrap_or(self.library.tasks.len());
+        match self.library.tasks.get_mut(index) {
+            Some(known) => *known = task,
+            None => self.library.tasks.push(task),
+        }
+        let last = selection.entries().len().saturating_sub(1);
+        if let Some(chosen) = &mut self.chosen {
+            (chosen.task, chosen.selected) = (index, chosen.selected.min(last));
+            (chosen.selection, chosen.prompt) = (selection, prompt);
+        }
+        self.changed();
+        Ok(())
     }
 
     /// The assembled prompt.
@@ -211,13 +257,17 @@ impl App {
 
     /// Changes the few-shot prompt, and the document with it as long as it is nothing but that prompt
     /// or the page the program began with.
-    fn rewrite(&mut self, change: impl FnOnce(&mut Shots) -> Result<(), TaskError>) {
+    /// Says whether it was changed.
+    pub(super) fn rewrite(&mut self, change: impl FnOnce(&mut Shots) -> Result<(), TaskError>) -> bool {
         let live = self.shots_live() || self.document.is_empty() || self.is_first_page();
         if let Err(error) = change(&mut self.shots) {
             self.log.say(Level::Error, error.to_string());
-        } else if live && !self.is_running() {
+            return false;
+        }
+        if live && !self.is_running() {
             self.put_prompt();
         }
+        true
     }
 
     fn change_shots(&mut self, change: impl FnOnce(&mut Chosen)) {

@@ -426,7 +426,7 @@ impl Cx<'_> {
         }
     }
 
-    fn look_at(&mut self, at: Option<usize>) {
+    pub(super) fn look_at(&mut self, at: Option<usize>) {
         (self.app.candidate, self.app.searched) = (0, None);
         self.app.at = at;
         match at.and_then(|at| self.app.document.token_range(at)) {

@@ -160,8 +160,13 @@ impl App {
                 self.shots_set_query(&input.text);
                 Ok(())
             }
+            Purpose::Example => {
+                let text = input.text.clone();
+                self.shots_field(&text)
+            }
             Purpose::Find => Ok(()),
-            Purpose::SaveAs
+            Purpose::ImportExamples
+            | Purpose::SaveAs
             | Purpose::HubId
             | Purpose::Folder
             | Purpose::ExportTo
@@ -174,6 +179,11 @@ impl App {
             Purpose::ExportTo => {
                 let text = text.to_owned();
                 self.export_as(&text);
+                Ok(())
+            }
+            Purpose::ImportExamples => {
+                let text = text.to_owned();
+                self.shots_import(&text);
                 Ok(())
             }
             Purpose::PresetName => self.preset_save(text),

@@ -509,6 +509,23 @@ pub(crate) enum PromptsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Add examples from a table to a task, as a task file of your own
+    #[command(after_help = "Example:
+  kshot prompts import words.tsv --task translation-zh
+
+A CSV or TSV file names the task's fields in its first line, a JSONL file has them in each object. A built-in task and one
+that was edited before keep their name; of a file that you wrote a task NAME-edited is made, and your file stays.")]
+    Import {
+        /// The file: .csv, .tsv or .jsonl
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The task
+        #[arg(long, value_name = "NAME")]
+        task: String,
+        /// Instead of its own examples, not behind them
+        #[arg(long)]
+        replace: bool,
+    },
     /// The prompt that a task builds
     #[command(after_help = "Example:\n  kshot prompts show translation-zh --shots 3 --query 'I love books'")]
     Show {

@@ -1,8 +1,10 @@
 //! `kshot prompts`: the few-shot library, and the prompts that were saved under a name.
 
+use std::path::Path;
+
 use anyhow::{Context as _, anyhow, bail};
-use kshot::prompt::{Assembly, Instruction, Library, Origin, Prompt, Query, Selection, Task};
-use kshot::session::PromptFolder;
+use kshot::prompt::{Assembly, Doc, Instruction, Library, Origin, Prompt, Query, Selection, Task, read_examples};
+use kshot::session::{Existing, PromptFolder, write_file};
 use kshot::text::figures;
 use serde_json::json;
 
@@ -13,6 +15,7 @@ pub(super) fn run(command: &PromptsCommand, cx: &mut Context) -> anyhow::Result<
     match command {
         PromptsCommand::Saved { name, json } => saved(name.as_deref(), *json, cx),
         PromptsCommand::List { json } => list(&library(cx), *json, cx),
+        PromptsCommand::Import { file, task, replace } => import(file, task, *replace, cx),
         PromptsCommand::Show { name, shots, query, json } => {
             let library = library(cx);
             let task = task(&library, name)?;
@@ -63,6 +66,32 @@ pub(super) fn assemble(task: &Task, shots: Option<usize>, query: Option<&str>) -
     let query = query.map_or(Query::Listed(0), Query::Typed);
     let assembly = Assembly { task, selection: &selection, query, instruction: Instruction::Shown };
     assembly.prompt().with_context(|| format!("cannot build the prompt of task {}", task.name))
+}
+
+/// Adds examples of a file to a task of the user's.
+fn import(file: &Path, name: &str, replace: bool, cx: &mut Context) -> anyhow::Result<Status> {
+    let library = library(cx);
+    let task = task(&library, name)?;
+    let new = read_examples(file, &task.example_fields()).map_err(|problem| anyhow!("{problem}"))?;
+    let count = new.len();
+    let mut docs: Vec<Doc> = match replace {
+        true => Vec::new(),
+        false => task.examples.iter().map(|example| example.doc.clone()).collect(),
+    };
+    docs.extend(new);
+    let rewritten = task
+        .with_examples(&docs, library.folder.clone())
+        .with_context(|| format!("cannot add the examples of {} to {name}", file.display()))?;
+    let path = rewritten.path.context("there is no folder for tasks")?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    write_file(&path, rewritten.yaml.as_bytes(), Existing::Replace).map_err(|error| anyhow!(error))?;
+    let task = rewritten.task;
+    let line = format!("{}: {} examples, {count} of them new, in {}", task.name, task.examples.len(), path.display());
+    let line = cx.out.label(&line);
+    cx.out.line(line)?;
+    Ok(Status::Done)
 }
 
 fn list(library: &Library, as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
@@ -119,6 +148,7 @@ fn show(task: &Task, prompt: &Prompt, as_json: bool, cx: &mut Context) -> anyhow
     if as_json {
         cx.out.json(&json!({
             "name": task.name,
+            "fields": task.example_fields(),
             "prompt": prompt.text,
             "stop": prompt.stop,
             "expected": prompt.expected.as_ref().map(|answer| &answer.label),

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_saphyr::{Error, Spanned};
 
+use super::rewrite::MARK;
 use super::template;
 use super::{Doc, Example, Origin, Task, TaskError};
 
@@ -99,18 +100,24 @@ struct Metadata {
     group: Option<String>,
 }
 
+pub(super) fn too_large() -> TaskError {
+    TaskError::new(format!("the file is larger than a task may be ({MAX_BYTES} bytes)"))
+}
+
 /// Reads and checks a task file: every example and every query must render.
 ///
 /// # Errors
 /// With the line and the reason.
 pub(super) fn parse(content: &str, origin: Origin) -> Result<Task, TaskError> {
     if content.len() > MAX_BYTES {
-        return Err(TaskError::new(format!("the file is larger than a task may be ({MAX_BYTES} bytes)")));
+        return Err(too_large());
     }
     // YAML 1.2: `no` is a word, not false.
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
     let file: TaskFile = serde_saphyr::from_str_with_options(content, options).map_err(|e| explain(&e, content))?;
-    file.into_task(origin)
+    let mut task = file.into_task(origin)?;
+    task.rewritten = content.starts_with(MARK);
+    Ok(task)
 }
 
 impl TaskFile {
@@ -154,6 +161,7 @@ impl TaskFile {
             target_delimiter: self.target_delimiter.unwrap_or_else(|| TARGET_DELIMITER.to_owned()),
             until: until.into_iter().filter(|stop| !stop.is_empty()).collect(),
             max_gen_toks: self.generation_kwargs.max_gen_toks,
+            rewritten: false,
             description: self.description.as_ref().map(|d| d.value.clone()).unwrap_or_default(),
             doc_to_text: self.doc_to_text.value.clone(),
             doc_to_target: self.doc_to_target.as_ref().map(|t| t.value.clone()),

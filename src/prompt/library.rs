@@ -12,6 +12,8 @@ pub struct Library {
     pub tasks: Vec<Task>,
     /// Files that were left out, and why.
     pub problems: Vec<Problem>,
+    /// The user's folder.
+    pub folder: Option<PathBuf>,
 }
 
 /// A task file that was left out.
@@ -29,7 +31,7 @@ impl Library {
     /// Reads the built-in tasks and the `.yaml` and `.yml` files of the user's folder, in order of their names. A folder
     /// that is not there is an empty one; a bad file becomes a [`Problem`] and leaves out only itself.
     pub fn load(user_dir: Option<&Path>) -> Self {
-        let mut library = Library::default();
+        let mut library = Library { folder: user_dir.map(Path::to_path_buf), ..Self::default() };
         for (name, content) in BUILTIN {
             library.add(Path::new(name), file::parse(content, Origin::BuiltIn));
         }
@@ -49,8 +51,7 @@ impl Library {
     /// # Errors
     /// What is wrong with it, and in which line.
     pub fn read(path: &Path) -> Result<Task, Problem> {
-        let bytes = read_limited(path).map_err(|error| TaskError::new(format!("cannot read the file: {error}")));
-        let task = bytes.and_then(|bytes| parse_bytes(bytes, path));
+        let task = read_text(path).and_then(|text| file::parse(&text, Origin::File(path.to_path_buf())));
         task.map_err(|error| Problem { path: path.to_path_buf(), line: error.line, reason: error.reason })
     }
 
@@ -111,18 +112,22 @@ fn task_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Reads one byte more than a task may have, so that the parser refuses a larger file by its size.
+/// The text of a file that is no larger than a task may be.
+pub(super) fn read_text(path: &Path) -> Result<String, TaskError> {
+    let bytes = read_limited(path).map_err(|error| TaskError::new(format!("cannot read the file: {error}")))?;
+    if bytes.len() > file::MAX_BYTES {
+        return Err(file::too_large());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        TaskError { line: Some(line), reason: "the file is not UTF-8".to_owned() }
+    })
+}
+
+/// Reads one byte more than a task may have, so that a larger file is known by its size.
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(file::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn parse_bytes(bytes: Vec<u8>, path: &Path) -> Result<Task, TaskError> {
-    let content = String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        TaskError { line: Some(line), reason: "the file is not UTF-8".to_owned() }
-    })?;
-    file::parse(&content, Origin::File(path.to_path_buf()))
 }

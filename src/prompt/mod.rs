@@ -11,13 +11,17 @@ mod assembly;
 mod builtin;
 mod examples;
 mod file;
+mod import;
 mod library;
+mod rewrite;
 mod selection;
 mod task;
 mod template;
 
 pub use assembly::{Answer, Assembly, Instruction, Part, PartKind, Prompt, Query};
 pub use examples::{ExamplesFor, StartingPoint, examples};
+pub use import::read_examples;
 pub use library::{Library, Problem};
+pub use rewrite::Rewritten;
 pub use selection::{Entry, Selection};
 pub use task::{Doc, Example, Origin, Task, TaskError};

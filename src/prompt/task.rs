@@ -35,6 +35,8 @@ pub struct Task {
     pub until: Vec<String>,
     /// Longest answer in tokens, if the file says so.
     pub max_gen_toks: Option<usize>,
+    /// Whether kshot wrote its file, with examples that were edited.
+    pub rewritten: bool,
     pub(super) description: String,
     pub(super) doc_to_text: String,
     pub(super) doc_to_target: Option<Value>,

@@ -15,6 +15,7 @@ use crate::app::{IoEvent, IoRequest};
 use crate::engine::{Command, Engine, Event, JobId};
 use crate::export::{Format, Source};
 use crate::hub::{Cancel, Hub};
+use crate::prompt::read_examples;
 use crate::session::{Existing, write_file};
 use crate::text::{SpecialTokens, Tokenizer};
 use crate::train;
@@ -126,7 +127,14 @@ impl Executor for Workers {
                 let _ = out.send(IoEvent::Exported(export(format, &source, to)));
             }),
             IoRequest::SavePresets { path, toml } => self.start(move |_, out| {
-                let _ = out.send(IoEvent::PresetsSaved(save_presets(&path, &toml)));
+                let _ = out.send(IoEvent::PresetsSaved(save_in_folder(&path, &toml)));
+            }),
+            IoRequest::SaveTask { path, yaml } => self.start(move |_, out| {
+                let _ = out.send(IoEvent::TaskSaved(save_in_folder(&path, &yaml)));
+            }),
+            IoRequest::ReadExamples { path, fields } => self.start(move |_, out| {
+                let read = read_examples(&path, &fields).map_err(|problem| problem.to_string());
+                let _ = out.send(IoEvent::ExamplesRead { path, read });
             }),
             IoRequest::Prompts(folder, job) => self.start(move |_, out| {
                 let (result, list) = (folder.run(&job), folder.list());
@@ -246,12 +254,12 @@ pub fn export(format: Format, source: &Source, to: Destination) -> Result<Export
     }
 }
 
-fn save_presets(path: &Path, toml: &str) -> Result<(), String> {
+fn save_in_folder(path: &Path, text: &str) -> Result<(), String> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
     }
-    write_file(path, toml.as_bytes(), Existing::Replace)
+    write_file(path, text.as_bytes(), Existing::Replace)
 }
 
 /// Writes a picture under the first free name in the current folder.

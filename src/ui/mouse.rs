@@ -4,7 +4,7 @@ use crossterm::event::{MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
 use super::layout::Layout;
-use super::pane::{View, document, sampling};
+use super::pane::{View, document, next, sampling};
 use super::status::tabs;
 use crate::app::mouse::Target;
 use crate::app::screen::{PaneId, Place, SizeClass};
@@ -39,6 +39,7 @@ pub(super) fn target(view: &View<'_>, layout: &Layout, event: &MouseEvent) -> Ta
             let row = sampling::row_at(view, *area, at);
             row.map_or(Target::Pane(*pane), |(row, share)| Target::Sampling(row, share))
         }
-        PaneId::Shots | PaneId::Next => Target::Pane(*pane),
+        PaneId::Next => next::token_at(view, *area, at).map_or(Target::Pane(*pane), Target::Token),
+        PaneId::Shots => Target::Pane(*pane),
     }
 }

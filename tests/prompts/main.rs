@@ -6,6 +6,7 @@
 mod assembly;
 mod builtin;
 mod files;
+mod rewrite;
 
 use kshot::prompt::{Assembly, Instruction, Library, Prompt, Query, Selection, Task};
 

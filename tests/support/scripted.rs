@@ -173,6 +173,14 @@ impl Executor for Scripted {
                 asked.saved.push((path, toml.into_bytes()));
                 IoEvent::PresetsSaved(Ok(()))
             }
+            IoRequest::SaveTask { path, yaml } => {
+                asked.saved.push((path, yaml.into_bytes()));
+                IoEvent::TaskSaved(Ok(()))
+            }
+            IoRequest::ReadExamples { path, fields } => {
+                let read = kshot::prompt::read_examples(&path, &fields).map_err(|problem| problem.to_string());
+                IoEvent::ExamplesRead { path, read }
+            }
             request => kshot::ui::encode(request, SpecialTokens::Parse).unwrap(),
         };
         self.io.0.send(answer).unwrap();

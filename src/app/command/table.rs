@@ -133,6 +133,12 @@ commands! {
         "shots-instruction" ["i"] "" "instruction on or off" |cx| cx.app.shots_instruction();
         "shots-query" ["e"] "query" "edit the query" |cx| cx.app.shots_edit_query();
         "shots-next-query" ["n"] "" "next query of the task" |cx| cx.app.shots_next_query();
+        "shots-add" ["a"] "a add" "a new example, field by field" |cx| cx.app.shots_add();
+        "shots-edit" ["shift-e"] "" "edit the example" |cx| cx.app.shots_edit();
+        "shots-duplicate" ["y"] "" "the example a second time" |cx| cx.app.shots_duplicate();
+        "shots-delete" ["shift-d"] "" "delete the example" |cx| cx.app.shots_delete();
+        "shots-restore" ["u"] "" "take back the last change of the examples" |cx| cx.app.shots_restore();
+        "shots-import" ["shift-i"] "" "examples from a CSV, TSV or JSONL file" |cx| cx.app.shots_ask_import();
         "shots-preview" ["p"] "preview" "show the assembled prompt" |cx| cx.app.toggle_layer(Layer::Preview);
         "shots-put" ["enter"] "put in" "put the assembled prompt in the document (undo brings the old text back)" |cx| cx.app.shots_put();
     }

@@ -2,7 +2,7 @@
 
 pub(super) mod document;
 mod marks;
-mod next;
+pub(super) mod next;
 pub(super) mod sampling;
 mod shots;
 

@@ -46,9 +46,7 @@ impl Pane for NextPane {
             paint::lines(buf, area, lines.map(|row| Line::styled(row, view.theme.dim)));
             return None;
         }
-        let facts = facts(view, &listed, area.width);
-        let facts_rows = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height / 3);
-        let (top, bottom) = paint::split_bottom(area, facts_rows);
+        let (facts, top, bottom) = places(view, &listed, area);
         paint::lines(buf, bottom, facts);
         let table = Table::new(view, area.width);
         table.head(top, buf);
@@ -79,6 +77,39 @@ impl Pane for NextPane {
         table.rest(&shown, rest, buf);
         None
     }
+}
+
+/// The facts, where the table stands, and where they stand below it. Where they do not fit, the chart stays.
+fn places(view: &View<'_>, listed: &[Listed], area: Rect) -> (Vec<Line<'static>>, Rect, Rect) {
+    let mut facts = facts(view, listed, area.width);
+    let most = usize::from(area.height / 3);
+    if facts.len() > most {
+        // With room for one or two rows alone, what is said of the token itself comes first.
+        let chart = if view.app.at.is_some() && most >= 2 * STRIPS { STRIPS } else { 0 };
+        facts.drain(most - chart..facts.len() - chart);
+    }
+    let rows = u16::try_from(facts.len()).unwrap_or(u16::MAX);
+    let (top, bottom) = paint::split_bottom(area, rows);
+    (facts, top, bottom)
+}
+
+/// The token whose column of the chart is at a place of the pane.
+pub(in crate::ui) fn token_at(view: &View<'_>, pane: Rect, at: Position) -> Option<usize> {
+    let (now, listed, inner) = (view.app.at?, view.app.listed(), super::inside(pane));
+    let (facts, _, bottom) = places(view, &listed, inner);
+    let row = usize::from(at.y.checked_sub(bottom.y)?);
+    let first = inner.x + LABEL;
+    // The chart is the last rows of the facts; where it was cut, its last row is not there.
+    if !bottom.contains(at)
+        || at.x < first
+        || listed.is_empty()
+        || row + STRIPS < facts.len()
+        || facts.len() < 2 * STRIPS
+    {
+        return None;
+    }
+    let tokens = visible_rows(now, view.app.document.tokens().len(), inner.width.saturating_sub(LABEL));
+    Some(tokens.start + usize::from(at.x - first)).filter(|token| tokens.contains(token))
 }
 
 fn why_empty(view: &View<'_>) -> String {
@@ -270,14 +301,20 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
     let mut strips = Vec::new();
     if let Some(at) = app.at {
         let surprisal = |score: &TokenScore| score.logprob.map(|logprob| -logprob / std::f32::consts::LN_2);
-        strips.push(strip(view, "surprisal ", at, width, surprisal));
-        strips.push(strip(view, "entropy   ", at, width, |score| score.entropy));
+        strips.push(strip(view, "surprisal", at, width, surprisal));
+        strips.push(strip(view, "entropy", at, width, |score| score.entropy));
     }
     let lines = rows
         .into_iter()
         .flat_map(|(text, style)| paint::wrap(&text, width).into_iter().map(move |row| Line::styled(row, style)));
     lines.chain(strips).collect()
 }
+
+/// Rows of the chart.
+const STRIPS: usize = 2;
+
+/// Columns of the name in front of a row of the chart.
+const LABEL: u16 = 10;
 
 /// A figure of the tokens around the one looked at as a row of small columns, that one marked; 12 bits are a full column.
 fn strip(
@@ -289,9 +326,8 @@ fn strip(
 ) -> Line<'static> {
     const FULL: f32 = 12.0;
     let len = view.app.document.tokens().len();
-    let room = width.saturating_sub(u16::try_from(name.len()).unwrap_or(0));
-    let mut line = Line::from(Span::styled(name, view.theme.dim));
-    for index in visible_rows(at, len, room) {
+    let mut line = Line::from(Span::styled(format!("{name:<width$}", width = usize::from(LABEL)), view.theme.dim));
+    for index in visible_rows(at, len, width.saturating_sub(LABEL)) {
         let bits = view.app.reading.score(index).and_then(|score| figure(score));
         let column = bits.map_or(" ", |bits| column(f64::from(bits / FULL)));
         let style = if index == at { view.theme.selected } else { view.theme.bar };
