@@ -133,7 +133,7 @@ commands! {
         "shots-instruction" ["i"] "" "instruction on or off" |cx| cx.app.shots_instruction();
         "shots-query" ["e"] "query" "edit the query" |cx| cx.app.shots_edit_query();
         "shots-next-query" ["n"] "" "next query of the task" |cx| cx.app.shots_next_query();
-        "shots-add" ["a"] "a add" "a new example, field by field" |cx| cx.app.shots_add();
+        "shots-add" ["a"] "add" "a new example, field by field" |cx| cx.app.shots_add();
         "shots-edit" ["shift-e"] "" "edit the example" |cx| cx.app.shots_edit();
         "shots-duplicate" ["y"] "" "the example a second time" |cx| cx.app.shots_duplicate();
         "shots-delete" ["shift-d"] "" "delete the example" |cx| cx.app.shots_delete();
