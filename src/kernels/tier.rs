@@ -53,7 +53,7 @@ impl Tier {
     /// All of them, the plainest first.
     pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
 
-    /// What it is called in [`VARIABLE`] and in reports.
+    /// What it is called in `KSHOT_TIER` and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -93,7 +93,7 @@ impl Tier {
         Self::ALL.into_iter().filter(move |&tier| tier <= best)
     }
 
-    /// The tier in use: the processor's best, or the lower one that [`VARIABLE`] names.
+    /// The tier in use: the processor's best, or the lower one that `KSHOT_TIER` names.
     pub fn current() -> Self {
         static CURRENT: OnceLock<Tier> = OnceLock::new();
         *CURRENT.get_or_init(|| Self::requested().unwrap_or_else(|_| Self::of_processor()))
