@@ -218,3 +218,53 @@ fn a_damaged_session_is_moved_aside_and_reported() {
     let aside = sessions(home.path()).into_iter().find(|path| path.extension().is_some()).unwrap();
     assert_eq!(fs::read(aside.join("versions.jsonl")).unwrap(), bytes, "nothing of it is lost");
 }
+
+/// A session goes to another machine as one file: the same text and the same versions there; a file that is damaged or no
+/// session file is refused, and changes nothing.
+#[test]
+fn a_session_travels_as_one_file() {
+    let kshot = |home: &Path, args: &[&str]| {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("kshot"));
+        let output = command.env_clear().env("HOME", home).current_dir(home).args(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (home, line) = killed();
+    let (code, said) = kshot(home.path(), &["session", "export", "-o", "lesson.kshot"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = kshot(home.path(), &["session", "export", "-o", "lesson.kshot"]);
+    assert!(code == Some(1) && said.contains("lesson.kshot"), "a file that is there stays: {said}");
+    assert_eq!(kshot(home.path(), &["session", "export", "-o", "lesson.kshot", "--force"]).0, Some(0));
+
+    let other = tempfile::tempdir().unwrap();
+    let (code, said) = kshot(other.path(), &["session", "export", "-o", "none.kshot"]);
+    assert!(code == Some(1) && said.contains("no session is kept yet"), "{said}");
+    let file = fs::read(home.path().join("lesson.kshot")).unwrap();
+    let bad: [(&[u8], &str); 4] = [
+        (b"not a session\n", "no session file"),
+        (&file[..file.len() - 5], "cut short"),
+        (&file[..file.iter().position(|byte| *byte == b'\n').unwrap() + 1], "cut short"),
+        (b"{\"kshot session file\":2,\"state\":\"\"}\n", "format 2"),
+    ];
+    for (bytes, reason) in bad {
+        fs::write(other.path().join("bad.kshot"), bytes).unwrap();
+        let (code, said) = kshot(other.path(), &["session", "import", "bad.kshot"]);
+        assert!(code == Some(1) && said.contains(reason), "{reason}: {said}");
+    }
+    let damaged =
+        String::from_utf8_lossy(&file).replace("\"parent\"", "\"parrot\"").replace("\"settings\"", "\"sittings\"");
+    fs::write(other.path().join("bad.kshot"), damaged).unwrap();
+    assert_eq!(kshot(other.path(), &["session", "import", "bad.kshot"]).0, Some(1));
+    assert!(sessions(other.path()).is_empty(), "nothing was kept of them");
+
+    fs::write(other.path().join("lesson.kshot"), &file).unwrap();
+    let (code, said) = kshot(other.path(), &["session", "import", "lesson.kshot"]);
+    assert!(code == Some(0) && said.contains("the next `kshot` opens it"), "{said}");
+    let tty = Tty::start(other.path(), &[]);
+    let screen = tty.see("the last session is back");
+    assert!(screen.contains("lastsecond") && screen.contains(&line), "{line}\n{screen}");
+    tty.see("ctx ");
+    tty.press(ALT_COMMA);
+    tty.see("version 1 of 2: 8 tokens");
+    tty.press(CTRL_Q);
+}

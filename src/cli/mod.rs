@@ -17,7 +17,8 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, Valu
 pub(crate) use args::{
     BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs,
     ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg,
-    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
+    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, SessionArgs, SessionCommand, TextArgs, TokensArgs, TrainArgs,
+    VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
@@ -134,6 +135,7 @@ pub(crate) enum Command {
     Tokens(TokensArgs),
     Models(ModelsArgs),
     Prompts(PromptsArgs),
+    Session(SessionArgs),
     Finetune(Box<FinetuneArgs>),
     Classify(ClassifyArgs),
     Bench(BenchArgs),

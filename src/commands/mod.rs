@@ -26,6 +26,7 @@ mod quality;
 mod replay;
 mod score;
 mod screenshot;
+mod session;
 mod system;
 mod tokens;
 mod train;
@@ -114,6 +115,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> 
         Command::Tokens(args) => tokens::run(&args, cx),
         Command::Models(args) => models::run(&args.command, cx),
         Command::Prompts(args) => prompts::run(&args.command, cx),
+        Command::Session(args) => session::run(&args.command, cx),
         Command::Finetune(args) => finetune::run(&args, cx),
         Command::Classify(args) => classify::run(&args, cx),
         Command::Bench(args) => bench::run(&args, cx),

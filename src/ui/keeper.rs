@@ -105,7 +105,10 @@ impl Keeper {
     }
 
     /// Appends to the journal, then replaces the record, which may name what the journal holds.
-    fn keep(&mut self, kept: &Kept) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn keep(&mut self, kept: &Kept) -> io::Result<()> {
         self.waiting.extend_from_slice(&kept.journal);
         let mut open = match self.open.take() {
             Some(open) => open,
