@@ -3,176 +3,25 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+use portable_pty::CommandBuilder;
 
 #[path = "support/bytes_model.rs"]
 mod bytes_model;
 #[path = "support/hub_server.rs"]
 #[allow(dead_code, reason = "shared with the hub's tests")]
 mod hub_server;
+#[path = "support/tty.rs"]
+#[allow(dead_code, reason = "shared with the walks")]
+mod tty;
 
 use hub_server::{HubServer, Repo, Served};
 use kshot::files::builtin;
+use tty::*;
 
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 const MODEL: &str = "tester/bytes";
 const POSITIONS: usize = 4096;
-
-/// What the program wrote, as bytes and as a screen.
-struct Seen {
-    raw: Vec<u8>,
-    screen: vt100::Parser,
-}
-
-type Keys = Arc<Mutex<Option<Box<dyn Write + Send>>>>;
-
-/// A program in a terminal.
-struct Tty {
-    master: Option<Box<dyn MasterPty + Send>>,
-    keys: Keys,
-    child: Box<dyn Child + Send + Sync>,
-    seen: Arc<Mutex<Seen>>,
-    modes_before: String,
-    _home: tempfile::TempDir,
-}
-
-impl Tty {
-    /// Starts the playground on an empty home. `endpoint`: the hub.
-    fn playground(size: (u16, u16), endpoint: &str, args: &[&str]) -> Self {
-        let mut command = CommandBuilder::new(assert_cmd::cargo::cargo_bin!("kshot"));
-        command.args(args);
-        command.env("HF_ENDPOINT", endpoint);
-        Self::start(size, command)
-    }
-
-    fn start((columns, rows): (u16, u16), mut command: CommandBuilder) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let endpoint = command.get_env("HF_ENDPOINT").unwrap_or_default().to_owned();
-        command.env_clear();
-        command.env("PATH", path);
-        command.env("HOME", home.path());
-        command.env("HF_ENDPOINT", endpoint);
-        command.env("TERM", "xterm-256color");
-        command.env("LANG", "C.UTF-8");
-        command.env("KSHOT_THREADS", "1");
-        command.cwd(home.path());
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        let modes_before = modes(pair.master.as_ref());
-        let child = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let screen = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
-        let seen = Arc::new(Mutex::new(Seen { raw: Vec::new(), screen }));
-        let mut output = pair.master.try_clone_reader().unwrap();
-        let keys: Keys = Arc::new(Mutex::new(Some(pair.master.take_writer().unwrap())));
-        let (sink, answers) = (Arc::clone(&seen), Arc::clone(&keys));
-        std::thread::spawn(move || {
-            let mut buffer = [0; 8192];
-            while let Ok(n @ 1..) = output.read(&mut buffer) {
-                let mut seen = sink.lock().unwrap();
-                seen.raw.extend_from_slice(&buffer[..n]);
-                seen.screen.process(&buffer[..n]);
-                // Every terminal answers the question for its device attributes.
-                if let (1.., Some(keys)) = (count(&buffer[..n], b"\x1b[c"), answers.lock().unwrap().as_mut()) {
-                    keys.write_all(b"\x1b[?62;22c").unwrap();
-                }
-            }
-        });
-        Self { master: Some(pair.master), keys, child, seen, modes_before, _home: home }
-    }
-
-    fn screen(&self) -> String {
-        self.seen.lock().unwrap().screen.screen().contents()
-    }
-
-    fn press(&mut self, keys: &str) {
-        let mut writer = self.keys.lock().unwrap();
-        let writer = writer.as_mut().unwrap();
-        writer.write_all(keys.as_bytes()).unwrap();
-        writer.flush().unwrap();
-    }
-
-    /// Waits until the screen is as `wanted` says; gives it.
-    fn wait(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let screen = self.screen();
-            if wanted(&screen) {
-                return screen;
-            }
-            assert!(Instant::now() < end, "no {what} on the screen:\n{screen}");
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("ended ({status:?}) before there was {what}:\n{screen}");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn see(&mut self, text: &str) -> String {
-        self.wait(text, |screen| screen.contains(text))
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("still running:\n{}", self.screen());
-    }
-
-    /// The terminal is as it was before the program started: screen, cursor, modes.
-    fn assert_restored(&self, route: &str) {
-        // What was written last may still be on its way.
-        let end = Instant::now() + Duration::from_secs(5);
-        let left = || count(&self.seen.lock().unwrap().raw, b"\x1b[?1049l");
-        while (left() == 0 || self.seen.lock().unwrap().screen.screen().alternate_screen()) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let seen = self.seen.lock().unwrap();
-        let screen = seen.screen.screen();
-        assert!(!screen.alternate_screen(), "{route}: the alternate screen is left");
-        assert!(!screen.hide_cursor(), "{route}: the cursor is shown");
-        assert!(!screen.bracketed_paste(), "{route}: pastes are not bracketed");
-        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "{route}");
-        let (entered, left) = (count(&seen.raw, b"\x1b[?1049h"), count(&seen.raw, b"\x1b[?1049l"));
-        assert!(entered > 0 && left >= entered, "{route}: entered {entered} times, left {left} times");
-        if let Some(master) = &self.master {
-            assert_eq!(modes(master.as_ref()), self.modes_before, "{route}: modes of the terminal");
-        }
-    }
-
-    #[allow(clippy::cast_possible_wrap, reason = "process numbers are small")]
-    fn signal(&self, signal: i32) {
-        let pid = self.child.process_id().unwrap() as i32;
-        // SAFETY: `kill` touches no memory of this process; the child has not been waited for, so the number is its own.
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-    }
-}
-
-impl Drop for Tty {
-    fn drop(&mut self) {
-        // A test that failed half-way leaves no program behind.
-        let _ = self.child.kill();
-    }
-}
-
-fn modes(master: &dyn MasterPty) -> String {
-    format!("{:?}", master.get_termios().unwrap())
-}
-
-fn count(bytes: &[u8], what: &[u8]) -> usize {
-    bytes.windows(what.len()).filter(|window| *window == what).count()
-}
 
 /// A hub with the byte model.
 fn hub(model: &Path) -> HubServer {
@@ -186,19 +35,6 @@ fn hub(model: &Path) -> HubServer {
     server.add(MODEL, Repo { commit: "2".repeat(40), files, gated: false });
     server
 }
-
-const ESC: &str = "\x1b";
-const ENTER: &str = "\r";
-const RIGHT: &str = "\x1b[C";
-const DOWN: &str = "\x1b[B";
-const F1: &str = "\x1bOP";
-const F2: &str = "\x1bOQ";
-const F3: &str = "\x1bOR";
-const F4: &str = "\x1bOS";
-const ALT_C: &str = "\x1bc";
-const CTRL_C: &str = "\x03";
-const CTRL_G: &str = "\x07";
-const CTRL_Q: &str = "\x11";
 
 /// An empty home and no network: the first screen has a model and a text, and one key generates.
 fn first_minute(size: (u16, u16)) {
@@ -381,7 +217,7 @@ fn a_signal_in_the_middle_of_a_generation_ends_it_and_restores_the_terminal() {
 fn a_panic_restores_the_terminal_before_its_message() {
     let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "child_that_panics", "--nocapture", "--test-threads=1"]);
-    let mut tty = Tty::start((80, 24), command);
+    let mut tty = Tty::start((80, 24), command, &[]);
     assert_ne!(tty.ended().exit_code(), 0);
     tty.assert_restored("panic");
     let screen = tty.screen();
