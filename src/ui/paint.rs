@@ -137,6 +137,11 @@ pub(super) fn hints<'a>(pairs: impl IntoIterator<Item = (String, &'a str)>, key:
     Line::from(spans)
 }
 
+/// Words with a space between each two, which takes the style of neither.
+pub(super) fn spaced(words: impl IntoIterator<Item = Span<'static>>) -> Vec<Span<'static>> {
+    words.into_iter().map(|word| vec![word]).collect::<Vec<_>>().join(&Span::raw(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@ mod modes;
 mod screen;
 #[cfg(unix)]
 mod signals;
+mod sixteen;
 #[cfg(unix)]
 mod tty;
 

@@ -47,6 +47,8 @@ pub struct Theme {
     pub strong: Style,
     /// The row under the cursor.
     pub selected: Style,
+    /// The token looked at, over whatever it looks like.
+    pub here: Style,
     /// Bars, and the filled part of sliders.
     pub bar: Style,
     /// All is well.
@@ -93,6 +95,10 @@ impl Theme {
             focus: ink(spec.accent).add_modifier(Modifier::BOLD),
             strong: Style::new().add_modifier(Modifier::BOLD),
             selected: Style::new().add_modifier(Modifier::REVERSED),
+            // A scale without colours reverses its worst step, in bold; this one is reversed and never bold.
+            here: Style::new()
+                .add_modifier(Modifier::REVERSED | Modifier::UNDERLINED)
+                .remove_modifier(Modifier::BOLD | Modifier::DIM),
             bar: model,
             good: marked(ink(spec.good), plain, Modifier::ITALIC),
             warning: warning.add_modifier(if plain { Modifier::UNDERLINED } else { Modifier::BOLD }),

@@ -25,29 +25,11 @@ pub(in crate::ui) fn text_area(pane: Rect) -> Rect {
 }
 
 impl Pane for DocumentPane {
-    fn title(&self, view: &View<'_>) -> Line<'static> {
-        let document = &view.app.document;
-        let mut title = Line::from("Document");
-        let colouring = view.app.colouring;
-        if colouring != Colouring::Author {
-            title.spans.push(Span::styled(format!("   {} ", colouring.name()), view.theme.dim));
-            for (class, name) in colouring.classes().into_iter().enumerate() {
-                title.spans.push(Span::styled(name, view.theme.level(class)));
-                title.spans.push(Span::raw(" "));
-            }
-        } else if document.runs().iter().any(|run| run.author == Author::Model) {
-            title.spans.push(Span::styled("   typed ", view.theme.text));
-            title.spans.push(Span::styled("model", view.theme.model));
-        }
-        if view.app.at.is_some() {
-            let key = view.app.keymap.hint("stop");
-            title.spans.push(Span::styled(format!("   tokens ({key}: text)"), view.theme.strong));
-        }
-        if view.app.ends_in_trap() {
-            let key = view.app.keymap.hint("trim");
-            title.spans.push(Span::styled(format!("   ends in a space: {key} trims"), view.theme.warning));
-        }
-        title
+    fn title(&self, view: &View<'_>, width: usize) -> Line<'static> {
+        let fits = |title: &Line<'_>| title.width() <= width;
+        let titles = [Wording::Full, Wording::Short, Wording::Bare].map(|wording| title(view, wording));
+        let [full, short, bare] = titles;
+        [full, short].into_iter().find(fits).unwrap_or(bare)
     }
 
     fn scope(&self) -> Scope {
@@ -84,6 +66,46 @@ impl Pane for DocumentPane {
     }
 }
 
+/// How much a title says where there is little room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wording {
+    Full,
+    /// Without the name of the pane.
+    Short,
+    /// Without the name of the colouring too; its legend and the hints stay.
+    Bare,
+}
+
+fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
+    let document = &view.app.document;
+    let colouring = view.app.colouring;
+    let full = wording == Wording::Full;
+    let mut parts: Vec<Vec<Span<'static>>> = Vec::new();
+    if colouring != Colouring::Author {
+        let name = (wording != Wording::Bare).then(|| Span::styled(colouring.name(), view.theme.dim));
+        let classes = colouring.classes().into_iter().enumerate();
+        let classes = classes.map(|(class, name)| Span::styled(name, view.theme.level(class)));
+        parts.push(paint::spaced(name.into_iter().chain(classes)));
+    } else if document.runs().iter().any(|run| run.author == Author::Model) {
+        let authors = [Span::styled("typed", view.theme.text), Span::styled("model", view.theme.model)];
+        parts.push(paint::spaced(authors));
+    }
+    if view.app.at.is_some() {
+        let key = view.app.keymap.hint("stop");
+        let text = if full { format!("tokens ({key}: text)") } else { format!("{key}: text") };
+        parts.push(vec![Span::styled(text, view.theme.strong)]);
+    }
+    if view.app.ends_in_trap() {
+        let key = view.app.keymap.hint("trim");
+        let text = if full { format!("ends in a space: {key} trims") } else { format!("space: {key} trims") };
+        parts.push(vec![Span::styled(text, view.theme.warning)]);
+    }
+    if full || parts.is_empty() {
+        parts.insert(0, vec![Span::raw("Document")]);
+    }
+    Line::from(parts.join(&Span::raw("   ")))
+}
+
 /// The style of any stretch of bytes, found by binary search over the runs and the tokens.
 struct Styles<'a> {
     view: &'a View<'a>,
@@ -107,7 +129,7 @@ impl<'a> Styles<'a> {
                 score.and_then(|score| by.class(score)).map_or(theme.dim, |class| theme.level(class))
             }
         };
-        if self.here.contains(&range.start) { style.patch(theme.selected) } else { style }
+        if self.here.contains(&range.start) { style.patch(theme.here) } else { style }
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) struct View<'a> {
 /// Something that draws itself in a frame of its own. Keys are none of its business: they are rows of the command table
 /// under its scope.
 pub(super) trait Pane: Sync {
-    /// The words on the upper border.
-    fn title(&self, view: &View<'_>) -> Line<'static>;
+    /// The words on the upper border, `width` columns wide.
+    fn title(&self, view: &View<'_>, width: usize) -> Line<'static>;
     /// The commands hinted at on the lower border.
     fn scope(&self) -> Scope;
     /// The same in the mode that the pane is in.
@@ -55,7 +55,8 @@ pub(super) const PANES: [(PaneId, &dyn Pane); 4] = [
 pub(super) fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let (_, pane) = PANES.iter().find(|(pane, _)| *pane == id)?;
     let style = if view.has_keys(id) { view.theme.focus } else { view.theme.border };
-    let inner = frame(view, area, buf, Frame { title: pane.title(view), scope: pane.scope_now(view), style });
+    let title = pane.title(view, usize::from(room(area)));
+    let inner = frame(view, area, buf, Frame { title, scope: pane.scope_now(view), style });
     pane.draw(view, inner, buf)
 }
 
@@ -69,12 +70,17 @@ pub(super) struct Frame {
     pub style: ratatui::style::Style,
 }
 
+/// Columns for words on a border.
+fn room(area: Rect) -> u16 {
+    area.width.saturating_sub(4)
+}
+
 /// Draws a border with title and hints; gives the inside.
 pub(super) fn frame(view: &View<'_>, area: Rect, buf: &mut Buffer, what: Frame) -> Rect {
     let block = Block::bordered().border_set(view.theme.glyphs.border).border_style(what.style);
     let inner = block.inner(area);
     block.render(area, buf);
-    let room = area.width.saturating_sub(4);
+    let room = room(area);
     let mut title = what.title;
     title.spans.insert(0, Span::raw(" "));
     title.spans.push(Span::raw(" "));

@@ -23,7 +23,7 @@ pub(super) struct NextPane;
 const FIGURE: u16 = 7;
 
 impl Pane for NextPane {
-    fn title(&self, view: &View<'_>) -> Line<'static> {
+    fn title(&self, view: &View<'_>, _width: usize) -> Line<'static> {
         let app = view.app;
         let tokens = app.document.tokens().len();
         let running = app.run.as_ref().is_some_and(|run| run.takes_steps());

@@ -21,7 +21,7 @@ pub(super) struct SamplingPane;
 const LABEL: u16 = 18;
 
 impl Pane for SamplingPane {
-    fn title(&self, view: &View<'_>) -> Line<'static> {
+    fn title(&self, view: &View<'_>, _width: usize) -> Line<'static> {
         let preset = view.app.sampler.preset_name().unwrap_or("your own").to_owned();
         Line::from(format!("Sampling   preset: {preset}"))
     }

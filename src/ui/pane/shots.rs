@@ -26,7 +26,7 @@ const LOW: u16 = 14;
 const LABEL: usize = 8;
 
 impl Pane for ShotsPane {
-    fn title(&self, view: &View<'_>) -> Line<'static> {
+    fn title(&self, view: &View<'_>, _width: usize) -> Line<'static> {
         let Some(chosen) = view.app.shots.chosen() else { return Line::from("Few-shot") };
         let (shown, all) = (chosen.selection.shots(), chosen.selection.entries().len());
         Line::from(format!("Few-shot   {shown} of {all}"))

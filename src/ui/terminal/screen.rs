@@ -8,7 +8,11 @@ use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 
-use super::modes;
+use super::{modes, sixteen};
+
+/// Around a frame: terminals that know synchronised output show it at once, the others ignore it.
+const BEGIN: &[u8] = b"\x1b[?2026h";
+const END: &[u8] = b"\x1b[?2026l";
 
 /// Holds what is drawn until the frame is whole.
 #[derive(Debug, Default, Clone)]
@@ -26,8 +30,9 @@ impl Write for Frame {
     }
 }
 
-/// ratatui's crossterm backend with two differences: a frame goes out as one write, and the terminal is never asked where
-/// the cursor is. (Asking blocks, and races with the thread that reads keys; ratatui does so in `Terminal::clear`.)
+/// ratatui's crossterm backend with three differences: a frame goes out as one write, the sixteen colours in the form that
+/// terminals with only those read, and the terminal is never asked where the cursor is. (Asking blocks, and races with the
+/// thread that reads keys; ratatui does so in `Terminal::clear`.)
 #[derive(Debug)]
 pub struct ScreenBackend {
     inner: CrosstermBackend<Frame>,
@@ -90,6 +95,10 @@ impl Backend for ScreenBackend {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        modes::write_frame(&self.frame.0.take())
+        let frame = self.frame.0.take();
+        if frame.is_empty() {
+            return Ok(());
+        }
+        modes::write_frame(&[BEGIN, &sixteen::plainly(&frame), END].concat())
     }
 }

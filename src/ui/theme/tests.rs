@@ -41,6 +41,7 @@ fn no_two_roles_look_alike_however_few_the_colours() {
                 ("dim", theme.dim),
                 ("strong", theme.strong),
                 ("selected", theme.selected),
+                ("here", theme.here),
                 ("good", theme.good),
                 ("warning", theme.warning),
                 ("error", theme.error),

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect, Size};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 mod motion;
 mod rows;
@@ -244,6 +244,13 @@ impl TextView {
                     }
                     None if width > 0 && room > 0 => {
                         buf.set_stringn(x, y, &cell.text, usize::from(room), style(cell.range));
+                    }
+                    // A newline that is selected or looked at would not be seen: it has a blank where the caret would be.
+                    None if cell.kind == CellKind::Newline && room > 0 => {
+                        let style = style(cell.range);
+                        if style.add_modifier.contains(Modifier::REVERSED) {
+                            buf.set_stringn(x, y, " ", 1, style);
+                        }
                     }
                     _ => {}
                 }
