@@ -1,8 +1,9 @@
 """One rival in a process of its own: `contestants.py RIVAL DTYPE MODEL THREADS`, then a line of JSON for each question.
 
-A question is {"prefill": P, "short": S, "decode": N, "score": bool}; the answer has seconds: `prefill_s` for P tokens with
-the head on the last position alone, `decode_s` for N tokens drawn greedily after S, `score_s` for P tokens with the
-log-probabilities of all positions (null where the rival is not asked).
+A question is {"what": "decode" or "prefill", "prefill": P, "short": S, "decode": N}. The answer to the first has `rate`,
+tokens a second of N drawn greedily after S; that to the second has `rate` of P tokens with the head on the last position
+alone, and `scored`, the same with the log-probabilities and the 512 likeliest tokens of all positions, where the contestant
+gives them.
 """
 
 import json
@@ -34,8 +35,8 @@ class Llama:
             params.flash_attn_type = flash
             context = llama_cpp.llama_init_from_model(self.model, params)
             old, self.context = self.context, context
-            self.measure(64, 8, 4, False)
-            taken = sum(self.measure(512, 8, 16, False)[key] * weight for key, weight in (("prefill_s", 1), ("decode_s", 4)))
+            self.prefill(64)
+            taken = self.prefill(512) + 4 * self.decode(8, 16)
             if self.best is None or taken < self.best:
                 self.best, self.flash = taken, flash
                 if old:
@@ -53,21 +54,25 @@ class Llama:
         logits = self.lib.llama_get_logits_ith(self.context, -1)
         return int(self.np.ctypeslib.as_array(logits, shape=(50257,)).argmax())
 
-    def measure(self, prefill: int, short: int, decode: int, score: bool) -> dict:
-        clear = lambda: self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
-        clear()
+    def clear(self) -> None:
+        self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
+
+    def prefill(self, count: int) -> float:
+        self.clear()
         begun = time.perf_counter()
-        self.run(prompt(prefill, 1))
+        self.run(prompt(count, 1))
         self.best_token()
-        prefill_s = time.perf_counter() - begun
-        clear()
+        return time.perf_counter() - begun
+
+    def decode(self, short: int, count: int) -> float:
+        self.clear()
         self.run(prompt(short, 2))
         token = self.best_token()
         begun = time.perf_counter()
-        for _ in range(decode):
+        for _ in range(count):
             self.run([token])
             token = self.best_token()
-        return {"prefill_s": prefill_s, "decode_s": time.perf_counter() - begun, "score_s": None}
+        return time.perf_counter() - begun
 
 
 class Transformers:
@@ -81,26 +86,30 @@ class Transformers:
         kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
         self.model = transformers.GPT2LMHeadModel.from_pretrained(model, dtype=kind, attn_implementation="sdpa").eval()
 
-    def measure(self, prefill: int, short: int, decode: int, score: bool) -> dict:
-        torch = self.torch
-        with torch.inference_mode():
-            ids = torch.tensor([prompt(prefill, 1)])
+    def prefill(self, count: int) -> float:
+        with self.torch.inference_mode():
+            ids = self.torch.tensor([prompt(count, 1)])
             begun = time.perf_counter()
             self.model(ids, use_cache=True, logits_to_keep=1).logits.argmax(-1)
-            prefill_s = time.perf_counter() - begun
-            score_s = None
-            if score:
-                begun = time.perf_counter()
-                logits = self.model(ids, use_cache=True).logits[0].float()
-                torch.log_softmax(logits, -1).topk(512)
-                score_s = time.perf_counter() - begun
-            out = self.model(torch.tensor([prompt(short, 2)]), use_cache=True, logits_to_keep=1)
+            return time.perf_counter() - begun
+
+    def score(self, count: int) -> float:
+        with self.torch.inference_mode():
+            ids = self.torch.tensor([prompt(count, 1)])
+            begun = time.perf_counter()
+            logits = self.model(ids, use_cache=True).logits[0].float()
+            self.torch.log_softmax(logits, -1).topk(512)
+            return time.perf_counter() - begun
+
+    def decode(self, short: int, count: int) -> float:
+        with self.torch.inference_mode():
+            out = self.model(self.torch.tensor([prompt(short, 2)]), use_cache=True, logits_to_keep=1)
             token = out.logits[:, -1:].argmax(-1)
             begun = time.perf_counter()
-            for _ in range(decode):
+            for _ in range(count):
                 out = self.model(token, past_key_values=out.past_key_values, use_cache=True)
                 token = out.logits[:, -1:].argmax(-1)
-            return {"prefill_s": prefill_s, "decode_s": time.perf_counter() - begun, "score_s": score_s}
+            return time.perf_counter() - begun
 
 
 class CTranslate2:
@@ -121,10 +130,12 @@ class CTranslate2:
         )
         return time.perf_counter() - begun
 
-    def measure(self, prefill: int, short: int, decode: int, score: bool) -> dict:
-        prefill_s = self.generate(prompt(prefill, 1), 1)
+    def prefill(self, count: int) -> float:
+        return self.generate(prompt(count, 1), 1)
+
+    def decode(self, short: int, count: int) -> float:
         first = self.generate(prompt(short, 2), 1)
-        return {"prefill_s": prefill_s, "decode_s": self.generate(prompt(short, 2), decode + 1) - first, "score_s": None}
+        return self.generate(prompt(short, 2), count + 1) - first
 
 
 RIVALS = {"llama.cpp": Llama, "transformers": Transformers, "ctranslate2": CTranslate2}
@@ -135,7 +146,14 @@ def main() -> None:
     contestant = RIVALS[rival](dtype, model, int(threads))
     print(json.dumps({"ready": True, "flash": getattr(contestant, "flash", None)}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(contestant.measure(**json.loads(line))), flush=True)
+        asked = json.loads(line)
+        if asked["what"] == "decode":
+            answer = {"rate": asked["decode"] / contestant.decode(asked["short"], asked["decode"])}
+        else:
+            count = asked["prefill"]
+            answer = {"rate": count / contestant.prefill(count)}
+            answer["scored"] = count / contestant.score(count) if hasattr(contestant, "score") else None
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

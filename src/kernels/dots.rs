@@ -1,9 +1,13 @@
 //! Dot products of one vector with rows that lie one after the other: a query with the keys of a cache.
 
+use super::lanes;
 use super::tier::Tier;
 
 /// Rows that are walked side by side, so that several cache lines are in flight.
 const UNROLL: usize = 4;
+
+/// Groups of rows that are asked for ahead: the walk is too short for the processor to see it coming.
+const AHEAD: usize = 4;
 
 /// Products of x `[k]` with all rows of w `[n, k]`, on this thread: `[n]`.
 ///
@@ -94,6 +98,9 @@ fn groups(x: &[f32], w: &[f32], out: &mut [f32], dots: impl Fn([&[f32]; UNROLL],
     for (w, out) in w.chunks(UNROLL * k).zip(out.chunks_mut(UNROLL)) {
         let count = out.len();
         // A short group at the end walks its last row more than once; only its own sums are kept.
+        for line in w.chunks(16) {
+            lanes::prefetch_l2(line.as_ptr().wrapping_add(AHEAD * UNROLL * k).cast());
+        }
         let rows: [&[f32]; UNROLL] = std::array::from_fn(|j| &w[j.min(count - 1) * k..][..k]);
         out.copy_from_slice(&dots(rows, x)[..count]);
     }

@@ -409,3 +409,15 @@ mod x86 {
         }
     }
 }
+
+/// Asks for the cache line at an address, to the second-level cache. Any address will do: nothing is read.
+#[inline(always)]
+pub(super) fn prefetch_l2(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}

@@ -33,17 +33,24 @@ pub struct Linear<'a> {
     pub residual: Option<&'a Tensor>,
     /// What may be done to x.
     pub rounding: Rounding,
+    /// W of the next product, where it is known.
+    pub next: Option<&'a Packed>,
 }
 
 impl<'a> Linear<'a> {
     /// x·Wᵀ + b alone.
     pub fn new(weight: &'a Packed, bias: Option<&'a Tensor>) -> Self {
-        Self { norm: None, weight, bias, gelu: false, residual: None, rounding: Rounding::Fast }
+        Self { norm: None, weight, bias, gelu: false, residual: None, rounding: Rounding::Fast, next: None }
     }
 
     /// The same behind a LayerNorm.
     pub fn after(self, norm: Norm<'a>) -> Self {
         Self { norm: Some(norm), ..self }
+    }
+
+    /// The same, and after it comes a product with `next`.
+    pub fn before(self, next: Option<&'a Packed>) -> Self {
+        Self { next, ..self }
     }
 
     /// x `[M, K]` to `[M, N]`, f32 on the CPU. Not differentiable.
@@ -112,7 +119,7 @@ impl<'a> CustomOp1 for Linear<'a> {
             _ => None,
         };
         let (bias, residual) = (values(&bias, n)?, values(&residual, m * n)?);
-        let around = Around { norm, rounding: self.rounding, bias, gelu: self.gelu, residual };
+        let around = Around { norm, rounding: self.rounding, bias, gelu: self.gelu, residual, next: self.next };
         self.weight.multiply(x, places, around);
         // SAFETY: `multiply` has written every value.
         unsafe { out.set_len(m * n) };

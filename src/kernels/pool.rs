@@ -8,16 +8,25 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use super::lanes;
 
 /// How long a worker stays awake without work: longer than the pause between two products or two tokens.
 const AWAKE: Duration = Duration::from_micros(300);
 
 /// Looks at a flag between two looks at the clock, and before a waiting caller offers its core to others.
 const SPINS: u32 = 256;
+
+/// Bytes of the next product that a waiting thread asks for at most: a part of a core's second-level cache.
+const AHEAD: usize = 256 << 10;
+
+/// Cache lines, and their bytes, that it asks for between two looks at a flag.
+const LINES: usize = 4;
+const LINE: usize = 64;
 
 /// Threads asked for before the pool began.
 static WANTED: OnceLock<usize> = OnceLock::new();
@@ -64,8 +73,13 @@ pub fn tasks(count: usize, work: impl Fn(usize) + Sync) {
 /// What `work` makes of every number below `count`, shared among the threads.
 pub fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let mut out: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
-    chunks(&mut out, 1, |index, place| place[0] = Some(work(index)));
+    each(&mut out, |index, place| *place = Some(work(index)));
     out.into_iter().flatten().collect()
+}
+
+/// Calls `work` with every item and its index, the items shared among the threads.
+pub fn each<T: Send>(items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+    chunks(items, 1, |index, item| work(index, &mut item[0]));
 }
 
 /// Calls `work` with the index and the values of each stretch of `length` values of `out` (the last may be shorter), the
@@ -109,9 +123,54 @@ impl<T> Places<T> {
 // SAFETY: only an address is shared; whoever writes there says why nobody else does.
 unsafe impl<T: Send> Sync for Places<T> {}
 
+/// Says what the next job reads: `count` pieces of `length` bytes from the start of `bytes` on, shared among the threads
+/// as [`ranges`] shares them. A thread that waits asks for the beginning of its share meanwhile, so that the memory bus
+/// does not stand still between two products.
+pub(super) fn expect(bytes: &[u8], count: usize, length: usize) {
+    let pool = Pool::global();
+    for (thread, next) in pool.shared.next.iter().enumerate() {
+        let first = share(count, pool.starts.len(), thread).start;
+        next.0.store(bytes.as_ptr().wrapping_add(first * length).cast_mut(), Ordering::Relaxed);
+    }
+}
+
+/// What a thread of `threads` begins with of `0..count`.
+fn share(count: usize, threads: usize, thread: usize) -> Range<usize> {
+    count * thread / threads..count * (thread + 1) / threads
+}
+
 /// A number on a cache line of its own.
 #[repr(align(128))]
 struct Line(AtomicUsize);
+
+/// An address on a cache line of its own. What is there is only asked for, never read, so it may be gone.
+#[repr(align(128))]
+struct Next(AtomicPtr<u8>);
+
+/// What a waiting thread has asked for.
+struct Asked {
+    from: *mut u8,
+    bytes: usize,
+}
+
+impl Asked {
+    const NOTHING: Self = Self { from: std::ptr::null_mut(), bytes: 0 };
+
+    /// Asks for a little more of what comes next, as long as there is more to ask for.
+    fn more(&mut self, next: &Next) {
+        let from = next.0.load(Ordering::Relaxed);
+        if from != self.from {
+            *self = Self { from, bytes: 0 };
+        }
+        if from.is_null() || self.bytes >= AHEAD {
+            return std::hint::spin_loop();
+        }
+        for _ in 0..LINES {
+            lanes::prefetch_l2(from.wrapping_add(self.bytes));
+            self.bytes += LINE;
+        }
+    }
+}
 
 type Job = *const (dyn Fn(usize) + Sync);
 
@@ -130,6 +189,8 @@ struct Shared {
     running: Line,
     job: UnsafeCell<Option<Job>>,
     asleep: Vec<AtomicBool>,
+    /// What each thread reads next, the caller first.
+    next: Vec<Next>,
     panicked: AtomicBool,
 }
 
@@ -154,6 +215,7 @@ impl Pool {
             running: Line(AtomicUsize::new(0)),
             job: UnsafeCell::new(None),
             asleep: (1..wanted).map(|_| AtomicBool::new(false)).collect(),
+            next: (0..wanted).map(|_| Next(AtomicPtr::default())).collect(),
             panicked: AtomicBool::new(false),
         });
         let mut workers = Vec::new();
@@ -192,16 +254,15 @@ impl Pool {
             Err(TryLockError::Poisoned(busy)) => busy.into_inner(),
             Err(TryLockError::WouldBlock) => return alone(),
         };
-        let bounds = |thread: usize| count * thread / threads..count * (thread + 1) / threads;
         for (thread, start) in self.starts.iter().enumerate() {
-            start.0.store(bounds(thread).start, Ordering::Relaxed);
+            start.0.store(share(count, threads, thread).start, Ordering::Relaxed);
         }
         self.run(&|me| {
             let mut offset = 0;
             work(&mut || {
                 while offset < threads {
                     let owner = (me + offset) % threads;
-                    let end = bounds(owner).end;
+                    let end = share(count, threads, owner).end;
                     let start = self.starts[owner].0.fetch_add(piece, Ordering::Relaxed);
                     if start < end {
                         return Some(start..end.min(start + piece));
@@ -245,9 +306,10 @@ struct Wait<'a>(&'a Shared);
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut spins = 0u32;
+        let mut asked = Asked::NOTHING;
         while self.0.running.0.load(Ordering::Acquire) != 0 {
             spins += 1;
-            if spins.is_multiple_of(SPINS) { thread::yield_now() } else { std::hint::spin_loop() }
+            if spins.is_multiple_of(SPINS) { thread::yield_now() } else { asked.more(&self.0.next[0]) }
         }
     }
 }
@@ -255,8 +317,9 @@ impl Drop for Wait<'_> {
 impl Shared {
     fn serve(&self, index: usize) {
         let mut seen = 0;
+        let mut asked = Asked::NOTHING;
         loop {
-            seen = self.next(index, seen);
+            seen = self.job_after(seen, index, &mut asked);
             // SAFETY: the epoch has changed, so the job was written before, and its owner waits until it is counted as done.
             if let Some(job) = unsafe { *self.job.get() } {
                 // SAFETY: as above.
@@ -269,7 +332,7 @@ impl Shared {
     }
 
     /// Waits for an epoch other than `seen`, awake for a while, then asleep.
-    fn next(&self, index: usize, seen: usize) -> usize {
+    fn job_after(&self, seen: usize, index: usize, asked: &mut Asked) -> usize {
         let mut since = None;
         let mut spins = 0u32;
         loop {
@@ -279,7 +342,7 @@ impl Shared {
             }
             spins += 1;
             if !spins.is_multiple_of(SPINS) {
-                std::hint::spin_loop();
+                asked.more(&self.next[index + 1]);
             } else if since.get_or_insert_with(Instant::now).elapsed() < AWAKE {
                 thread::yield_now();
             } else {

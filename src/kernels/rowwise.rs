@@ -85,7 +85,8 @@ pub(super) fn normalise(values: &mut [f32], norm: Norm<'_>) {
 }
 
 by_tier! {
-    fn normalise_row(row: &mut [f32], norm: Norm<'_>) = normalise_body;
+    /// LayerNorm of one row, in place.
+    pub(super) fn normalise_row(row: &mut [f32], norm: Norm<'_>) = normalise_body;
 
     /// GELU in its tanh form, in place.
     pub(super) fn gelu_row(row: &mut [f32]) = gelu_body;

@@ -15,7 +15,7 @@ use super::layers::{LayerNorm, Linear, Path, Weight, softmax};
 use super::trace::{HookPoint, Trace};
 use super::weights::Checkpoint;
 use super::{ModelError, Result};
-use crate::kernels::packed::{Dtype, Rounding};
+use crate::kernels::packed::{Dtype, Packed, Rounding};
 use crate::kernels::{attention, grad, linear, pages};
 
 /// A GPT in memory. It is never changed by running it: what a sequence adds is in its [`KvCache`].
@@ -53,14 +53,19 @@ struct Kernels<'a> {
 }
 
 impl Block {
-    fn kernels(&self) -> Option<Kernels<'_>> {
+    /// `next` is the matrix that comes after those of this block.
+    fn kernels<'a>(&'a self, next: Option<&'a Packed>) -> Option<Kernels<'a>> {
+        let after_attention = self.mlp.as_ref().map_or(next, |mlp| mlp.c_fc.weight().packed());
         let mlp = match &self.mlp {
-            Some(mlp) => Some((mlp.c_fc.kernel()?.after(mlp.ln_2.kernel()), mlp.c_proj.kernel()?)),
+            Some(Mlp { ln_2, c_fc, c_proj }) => {
+                let c_fc = c_fc.kernel()?.after(ln_2.kernel()).before(c_proj.weight().packed());
+                Some((c_fc, c_proj.kernel()?.before(next)))
+            }
             None => None,
         };
-        let c_attn = self.c_attn.kernel()?.after(self.ln_1.kernel());
+        let c_attn = self.c_attn.kernel()?.after(self.ln_1.kernel()).before(self.attn_c_proj.weight().packed());
         let c_attn = linear::Linear { rounding: Rounding::Careful, ..c_attn };
-        Some(Kernels { c_attn, attn_c_proj: self.attn_c_proj.kernel()?, mlp })
+        Some(Kernels { c_attn, attn_c_proj: self.attn_c_proj.kernel()?.before(after_attention), mlp })
     }
 }
 
@@ -371,13 +376,20 @@ impl Decoder {
     /// # Errors
     /// A failing operation.
     pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
-        Ok(self.lm_head.forward(rows, Path::Fused)?.to_dtype(DType::F32)?)
+        // After the head comes the first block, for the next token.
+        let first = self.h.first().and_then(|block| block.c_attn.weight().packed());
+        let logits = match self.lm_head.kernel() {
+            Some(kernel) => kernel.before(first).apply(rows)?,
+            None => self.lm_head.forward(rows, Path::Fused)?,
+        };
+        Ok(logits.to_dtype(DType::F32)?)
     }
 
     /// One block over all rows of a pass: `[T, C]` to `[T, C]`.
     fn block(&self, layer: usize, x_tc: &Tensor, rows: &Rows<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
         let block = &self.h[layer];
-        if let (Path::Fused, Rows::Spans(sequences), Some(kernels)) = (pass.path, rows, block.kernels()) {
+        let next = self.h.get(layer + 1).map_or(&self.lm_head, |block| &block.c_attn).weight().packed();
+        if let (Path::Fused, Rows::Spans(sequences), Some(kernels)) = (pass.path, rows, block.kernels(next)) {
             return self.block_fused(layer, &kernels, x_tc, sequences);
         }
         pass.record(HookPoint::ResidPre(layer), x_tc)?;

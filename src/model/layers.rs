@@ -26,6 +26,14 @@ impl Weight {
         }
     }
 
+    /// What the CPU kernels read, where that is its form.
+    pub(super) fn packed(&self) -> Option<&Packed> {
+        match self {
+            Self::Packed(packed) => Some(packed),
+            Self::Dense(_) => None,
+        }
+    }
+
     /// Whether both hold the same numbers.
     pub(super) fn same_values(&self, other: &Self) -> Result<bool> {
         match (self, other) {
@@ -65,10 +73,7 @@ impl Linear {
 
     /// The kernel for it, where its weights are packed.
     pub(super) fn kernel(&self) -> Option<linear::Linear<'_>> {
-        match &self.weight {
-            Weight::Packed(weight) => Some(linear::Linear::new(weight, self.bias.as_ref())),
-            Weight::Dense(_) => None,
-        }
+        self.weight.packed().map(|weight| linear::Linear::new(weight, self.bias.as_ref()))
     }
 
     /// `[T, in]` to `[T, out]`.

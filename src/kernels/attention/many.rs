@@ -110,11 +110,11 @@ fn product(kernels: &tiles::Kernels, count: usize, x: Matrix<'_>, w: Matrix<'_>,
     let panels = out.columns.div_ceil(LANES);
     let mut panel = 0;
     while panel < panels {
-        let wide = panel + kernels.panels <= panels;
-        let (kernel, taken) = if wide { (kernels.wide, kernels.panels) } else { (kernels.one, 1) };
+        let taken = if panel + kernels.panels <= panels { kernels.panels } else { 1 };
         for row in (0..count).step_by(kernels.rows) {
             let tile = tiles::Tile {
                 rows: kernels.rows.min(count - row),
+                panels: taken,
                 x: x.values[row * x.length..].as_ptr().cast(),
                 x_stride: x.length * 4,
                 groups: std::ptr::null(),
@@ -128,7 +128,7 @@ fn product(kernels: &tiles::Kernels, count: usize, x: Matrix<'_>, w: Matrix<'_>,
             };
             // SAFETY: rows of x are at least `blocks` blocks wide, panels of w at least as deep, and rows of out at
             // least `panels` panels; the kernel was picked for this processor.
-            unsafe { kernel(&tile) };
+            unsafe { (kernels.few)(&tile) };
         }
         panel += taken;
     }

@@ -1,9 +1,9 @@
 //! One token: a dot product with every key, a softmax, a weighted sum of the values.
 
 use super::Job;
+use crate::kernels::lanes::{self, Floats, LANES, ScalarFloats};
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::lanes::{Avx2Floats, Avx512Floats};
-use crate::kernels::lanes::{Floats, LANES, ScalarFloats};
 use crate::kernels::tier::Tier;
 use crate::kernels::{dots, softmax};
 
@@ -13,6 +13,10 @@ pub(super) fn attend(job: &Job<'_>) {
     let shared = job.keys[0].len() / job.width;
     for (keys, weights) in job.keys.into_iter().zip([0..shared, shared..job.start + 1]) {
         dots::rows(job.query(0), keys, &mut scores[weights]);
+    }
+    // The sums below begin with these, right after the softmax.
+    for line in job.values[1].chunks(LANES).take(64) {
+        lanes::prefetch_l2(line.as_ptr().cast());
     }
     scores.iter_mut().for_each(|score| *score *= job.scale);
     let max = softmax::scan(&scores).max;
@@ -72,8 +76,8 @@ unsafe fn body<F: Floats>(weights: &[f32], rows: &[f32], out: &mut [f32]) {
             }
             for (row, weight) in weights.iter().enumerate() {
                 let from = rows.as_ptr().add(row * width + at);
-                F::prefetch(from.wrapping_add(16 * width).cast());
                 for (lane, sum) in sums.iter_mut().enumerate() {
+                    F::prefetch(from.wrapping_add(16 * width + lane * LANES).cast());
                     *sum = sum.mul_add(F::load(from.add(lane * LANES)), F::splat(weight));
                 }
             }

@@ -1,6 +1,7 @@
 //! x in the form that a kernel reads.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 use super::DEPTH;
 use super::block::{GROUP, round_bf16};
@@ -19,6 +20,8 @@ pub(super) struct Input<'a> {
     groups: Vec<Group>,
     /// K filled up.
     width: usize,
+    /// How many rows lie interleaved; 1 where they lie one after the other.
+    interleaved: usize,
 }
 
 enum Values<'a> {
@@ -28,59 +31,59 @@ enum Values<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// x `[M, K]` of width `k`, normalised where that is asked for, in the form asked for.
-    pub(super) fn new(x: &'a [f32], k: usize, form: Form, norm: Option<Norm<'_>>) -> Self {
-        let x = match norm {
-            None => Cow::Borrowed(x),
-            Some(norm) => {
-                let mut normed = x.to_vec();
-                rowwise::normalise(&mut normed, norm);
-                Cow::Owned(normed)
-            }
-        };
+    /// x `[M, K]` of width `k`, normalised where that is asked for, in the form asked for; floats with that many rows
+    /// interleaved, where it is not 0.
+    pub(super) fn new(x: &'a [f32], k: usize, form: Form, interleaved: usize, norm: Option<Norm<'_>>) -> Self {
         let width = k.next_multiple_of(DEPTH);
         let rows = x.len() / k;
+        if interleaved > 0 && form == Form::Floats {
+            let values = Values::Floats(Cow::Owned(interleave(x, k, width, interleaved, norm)));
+            return Self { values, groups: Vec::new(), width, interleaved };
+        }
         let mut groups = Vec::new();
         let values = match form {
-            Form::Floats if width == k => Values::Floats(x),
             Form::Floats => {
-                let mut padded = vec![0f32; rows * width];
-                for (to, row) in padded.chunks_exact_mut(width).zip(x.chunks_exact(k)) {
-                    to[..k].copy_from_slice(row);
+                let mut x = Cow::Borrowed(x);
+                if let Some(norm) = norm {
+                    rowwise::normalise(x.to_mut(), norm);
                 }
-                Values::Floats(Cow::Owned(padded))
+                if width > k {
+                    let mut padded = vec![0f32; rows * width];
+                    for (to, row) in padded.chunks_exact_mut(width).zip(x.chunks_exact(k)) {
+                        to[..k].copy_from_slice(row);
+                    }
+                    x = Cow::Owned(padded);
+                }
+                Values::Floats(x)
             }
             Form::Bf16 => {
                 let mut rounded = vec![0u16; rows * width];
                 shared(&mut rounded, width, |first, to| {
-                    for (to, row) in to.chunks_exact_mut(width).zip(x[first * k..].chunks_exact(k)) {
-                        round(row, to);
-                    }
+                    each_row(&x[first * k..], k, norm, to.chunks_exact_mut(width), |row, to| round(row, to));
                 });
                 Values::Bf16(rounded)
             }
             Form::Integers => {
                 let mut whole = vec![0i8; rows * width];
                 groups = vec![Group::default(); rows * width / GROUP];
-                let groups = Places::of(&mut groups);
+                let (places, per_row) = (Places::of(&mut groups), width / GROUP);
                 shared(&mut whole, width, |first, to| {
-                    let per_row = width / GROUP;
-                    for (at, (to, row)) in to.chunks_exact_mut(width).zip(x[first * k..].chunks_exact(k)).enumerate() {
+                    each_row(&x[first * k..], k, norm, to.chunks_exact_mut(width).enumerate(), |row, (at, to)| {
                         // SAFETY: the groups of a row are written where its integers are, by one thread.
                         let groups =
-                            unsafe { std::slice::from_raw_parts_mut(groups.at((first + at) * per_row), per_row) };
+                            unsafe { std::slice::from_raw_parts_mut(places.at((first + at) * per_row), per_row) };
                         quantise(row, to, groups);
-                    }
+                    });
                 });
                 Values::Integers(whole)
             }
         };
-        Self { values, groups, width }
+        Self { values, groups, width, interleaved: 1 }
     }
 
-    /// The first value of a block of a row.
+    /// The first value of a block of a row, of the first of the rows that lie interleaved.
     pub(super) fn at(&self, row: usize, block: usize) -> *const u8 {
-        let at = row * self.width + block * DEPTH;
+        let at = row * self.width + block * DEPTH * self.interleaved;
         match &self.values {
             Values::Floats(values) => values[at..].as_ptr().cast(),
             Values::Bf16(values) => values[at..].as_ptr().cast(),
@@ -106,6 +109,66 @@ impl<'a> Input<'a> {
     /// Groups from a row to the next.
     pub(super) fn groups_stride(&self) -> usize {
         self.width / GROUP
+    }
+}
+
+/// Rows `[M, K]`, normalised where that is asked for, as `[M / count][K filled up][count]`, zeros where there are no more
+/// rows.
+fn interleave(x: &[f32], k: usize, width: usize, count: usize, norm: Option<Norm<'_>>) -> Vec<f32> {
+    let length = (x.len() / k).next_multiple_of(count) * width;
+    let mut out = Vec::with_capacity(length);
+    pool::chunks(&mut out.spare_capacity_mut()[..length], count * width, |index, out| {
+        let rows = &x[index * count * k..x.len().min((index + 1) * count * k)];
+        match norm {
+            Some(norm) => {
+                let mut normed = rows.to_vec();
+                normed.chunks_exact_mut(k).for_each(|row| rowwise::normalise_row(row, norm));
+                columns(&normed, k, count, out);
+            }
+            None => columns(rows, k, count, out),
+        }
+    });
+    // SAFETY: all of them were just written.
+    unsafe { out.set_len(length) };
+    out
+}
+
+/// The first values of `count` rows, then the second ones, and so on; zeros behind the rows' ends and behind the last row.
+fn columns(rows: &[f32], k: usize, count: usize, out: &mut [MaybeUninit<f32>]) {
+    let (whole, behind) = out.split_at_mut(count * k);
+    match count {
+        12 if rows.len() == 12 * k => whole_columns::<12>(rows, k, whole),
+        6 if rows.len() == 6 * k => whole_columns::<6>(rows, k, whole),
+        _ => {
+            whole.fill(MaybeUninit::new(0.0));
+            for (at, row) in rows.chunks_exact(k).enumerate() {
+                whole[at..].iter_mut().step_by(count).zip(row).for_each(|(to, value)| _ = to.write(*value));
+            }
+        }
+    }
+    behind.fill(MaybeUninit::new(0.0));
+}
+
+/// The same of as many rows as the compiler knows: several times as fast.
+fn whole_columns<const COUNT: usize>(rows: &[f32], k: usize, out: &mut [MaybeUninit<f32>]) {
+    let rows: [&[f32]; COUNT] = std::array::from_fn(|at| &rows[at * k..][..k]);
+    for (depth, out) in out.chunks_exact_mut(COUNT).take(k).enumerate() {
+        out.iter_mut().zip(rows).for_each(|(to, row)| _ = to.write(row[depth]));
+    }
+}
+
+/// Calls `work` with each row of x, normalised where that is asked for, and what belongs to it.
+fn each_row<T>(x: &[f32], k: usize, norm: Option<Norm<'_>>, out: impl Iterator<Item = T>, work: impl Fn(&[f32], T)) {
+    let mut normed = Vec::new();
+    for (row, out) in x.chunks_exact(k).zip(out) {
+        let Some(norm) = norm else {
+            work(row, out);
+            continue;
+        };
+        normed.clear();
+        normed.extend_from_slice(row);
+        rowwise::normalise_row(&mut normed, norm);
+        work(&normed, out);
     }
 }
 
@@ -136,7 +199,9 @@ fn quantise_body(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
         let mut padded = [0f32; GROUP];
         padded[..values.len()].copy_from_slice(values);
         // Lane by lane, then halves: an order that wide registers can take.
-        let mut far: [f32; GROUP] = padded.map(f32::abs);
+        // Loops rather than `map`, which the compiler may leave outside of what has the tier's registers.
+        let mut far = padded;
+        far.iter_mut().for_each(|value| *value = value.abs());
         let mut width = GROUP / 2;
         while width > 0 {
             let (low, high) = far.split_at_mut(width);
@@ -146,7 +211,10 @@ fn quantise_body(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
         let scale = far[0] / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         // Adding 1.5 · 2²³ leaves the nearest integer, ties to even, in the lower bits.
-        let whole = padded.map(|value| (value * inverse + 12_582_912.0).to_bits() as i32 - 0x4b40_0000);
+        let mut whole = [0i32; GROUP];
+        for (to, value) in whole.iter_mut().zip(padded) {
+            *to = (value * inverse + 12_582_912.0).to_bits() as i32 - 0x4b40_0000;
+        }
         out.iter_mut().zip(whole).for_each(|(to, whole)| *to = whole as i8);
         *group = Group { scale, sum: whole.iter().sum() };
     }

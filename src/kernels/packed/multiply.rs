@@ -1,5 +1,6 @@
 //! x·Wᵀ over a whole matrix: who computes what, in which order.
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -14,8 +15,8 @@ use crate::kernels::tier::Tier;
 /// the cache while all rows go by.
 const FEW: usize = 16;
 
-/// Blocks of a stretch of panels that stays in the first-level cache while many rows go by: 32 KiB of f32 with two panels.
-const STRETCH: usize = 4;
+/// Blocks of a stretch of panels that stays in the second-level cache while many rows go by: 96 KiB of f32 with two panels.
+const STRETCH: usize = 12;
 
 /// Most rows of x that each thread prepares for itself: less than it would wait for another to do it.
 const OWN: usize = 4;
@@ -36,6 +37,8 @@ pub struct Around<'a> {
     pub gelu: bool,
     /// Added last: `[M, N]`, the residual stream.
     pub residual: Option<&'a [f32]>,
+    /// The matrix of the next product, where it is known: threads that are done ask for its beginning.
+    pub next: Option<&'a Packed>,
 }
 
 /// What may be done to x.
@@ -75,18 +78,25 @@ impl Packed {
         let few = m <= FEW;
         let kernels = tiles::of(tier, self.dtype);
         let product = Product { m, w: self, kernels, out: Places::of(out), around };
-        let prepare = || Input::new(x, k, kernels.form, around.norm);
+        let interleaved = if few { 0 } else { kernels.interleaved };
+        let prepare = || Input::new(x, k, kernels.form, interleaved, around.norm);
         let panels = self.panels();
-        let width = if few { 1 } else { kernels.panels };
+        let width = if few { kernels.streams(m) } else { kernels.panels };
         let groups = panels.div_ceil(width);
         let work = |input: &Input<'_>, range: Range<usize>| {
-            if few {
-                return product.few(input, range);
-            }
             for group in range {
-                product.many(input, group * width..panels.min((group + 1) * width));
+                let panels = group * width..panels.min((group + 1) * width);
+                if few {
+                    product.few(input, panels, width);
+                } else {
+                    product.many(input, panels);
+                }
             }
         };
+        if few && let Some(next) = around.next {
+            let width = tiles::of(tier, next.dtype).streams(m);
+            pool::expect(next.raw(), next.panels().div_ceil(width), width * next.panel_bytes());
+        }
         // Pieces that are small beside a thread's share, so that none waits long for another at the end.
         let piece = (groups / (pool::threads() * 16)).max(1);
         if n * k * m.min(8) < WORTH_SHARING {
@@ -100,6 +110,11 @@ impl Packed {
     }
 }
 
+thread_local! {
+    /// What [`Product::many`] adds up in, kept for the next time.
+    static SUMS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
 struct Product<'a> {
     m: usize,
     w: &'a Packed,
@@ -109,30 +124,61 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// All products of some panels with few rows: the weights go by once.
-    fn few(&self, input: &Input<'_>, panels: Range<usize>) {
-        for panel in panels.clone() {
+    /// All products of some panels with few rows: the weights go by once, `width` panels side by side.
+    fn few(&self, input: &Input<'_>, panels: Range<usize>, width: usize) {
+        // The kernels know whole groups and single panels.
+        let width = if panels.len() == width { width } else { 1 };
+        for first in panels.clone().step_by(width) {
             for row in (0..self.m).step_by(self.kernels.rows) {
-                self.tile(input, row, &(panel..panel + 1), 0..self.w.blocks());
-            }
-        }
-        let columns = self.columns(&panels);
-        (0..self.m).for_each(|row| self.finish(row, &columns));
-    }
-
-    /// All products of some panels with many rows: a stretch of blocks stays in the first-level cache while all rows go
-    /// by, and `out` holds the sums between two stretches.
-    fn many(&self, input: &Input<'_>, panels: Range<usize>) {
-        let blocks = self.w.blocks();
-        for start in (0..blocks).step_by(STRETCH) {
-            for row in (0..self.m).step_by(self.kernels.rows) {
-                self.tile(input, row, &panels, start..blocks.min(start + STRETCH));
-                if start + STRETCH >= blocks {
-                    let columns = self.columns(&panels);
-                    (row..self.m.min(row + self.kernels.rows)).for_each(|row| self.finish(row, &columns));
+                let (n, panels) = (self.w.n, first..first + width);
+                let columns = self.columns(&panels);
+                let out = self.out.at(row * n + columns.start).cast();
+                let tile = self.tile(input, row, &panels, 0..self.w.blocks(), out, n);
+                if columns.len() == width * LANES {
+                    // SAFETY: the tile lies within x, W and out; no other thread has these columns of out, and the
+                    // kernel was picked for this processor.
+                    unsafe { (self.kernels.few)(&tile) };
+                } else {
+                    self.cut_tile(tile, row, &columns);
                 }
             }
         }
+        let columns = self.columns(&panels);
+        (0..self.m).for_each(|row| self.finish(row, &columns, self.place(row, &columns)));
+    }
+
+    /// All products of some panels with many rows: a stretch of blocks stays in the second-level cache while all rows go
+    /// by, and the sums between two stretches stay close together.
+    fn many(&self, input: &Input<'_>, panels: Range<usize>) {
+        let (blocks, width) = (self.w.blocks(), panels.len() * LANES);
+        let columns = self.columns(&panels);
+        let mut sums = SUMS.take();
+        sums.resize(sums.len().max(self.m * width), 0.0);
+        for start in (0..blocks).step_by(STRETCH) {
+            let end = blocks.min(start + STRETCH);
+            for row in (0..self.m).step_by(self.kernels.rows) {
+                let out = sums[row * width..].as_mut_ptr();
+                let tile = self.tile(input, row, &panels, start..end, out, width);
+                // SAFETY: the tile lies within x, W and the sums, and the kernel was picked for this processor.
+                unsafe { (self.kernels.wide)(&tile) };
+                if end == blocks {
+                    for row in row..self.m.min(row + self.kernels.rows) {
+                        let sums = &mut sums[row * width..][..columns.len()];
+                        self.finish(row, &columns, sums);
+                        // SAFETY: within `out`, and no other thread has these columns.
+                        unsafe {
+                            let to = self.out.at(row * self.w.n + columns.start).cast::<f32>();
+                            let (chunks, last) = sums.as_chunks::<LANES>();
+                            for (at, chunk) in chunks.iter().enumerate() {
+                                to.add(at * LANES).cast::<[f32; LANES]>().write_unaligned(*chunk);
+                            }
+                            last.as_ptr().copy_to_nonoverlapping(to.add(chunks.len() * LANES), last.len());
+                        }
+                    }
+                }
+            }
+        }
+        SUMS.set(sums);
     }
 
     /// The outputs of some panels.
@@ -140,12 +186,20 @@ impl Product<'_> {
         panels.start * LANES..self.w.n.min(panels.end * LANES)
     }
 
-    /// The products of some rows with some blocks of some panels, added to those of the blocks before.
-    fn tile(&self, input: &Input<'_>, row: usize, panels: &Range<usize>, blocks: Range<usize>) {
-        let (n, rows) = (self.w.n, self.kernels.rows.min(self.m - row));
-        let columns = self.columns(panels);
-        let tile = Tile {
-            rows,
+    /// The products of some rows with some blocks of some panels, added to those of the blocks before; `out` has
+    /// `out_stride` values from a row to the next.
+    fn tile(
+        &self,
+        input: &Input<'_>,
+        row: usize,
+        panels: &Range<usize>,
+        blocks: Range<usize>,
+        out: *mut f32,
+        out_stride: usize,
+    ) -> Tile {
+        Tile {
+            rows: self.kernels.rows.min(self.m - row),
+            panels: panels.len(),
             x: input.at(row, blocks.start),
             x_stride: input.stride(),
             groups: input.groups_at(row, blocks.start),
@@ -153,46 +207,33 @@ impl Product<'_> {
             w: self.w.raw()[panels.start * self.w.panel_bytes() + blocks.start * self.w.dtype.block_bytes()..].as_ptr(),
             w_stride: self.w.panel_bytes(),
             blocks: blocks.len(),
-            out: self.out.at(row * n + columns.start).cast(),
-            out_stride: n,
+            out,
+            out_stride,
             add: blocks.start > 0,
-        };
-        let many = self.m > FEW && panels.len() == self.kernels.panels;
-        let kernel = if many { self.kernels.wide } else { self.kernels.one };
-        if columns.len() == panels.len() * LANES {
-            // SAFETY: the tile lies within x, W and out; no other thread has these columns of out, and the kernel was
-            // picked for this processor.
-            unsafe { kernel(&tile) };
-        } else {
-            self.cut_tile(kernel, tile, row, &columns);
         }
     }
 
     /// A tile whose last panel has lanes that belong to no output. Kept apart: its buffer would cost every other tile.
     #[cold]
     #[inline(never)]
-    fn cut_tile(&self, kernel: tiles::Kernel, mut tile: Tile, row: usize, columns: &Range<usize>) {
+    fn cut_tile(&self, tile: Tile, row: usize, columns: &Range<usize>) {
         const WIDTH: usize = MAX_PANELS * LANES;
         let mut whole = [0f32; MAX_ROWS * WIDTH];
-        let n = self.w.n;
-        for (at, whole) in whole.chunks_exact_mut(WIDTH).take(if tile.add { tile.rows } else { 0 }).enumerate() {
-            whole[..columns.len()].copy_from_slice(self.place(row + at, columns));
-        }
-        (tile.out, tile.out_stride) = (whole.as_mut_ptr(), WIDTH);
         // SAFETY: the tile lies within x, W and `whole`, and the kernel was picked for this processor.
-        unsafe { kernel(&tile) };
+        unsafe { (self.kernels.few)(&Tile { out: whole.as_mut_ptr(), out_stride: WIDTH, ..tile }) };
         for (at, whole) in whole.chunks_exact(WIDTH).take(tile.rows).enumerate() {
-            let place = self.out.at((row + at) * n + columns.start);
+            let place = self.out.at((row + at) * self.w.n + columns.start);
             // SAFETY: within out, and no other thread has these columns.
             unsafe { whole.as_ptr().copy_to_nonoverlapping(place.cast(), columns.len()) };
         }
     }
 
-    fn finish(&self, row: usize, columns: &Range<usize>) {
+    /// What comes after the products, in place: `values` are those of some columns of a row.
+    fn finish(&self, row: usize, columns: &Range<usize>, values: &mut [f32]) {
         let Around { bias, gelu, residual, .. } = self.around;
         let bias = bias.map(|bias| &bias[columns.clone()]);
         let residual = residual.map(|residual| &residual[row * self.w.n..][columns.clone()]);
-        rowwise::finish(self.place(row, columns), bias, gelu, residual);
+        rowwise::finish(values, bias, gelu, residual);
     }
 
     /// Some columns of a row of out, which a kernel has written.

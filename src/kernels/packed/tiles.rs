@@ -12,19 +12,34 @@ use crate::kernels::tier::Tier;
 pub(in crate::kernels) const MAX_ROWS: usize = 12;
 
 /// Most panels in a tile of any kernel.
-pub(in crate::kernels) const MAX_PANELS: usize = 2;
+pub(in crate::kernels) const MAX_PANELS: usize = 4;
 
-/// How far ahead of the weights being multiplied the next are asked for, in bytes.
-const AHEAD: usize = 4096;
+/// How far ahead of the weights being multiplied the next of a panel are asked for, in bytes.
+const fn ahead(panels: usize) -> usize {
+    if panels < 4 { 4096 } else { 2048 }
+}
+
+/// From the weights of that block of a panel to those that are asked for meanwhile: behind the end of the panel those of
+/// the panel that follows in the next tile.
+#[inline(always)]
+fn far<const P: usize>(tile: &Tile, block: usize, bytes: usize) -> usize {
+    let blocks = ahead(P).div_ceil(bytes);
+    blocks * bytes + if block + blocks < tile.blocks { 0 } else { (P - 1) * tile.w_stride }
+}
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// What a tile reads.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Tile {
     /// Rows of x, from 1 to as many as the kernel takes.
     pub(in crate::kernels) rows: usize,
+    /// Panels, as many as the kernel takes.
+    pub(in crate::kernels) panels: usize,
     /// The first value of the first row, of the type that the kernel reads.
     pub(in crate::kernels) x: *const u8,
-    /// Bytes from a row to the next.
+    /// Bytes from a row to the next; where rows are interleaved ([`Kernels::interleaved`]) nobody looks at it.
     pub(in crate::kernels) x_stride: usize,
     /// Integer kernels: a scale and a sum for each 32 values of the first row.
     pub(in crate::kernels) groups: *const Group,
@@ -74,44 +89,71 @@ pub(in crate::kernels) struct Kernels {
     pub(in crate::kernels) form: Form,
     /// Most rows of x at a time.
     pub(in crate::kernels) rows: usize,
-    /// One panel at a time: the weights come from memory.
-    pub(in crate::kernels) one: Kernel,
-    /// Several panels at a time, so that a value of x is loaded once for all of them.
+    /// For weights that come from memory: one panel at a time, or several side by side. Several streams get more out of
+    /// the memory bus than one.
+    pub(in crate::kernels) few: Kernel,
+    /// Most rows for which `few` takes 4 panels, and for which it takes 2.
+    pub(in crate::kernels) streams: [usize; 2],
+    /// For weights in the cache: several panels at a time, so that a value of x is loaded once for all of them.
     pub(in crate::kernels) wide: Kernel,
     /// How many panels `wide` takes.
     pub(in crate::kernels) panels: usize,
+    /// How many rows of x lie interleaved for `wide`: the first value of each, then the second of each. 0 where they lie
+    /// one after the other, as they always do for `few`. A dozen rows some power of two apart would throw each other out
+    /// of the first-level cache.
+    pub(in crate::kernels) interleaved: usize,
+}
+
+impl Kernels {
+    /// How many panels `few` takes with that many rows of x.
+    pub(in crate::kernels) fn streams(&self, rows: usize) -> usize {
+        match rows.min(self.rows) {
+            rows if rows <= self.streams[0] => 4,
+            rows if rows <= self.streams[1] => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// The kernels that multiply weights of that dtype.
 pub(in crate::kernels) fn of(tier: Tier, dtype: Dtype) -> Kernels {
     use Form::{Bf16, Floats, Integers};
+    let kernels = |form, rows, streams, few, wide, panels, interleaved| Kernels {
+        form,
+        rows,
+        few,
+        streams,
+        wide,
+        panels,
+        interleaved,
+    };
     match tier {
         #[cfg(target_arch = "x86_64")]
         Tier::Avx512Bf16 if dtype == Dtype::Bf16 => {
-            Kernels { form: Bf16, rows: 12, one: avx512::bf16_dot_1, wide: avx512::bf16_dot_2, panels: 2 }
+            kernels(Bf16, 12, [4, 12], avx512::bf16_dot_few, avx512::bf16_dot_wide, 2, 0)
         }
         #[cfg(target_arch = "x86_64")]
         Tier::Avx512 | Tier::Avx512Bf16 => match dtype {
-            Dtype::F32 => Kernels { form: Floats, rows: 12, one: avx512::f32_1, wide: avx512::f32_2, panels: 2 },
-            Dtype::Bf16 => Kernels { form: Floats, rows: 12, one: avx512::bf16_1, wide: avx512::bf16_2, panels: 2 },
-            Dtype::F16 => Kernels { form: Floats, rows: 12, one: avx512::f16_1, wide: avx512::f16_2, panels: 2 },
-            Dtype::Q8_0 => Kernels { form: Integers, rows: 6, one: avx512::q8_1, wide: avx512::q8_2, panels: 2 },
-            Dtype::Q4_0 => Kernels { form: Integers, rows: 6, one: avx512::q4_1, wide: avx512::q4_2, panels: 2 },
+            Dtype::F32 => kernels(Floats, 12, [4, 12], avx512::f32_few, avx512::f32_wide, 2, 12),
+            Dtype::Bf16 => kernels(Floats, 12, [4, 12], avx512::bf16_few, avx512::bf16_wide, 2, 12),
+            Dtype::F16 => kernels(Floats, 12, [4, 12], avx512::f16_few, avx512::f16_wide, 2, 12),
+            Dtype::Q8_0 => kernels(Integers, 6, [3, 6], avx512::q8_few, avx512::q8_wide, 2, 0),
+            Dtype::Q4_0 => kernels(Integers, 6, [3, 6], avx512::q4_few, avx512::q4_wide, 2, 0),
         },
         #[cfg(target_arch = "x86_64")]
         Tier::Avx2 => match dtype {
-            Dtype::F32 => Kernels { form: Floats, rows: 6, one: avx2::f32_1, wide: avx2::f32_many, panels: 1 },
-            Dtype::Bf16 => Kernels { form: Floats, rows: 6, one: avx2::bf16_1, wide: avx2::bf16_many, panels: 1 },
-            Dtype::F16 => Kernels { form: Floats, rows: 6, one: avx2::f16_1, wide: avx2::f16_1, panels: 1 },
-            Dtype::Q8_0 => Kernels { form: Integers, rows: 4, one: avx2::q8_1, wide: avx2::q8_1, panels: 1 },
-            Dtype::Q4_0 => Kernels { form: Integers, rows: 4, one: avx2::q4_1, wide: avx2::q4_1, panels: 1 },
+            Dtype::F32 => kernels(Floats, 6, [1, 3], avx2::f32_few, avx2::f32_wide, 1, 6),
+            Dtype::Bf16 => kernels(Floats, 6, [1, 3], avx2::bf16_few, avx2::bf16_wide, 1, 6),
+            Dtype::F16 => kernels(Floats, 6, [1, 3], avx2::f16_few, avx2::f16_few, 1, 0),
+            Dtype::Q8_0 => kernels(Integers, 4, [1, 2], avx2::q8_few, avx2::q8_few, 1, 0),
+            Dtype::Q4_0 => kernels(Integers, 4, [1, 1], avx2::q4_few, avx2::q4_few, 1, 0),
         },
         _ => match dtype {
-            Dtype::F32 => Kernels { form: Floats, rows: 4, one: scalar::f32_1, wide: scalar::f32_1, panels: 1 },
-            Dtype::Bf16 => Kernels { form: Floats, rows: 4, one: scalar::bf16_1, wide: scalar::bf16_1, panels: 1 },
-            Dtype::F16 => Kernels { form: Floats, rows: 4, one: scalar::f16_1, wide: scalar::f16_1, panels: 1 },
-            Dtype::Q8_0 => Kernels { form: Integers, rows: 4, one: scalar::q8_1, wide: scalar::q8_1, panels: 1 },
-            Dtype::Q4_0 => Kernels { form: Integers, rows: 4, one: scalar::q4_1, wide: scalar::q4_1, panels: 1 },
+            Dtype::F32 => kernels(Floats, 4, [0, 0], scalar::f32_few, scalar::f32_few, 1, 0),
+            Dtype::Bf16 => kernels(Floats, 4, [0, 0], scalar::bf16_few, scalar::bf16_few, 1, 0),
+            Dtype::F16 => kernels(Floats, 4, [0, 0], scalar::f16_few, scalar::f16_few, 1, 0),
+            Dtype::Q8_0 => kernels(Integers, 4, [0, 0], scalar::q8_few, scalar::q8_few, 1, 0),
+            Dtype::Q4_0 => kernels(Integers, 4, [0, 0], scalar::q4_few, scalar::q4_few, 1, 0),
         },
     }
 }
@@ -177,10 +219,12 @@ unsafe fn put<F: Floats>(sums: F, tile: &Tile, row: usize, panel: usize) {
     }
 }
 
+/// WIDE is 0 for weights that come from memory, else how many rows of x lie interleaved.
+///
 /// # Safety
 /// The tile must describe memory that can be read, M its rows.
 #[inline(always)]
-unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const FETCH: bool>(tile: &Tile) {
+unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const WIDE: usize>(tile: &Tile) {
     unsafe {
         let mut even = [[F::zero(); P]; M];
         let mut odd = [[F::zero(); P]; M];
@@ -190,19 +234,21 @@ unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, 
         let mut panels = [tile.w; P];
         spread(&mut rows, tile.x_stride);
         spread(&mut panels, tile.w_stride);
-        for _ in 0..tile.blocks {
+        for block in 0..tile.blocks {
+            let far = far::<P>(tile, block, W::BYTES);
             for pair in 0..DEPTH / 2 {
-                if FETCH {
-                    for line in 0..W::BYTES / (DEPTH / 2) / 64 {
-                        F::prefetch(panels[0].wrapping_add(AHEAD + pair * W::BYTES / (DEPTH / 2) + line * 64));
-                    }
-                }
                 let mut weights = [(F::zero(), F::zero()); P];
                 for panel in 0..P {
+                    for line in 0..if WIDE == 0 { W::BYTES / (DEPTH / 2) / LINE } else { 0 } {
+                        F::prefetch(panels[panel].wrapping_add(far + pair * W::BYTES / (DEPTH / 2) + line * LINE));
+                    }
                     weights[panel] = W::pair(panels[panel], pair);
                 }
                 for row in 0..M {
-                    let (x0, x1) = (F::splat(rows[row].add(2 * pair)), F::splat(rows[row].add(2 * pair + 1)));
+                    let [x0, x1] = [2 * pair, 2 * pair + 1].map(|depth| match WIDE {
+                        0 => F::splat(rows[row].add(depth)),
+                        _ => F::splat(rows[0].add(depth * WIDE + row)),
+                    });
                     for panel in 0..P {
                         even[row][panel] = even[row][panel].mul_add(weights[panel].0, x0);
                         // A second chain of sums where there are too few to keep the units busy.
@@ -211,7 +257,7 @@ unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, 
                     }
                 }
             }
-            advance(&mut rows, DEPTH);
+            advance(&mut rows, DEPTH * WIDE.max(1));
             advance(&mut panels, W::BYTES);
         }
         for row in 0..M {
@@ -272,7 +318,7 @@ impl<I: Integers> IntegerWeights<I> for AsQ4 {
 /// # Safety
 /// As [`floats`].
 #[inline(always)]
-unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: usize, const FETCH: bool>(tile: &Tile) {
+unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: usize, const WIDE: usize>(tile: &Tile) {
     unsafe {
         let mut total = [[<I::Floats as Floats>::zero(); P]; M];
         let mut rows = [tile.x.cast::<i8>(); M];
@@ -281,11 +327,10 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
         spread(&mut rows, tile.x_stride);
         spread(&mut groups, tile.groups_stride * size_of::<Group>());
         spread(&mut panels, tile.w_stride);
-        for _ in 0..tile.blocks {
-            if FETCH {
-                for line in 0..W::BYTES / 64 {
-                    I::Floats::prefetch(panels[0].wrapping_add(AHEAD + line * 64));
-                }
+        for block in 0..tile.blocks {
+            let far = far::<P>(tile, block, W::BYTES);
+            for panel in 0..if WIDE == 0 { P } else { 0 } {
+                I::Floats::prefetch(panels[panel].wrapping_add(far));
             }
             for half in 0..2 {
                 let mut dots = [[I::splat(0); P]; M];
@@ -294,6 +339,11 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
                 }
                 for four in 0..GROUP / 4 {
                     for panel in 0..P {
+                        // A little at a time: few lines can be on their way at once.
+                        let (step, every) = (half * (GROUP / 4) + four, DEPTH / 4 * LINE / (W::BYTES - SCALES));
+                        if WIDE == 0 && step % every == 0 {
+                            I::Floats::prefetch(panels[panel].wrapping_add(far + SCALES + step / every * LINE));
+                        }
                         let at = panels[panel].add(SCALES + half * (W::BYTES - SCALES) / 2);
                         let weights = W::four(at, four);
                         for row in 0..M {
@@ -322,16 +372,16 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
     }
 }
 
-/// A kernel: a function of the tier's features, with code of its own for each number of rows.
+/// A kernel: a function of the tier's features, with code of its own for each number of panels and rows.
 macro_rules! kernel {
-    ($name:ident, $inner:ident, $lanes:ty, $weights:ty, $panels:literal, $fetch:literal, [$($rows:literal)*] $(, $features:literal)?) => {
+    ($name:ident, $inner:ident, $lanes:ty, $weights:ty, $wide:literal, $([$panels:literal: $($rows:literal)*])* $(, $features:literal)?) => {
         $(#[target_feature(enable = $features)])?
         pub(in crate::kernels) unsafe fn $name(tile: &Tile) {
             // SAFETY: as the caller has it.
             unsafe {
-                match tile.rows {
-                    $($rows => $inner::<$lanes, $weights, $rows, $panels, $fetch>(tile),)*
-                    rows => unreachable!("a tile of {rows} rows"),
+                match (tile.panels, tile.rows) {
+                    $($(($panels, $rows) => $inner::<$lanes, $weights, $rows, $panels, $wide>(tile),)*)*
+                    (panels, rows) => unreachable!("a tile of {rows} rows and {panels} panels"),
                 }
             }
         }
@@ -340,23 +390,29 @@ macro_rules! kernel {
 
 mod scalar {
     use super::*;
-    kernel!(f32_1, floats, ScalarFloats, AsF32, 1, true, [1 2 3 4]);
-    kernel!(bf16_1, floats, ScalarFloats, AsBf16, 1, true, [1 2 3 4]);
-    kernel!(f16_1, floats, ScalarFloats, AsF16, 1, true, [1 2 3 4]);
-    kernel!(q8_1, integers, ScalarIntegers, AsQ8, 1, true, [1 2 3 4]);
-    kernel!(q4_1, integers, ScalarIntegers, AsQ4, 1, true, [1 2 3 4]);
+    kernel!(f32_few, floats, ScalarFloats, AsF32, 0, [1: 1 2 3 4]);
+    kernel!(bf16_few, floats, ScalarFloats, AsBf16, 0, [1: 1 2 3 4]);
+    kernel!(f16_few, floats, ScalarFloats, AsF16, 0, [1: 1 2 3 4]);
+    kernel!(q8_few, integers, ScalarIntegers, AsQ8, 0, [1: 1 2 3 4]);
+    kernel!(q4_few, integers, ScalarIntegers, AsQ4, 0, [1: 1 2 3 4]);
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use super::*;
-    kernel!(f32_1, floats, Avx2Floats, AsF32, 1, true, [1 2 3 4 5 6], "avx2,fma,f16c");
-    kernel!(f32_many, floats, Avx2Floats, AsF32, 1, false, [1 2 3 4 5 6], "avx2,fma,f16c");
-    kernel!(bf16_1, floats, Avx2Floats, AsBf16, 1, true, [1 2 3 4 5 6], "avx2,fma,f16c");
-    kernel!(bf16_many, floats, Avx2Floats, AsBf16, 1, false, [1 2 3 4 5 6], "avx2,fma,f16c");
-    kernel!(f16_1, floats, Avx2Floats, AsF16, 1, true, [1 2 3 4 5 6], "avx2,fma,f16c");
-    kernel!(q8_1, integers, Avx2Integers, AsQ8, 1, true, [1 2 3 4], "avx2,fma,f16c");
-    kernel!(q4_1, integers, Avx2Integers, AsQ4, 1, true, [1 2 3 4], "avx2,fma,f16c");
+
+    /// A kernel with the features of the tier.
+    macro_rules! kernel2 {
+        ($($words:tt)*) => { kernel!($($words)*, "avx2,fma,f16c"); };
+    }
+
+    kernel2!(f32_few, floats, Avx2Floats, AsF32, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
+    kernel2!(f32_wide, floats, Avx2Floats, AsF32, 6, [1: 1 2 3 4 5 6]);
+    kernel2!(bf16_few, floats, Avx2Floats, AsBf16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
+    kernel2!(bf16_wide, floats, Avx2Floats, AsBf16, 6, [1: 1 2 3 4 5 6]);
+    kernel2!(f16_few, floats, Avx2Floats, AsF16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
+    kernel2!(q8_few, integers, Avx2Integers, AsQ8, 0, [1: 1 2 3 4] [2: 1 2] [4: 1]);
+    kernel2!(q4_few, integers, Avx2Integers, AsQ4, 0, [1: 1 2 3 4] [4: 1]);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -366,42 +422,29 @@ mod avx512 {
         __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_si512,
     };
 
-    /// A kernel with the features of the tier.
-    macro_rules! kernel512 {
-        ($name:ident, $inner:ident, $lanes:ty, $weights:ty, $panels:literal, $fetch:literal, $rows:tt) => {
-            kernel!($name, $inner, $lanes, $weights, $panels, $fetch, $rows, "avx512f,avx512bw,avx512vl,avx512vnni");
+    /// Kernels with the features of the tier: with few rows and with many.
+    macro_rules! floats512 {
+        ($few:ident, $wide:ident, $inner:ident, $weights:ty, $features:literal) => {
+            kernel!($few, $inner, Avx512Floats, $weights, 0,
+                [1: 1 2 3 4 5 6 7 8 9 10 11 12] [2: 1 2 3 4 5 6 7 8 9 10 11 12] [4: 1 2 3 4], $features);
+            kernel!($wide, $inner, Avx512Floats, $weights, 12,
+                [1: 1 2 3 4 5 6 7 8 9 10 11 12] [2: 1 2 3 4 5 6 7 8 9 10 11 12], $features);
+        };
+    }
+    macro_rules! integers512 {
+        ($few:ident, $wide:ident, $weights:ty, $features:literal) => {
+            kernel!($few, integers, Avx512Integers, $weights, 0, [1: 1 2 3 4 5 6] [2: 1 2 3 4 5 6] [4: 1 2 3], $features);
+            kernel!($wide, integers, Avx512Integers, $weights, 6, [1: 1 2 3 4 5 6] [2: 1 2 3 4 5 6], $features);
         };
     }
 
-    kernel512!(f32_1, floats, Avx512Floats, AsF32, 1, true, [1 2 3 4 5 6 7 8 9 10 11 12]);
-    kernel512!(f32_2, floats, Avx512Floats, AsF32, 2, false, [1 2 3 4 5 6 7 8 9 10 11 12]);
-    kernel512!(bf16_1, floats, Avx512Floats, AsBf16, 1, true, [1 2 3 4 5 6 7 8 9 10 11 12]);
-    kernel512!(bf16_2, floats, Avx512Floats, AsBf16, 2, false, [1 2 3 4 5 6 7 8 9 10 11 12]);
-    kernel512!(f16_1, floats, Avx512Floats, AsF16, 1, true, [1 2 3 4 5 6 7 8 9 10 11 12]);
-    kernel512!(f16_2, floats, Avx512Floats, AsF16, 2, false, [1 2 3 4 5 6 7 8 9 10 11 12]);
-    kernel512!(q8_1, integers, Avx512Integers, AsQ8, 1, true, [1 2 3 4 5 6]);
-    kernel512!(q8_2, integers, Avx512Integers, AsQ8, 2, false, [1 2 3 4 5 6]);
-    kernel512!(q4_1, integers, Avx512Integers, AsQ4, 1, true, [1 2 3 4 5 6]);
-    kernel512!(q4_2, integers, Avx512Integers, AsQ4, 2, false, [1 2 3 4 5 6]);
-
-    /// The same with dot products of bf16.
-    macro_rules! kernel_bf16 {
-        ($name:ident, $panels:literal, $fetch:literal) => {
-            kernel!(
-                $name,
-                bf16_dot,
-                Avx512Floats,
-                AsBf16,
-                $panels,
-                $fetch,
-                [1 2 3 4 5 6 7 8 9 10 11 12],
-                "avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16"
-            );
-        };
-    }
-
-    kernel_bf16!(bf16_dot_1, 1, true);
-    kernel_bf16!(bf16_dot_2, 2, false);
+    floats512!(f32_few, f32_wide, floats, AsF32, "avx512f,avx512bw,avx512vl,avx512vnni");
+    floats512!(bf16_few, bf16_wide, floats, AsBf16, "avx512f,avx512bw,avx512vl,avx512vnni");
+    floats512!(f16_few, f16_wide, floats, AsF16, "avx512f,avx512bw,avx512vl,avx512vnni");
+    integers512!(q8_few, q8_wide, AsQ8, "avx512f,avx512bw,avx512vl,avx512vnni");
+    integers512!(q4_few, q4_wide, AsQ4, "avx512f,avx512bw,avx512vl,avx512vnni");
+    // The same with dot products of bf16.
+    floats512!(bf16_dot_few, bf16_dot_wide, bf16_dot, AsBf16, "avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16");
 
     #[inline(always)]
     fn as_bf16(bits: __m512i) -> __m512bh {
@@ -412,7 +455,7 @@ mod avx512 {
     /// # Safety
     /// As [`floats`].
     #[inline(always)]
-    unsafe fn bf16_dot<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const FETCH: bool>(tile: &Tile) {
+    unsafe fn bf16_dot<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const WIDE: usize>(tile: &Tile) {
         unsafe {
             let mut even = [[<Avx512Floats as Floats>::zero().0; P]; M];
             let mut odd = even;
@@ -421,13 +464,14 @@ mod avx512 {
             let mut panels = [tile.w; P];
             spread(&mut rows, tile.x_stride);
             spread(&mut panels, tile.w_stride);
-            for _ in 0..tile.blocks {
+            for block in 0..tile.blocks {
+                let far = far::<P>(tile, block, W::BYTES);
                 for pair in 0..DEPTH / 2 {
-                    if FETCH {
-                        Avx512Floats::prefetch(panels[0].wrapping_add(AHEAD + pair * 64));
-                    }
                     let mut weights = [as_bf16(_mm512_setzero_si512()); P];
                     for panel in 0..P {
+                        if WIDE == 0 {
+                            Avx512Floats::prefetch(panels[panel].wrapping_add(far + pair * LINE));
+                        }
                         weights[panel] = as_bf16(_mm512_loadu_si512(panels[panel].add(pair * 64).cast()));
                     }
                     let total = if two && pair % 2 == 1 { &mut odd } else { &mut even };
