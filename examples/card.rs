@@ -241,6 +241,7 @@ fn sample(model: &mut LocalModel, tokenizer: &Tokenizer, beginning: &str, seed: 
         max_tokens: 200,
         settings,
         seed: Some(seed),
+        temperatures: Vec::new(),
         stop: Vec::new(),
         on_end_of_text: OnEndOfText::Stop,
         top: 0,

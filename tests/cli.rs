@@ -280,6 +280,12 @@ fn generation_ends_for_the_right_reason() {
     assert_eq!(samples.len(), 3);
     assert_eq!(samples[0]["ids"], world.generate(&["-p", "Hello"], b"")["ids"], "the first is what one alone would be");
     assert!(samples.iter().all(|sample| sample["finish_reason"] == "length"));
+
+    let sweep = world.generate(&["-p", "Hello", "--temperatures", "0,1.5"], b"");
+    let sweep = sweep["samples"].as_array().unwrap();
+    assert_eq!(sweep.len(), 2);
+    assert_eq!((sweep[0]["temperature"].as_f64(), sweep[1]["temperature"].as_f64()), (Some(0.0), Some(1.5)));
+    assert_eq!(sweep[0]["ids"], world.generate(&["-p", "Hello", "--temp", "0"], b"")["ids"]);
 }
 
 #[test]

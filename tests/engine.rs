@@ -12,7 +12,7 @@ use kshot::engine::{
 };
 use kshot::files::{Files, builtin};
 use kshot::model::{Checkpoint, Decoder, Dtype, DtypeChoice, ModelError};
-use kshot::sampling::Settings;
+use kshot::sampling::{ParamId, Settings, Value};
 use kshot::text::{SpecialTokens, Tokenizer};
 
 const CONTEXT: usize = 56;
@@ -33,6 +33,7 @@ fn request(prompt: &str) -> GenerateRequest {
         max_tokens: 12,
         settings: Settings::preset("balanced").unwrap(),
         seed: Some(7),
+        temperatures: Vec::new(),
         stop: Vec::new(),
         on_end_of_text: OnEndOfText::Continue,
         top: 5,
@@ -76,6 +77,27 @@ fn the_first_sequence_of_a_batch_is_the_run_alone_and_the_others_differ() {
     assert_ne!(ids(&steps, 1), ids(&steps, 2));
     assert_eq!(finish.reasons, [FinishReason::Length; 3]);
     assert_eq!(finish.timings.decode_tokens, 36);
+}
+
+/// Each sequence of a sweep is what its temperature alone would have made of its draws.
+#[test]
+fn sequences_of_a_sweep_have_temperatures_of_their_own() {
+    let mut model = model();
+    let hot = |temperature| {
+        let mut asked = request("abc");
+        asked.settings.set(ParamId::Temperature, Value::Float(temperature)).unwrap();
+        asked
+    };
+    let sweep = GenerateRequest { sequences: 3, temperatures: vec![0.0, 1.0, 2.0], ..request("abc") };
+    let (steps, _) = run(&mut model, &sweep);
+    assert_eq!(ids(&steps, 0), ids(&run(&mut model, &hot(0.0)).0, 0));
+    for (sequence, temperature) in [(1, 1.0), (2, 2.0)] {
+        let (alone, _) = run(&mut model, &GenerateRequest { sequences: 3, ..hot(temperature) });
+        assert_eq!(ids(&steps, sequence), ids(&alone, sequence));
+    }
+    let wrong = GenerateRequest { temperatures: vec![-1.0], ..request("abc") };
+    let error = model.generate(&wrong, &CancelToken::new(), &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("temperature"), "{error}");
 }
 
 /// What a step says of its token is what scoring the same ids says, and the log-probabilities are one distribution's.

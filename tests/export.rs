@@ -514,6 +514,24 @@ fn samples_grow_side_by_side_and_one_is_taken() {
 }
 
 #[test]
+fn a_sweep_has_a_temperature_for_each_sample() {
+    for size in [(120, 36), (80, 24), (60, 16)] {
+        let mut driver = loaded(size);
+        driver.run("sun<Alt+g>").unwrap();
+        let (job, asked) = driver.executor.asked.borrow().generation.clone().unwrap();
+        assert_eq!((asked.sequences, asked.temperatures), (6, vec![0.0, 0.3, 0.7, 1.0, 1.5, 2.0]));
+        grow(&mut driver, job, 0, " eau", -1.0);
+        let shown = screen(&driver);
+        for part in ["6 samples", "temperature 0 ", "temperature 0.3", "eau"] {
+            assert!(shown.contains(part), "{part}\n{shown}");
+        }
+        end(&mut driver, job);
+        driver.run("<Enter>").unwrap();
+        assert_eq!(text(&driver), "sun eau");
+    }
+}
+
+#[test]
 fn a_sample_taken_early_stops_the_others_first() {
     let (mut driver, job) = sampling((120, 36));
     driver.run("<Enter>").unwrap();

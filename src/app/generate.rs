@@ -8,11 +8,14 @@ use super::effect::Effect;
 use super::log::Level;
 use super::models::Stage;
 use super::reading::KEEP;
-use super::run::{Begin, Phase, Run, Seeding, Wish};
+use super::run::{Begin, Extent, Phase, Run, Seeding, Wish};
 use crate::engine::{
     CancelToken, Command, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId, OnEndOfText, Step,
     TokenScore,
 };
+
+/// The temperatures of a sweep: the likeliest tokens alone, less and less of them, the model itself, and beyond.
+const SWEEP: [f64; 6] = [0.0, 0.3, 0.7, 1.0, 1.5, 2.0];
 
 /// How many of the model's candidates each step carries: a full column of the tallest usual screen.
 const TOP: usize = 50;
@@ -20,6 +23,15 @@ const TOP: usize = 50;
 impl Cx<'_> {
     /// Goes on from the end of the document.
     pub fn generate(&mut self) {
+        self.begin(Extent::AsSet);
+    }
+
+    /// Continues the document at several temperatures side by side.
+    pub fn sweep(&mut self) {
+        self.begin(Extent::Sweep);
+    }
+
+    fn begin(&mut self, extent: Extent) {
         if self.app.is_running() {
             let stop = self.app.keymap.hint("stop");
             self.app.log.say(Level::Notice, format!("already generating ({stop} stops)"));
@@ -29,20 +41,20 @@ impl Cx<'_> {
         self.page.follow_end(&self.app.document);
         // What streams in is to be seen.
         self.app.layers.clear();
-        self.app.generate(Seeding::AsSet);
+        self.app.start(Wish { seeding: Seeding::AsSet, extent });
     }
 }
 
 impl App {
     /// Starts a generation as soon as the document's ids are known.
     pub(super) fn generate(&mut self, seeding: Seeding) {
-        self.start(Wish { seeding, one_token: false });
+        self.start(Wish { seeding, extent: Extent::AsSet });
     }
 
     /// Draws one token from the chain.
     pub(super) fn step_once(&mut self) {
         if !self.is_running() {
-            self.start(Wish { seeding: Seeding::AsSet, one_token: true });
+            self.start(Wish { seeding: Seeding::AsSet, extent: Extent::Token });
         }
     }
 
@@ -86,7 +98,11 @@ impl App {
             self.log.say(Level::Notice, "the document is empty: starting from <|endoftext|>");
         }
         let settings = &self.sampler.settings;
-        let (max_tokens, sequences) = if wish.one_token { (1, 1) } else { (settings.max_tokens(), settings.samples()) };
+        let (max_tokens, sequences, temperatures) = match wish.extent {
+            Extent::AsSet => (settings.max_tokens(), settings.samples(), Vec::new()),
+            Extent::Token => (1, 1, Vec::new()),
+            Extent::Sweep => (settings.max_tokens(), SWEEP.len(), SWEEP.to_vec()),
+        };
         let seed = match wish.seeding {
             Seeding::AsSet => self.sampler.settings.seed(),
             Seeding::New => None,
@@ -106,6 +122,7 @@ impl App {
             sequences,
             max_tokens,
             settings: self.sampler.settings.clone(),
+            temperatures,
             seed,
             stop: self.sampler.stop.clone(),
             on_end_of_text: OnEndOfText::Stop,

@@ -22,8 +22,19 @@ pub enum Seeding {
 pub(super) struct Wish {
     /// Its seed.
     pub(super) seeding: Seeding,
-    /// Whether it is to draw one token of one continuation, whatever is set.
-    pub(super) one_token: bool,
+    /// How much is wanted.
+    pub(super) extent: Extent,
+}
+
+/// How much a generation is to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// As many tokens and continuations as are set.
+    AsSet,
+    /// One token of one continuation.
+    Token,
+    /// A continuation at each of several temperatures.
+    Sweep,
 }
 
 /// How far a run is.

@@ -150,6 +150,10 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "K", conflicts_with_all = ["samples", "pick"])]
     pub(crate) best_of: Option<NonZeroUsize>,
 
+    /// One continuation at each of these temperatures, as one batch, in the place of --samples and --temp
+    #[arg(long, value_name = "T,...", value_delimiter = ',', conflicts_with_all = ["samples", "best_of", "pick"])]
+    pub(crate) temperatures: Vec<f64>,
+
     /// With --json or --trace, describe each step with this many of the model's top candidates [in a trace: 20]
     #[arg(long, value_name = "N", requires = "report")]
     pub(crate) logprobs: Option<usize>,

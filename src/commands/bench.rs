@@ -147,6 +147,7 @@ fn request(prompt: Vec<TokenId>, decode: usize, sequences: usize) -> GenerateReq
         max_tokens: decode,
         settings: Settings::preset("greedy").unwrap_or_else(|_| Settings::neutral()),
         seed: Some(0),
+        temperatures: Vec::new(),
         stop: Vec::new(),
         on_end_of_text: OnEndOfText::Continue,
         top: 0,

@@ -134,6 +134,7 @@ fn greedy(
         max_tokens: steps,
         settings: Settings::preset("greedy").unwrap_or_else(|_| Settings::neutral()),
         seed: Some(0),
+        temperatures: Vec::new(),
         stop: Vec::new(),
         on_end_of_text: OnEndOfText::Continue,
         top: 0,

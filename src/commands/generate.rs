@@ -41,6 +41,9 @@ enum Sequences {
 
 #[derive(Serialize)]
 struct Sequence {
+    /// Where each has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
     ids: Vec<TokenId>,
     text: String,
     finish_reason: FinishReason,
@@ -91,15 +94,22 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     settings.set_bias(bias)?;
     let request = GenerateRequest {
         prompt: ids,
-        sequences: args.best_of.map_or(settings.samples(), NonZeroUsize::get),
+        sequences: match args.temperatures.len() {
+            0 => args.best_of.map_or(settings.samples(), NonZeroUsize::get),
+            count => count,
+        },
         max_tokens: settings.max_tokens(),
         seed: settings.seed(),
         settings,
+        temperatures: args.temperatures,
         stop: args.stop.into_iter().chain(prompt.stop).collect(),
         on_end_of_text: if args.ignore_eos { OnEndOfText::Continue } else { OnEndOfText::Stop },
         top: args.logprobs.unwrap_or(if args.trace.is_some() { export::TOP } else { 0 }),
     };
 
+    for sequence in 0..request.sequences {
+        request.settings_of(sequence).map_err(|error| Usage(error.to_string()))?;
+    }
     let several = request.sequences > 1;
     if let Some(pick) = args.pick.filter(|pick| pick.get() > request.sequences) {
         bail!(Usage(format!("--pick {pick}: there are only {} samples", request.sequences)));
@@ -137,7 +147,7 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
         stream.finish(&mut cx.out)?;
         end_line(&mut cx.out)?;
     } else if args.json {
-        let mut sequences = sequences(&steps, &finish, args.logprobs, model.tokenizer());
+        let mut sequences = sequences(&request, &steps, &finish, args.logprobs, model.tokenizer());
         let sequences = match chosen {
             Some(one) => Sequences::One(sequences.swap_remove(one)),
             None if sequences.len() == 1 => Sequences::One(sequences.swap_remove(0)),
@@ -154,7 +164,8 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     } else {
         for (index, sequence) in steps.iter().enumerate().filter(|(index, _)| shown_samples.contains(index)) {
             if chosen.is_none() {
-                cx.out.line(format!("--- sample {} of {} ---", index + 1, steps.len()))?;
+                let at = request.temperatures.get(index).map(|t| format!(" at temperature {t}")).unwrap_or_default();
+                cx.out.line(format!("--- sample {} of {}{at} ---", index + 1, steps.len()))?;
             }
             let mut stream = TextStream::default();
             stream.push(&shown(sequence), &mut cx.out)?;
@@ -277,11 +288,18 @@ fn mean_logprob(steps: &[Step]) -> Option<f64> {
     kshot::engine::mean_logprob(steps)
 }
 
-fn sequences(steps: &[Vec<Step>], finish: &Finish, logprobs: Option<usize>, tokenizer: &Tokenizer) -> Vec<Sequence> {
+fn sequences(
+    request: &GenerateRequest,
+    steps: &[Vec<Step>],
+    finish: &Finish,
+    logprobs: Option<usize>,
+    tokenizer: &Tokenizer,
+) -> Vec<Sequence> {
     steps
         .iter()
         .enumerate()
         .map(|(index, steps)| Sequence {
+            temperature: request.temperatures.get(index).copied(),
             ids: steps.iter().map(|step| step.sampled.id).collect(),
             text: String::from_utf8_lossy(&shown(steps)).into_owned(),
             finish_reason: finish.reasons.get(index).copied().unwrap_or(FinishReason::Cancelled),

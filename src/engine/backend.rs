@@ -1,7 +1,7 @@
 //! What an engine computes with: the local model now, a remote server later.
 
 use crate::model::ModelError;
-use crate::sampling::SamplingError;
+use crate::sampling::{ParamError, SamplingError};
 use crate::text::TextError;
 
 use super::{
@@ -96,6 +96,9 @@ pub enum EngineError {
     /// Sampling failed.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
+    /// A setting of one sequence is none.
+    #[error(transparent)]
+    Setting(#[from] ParamError),
     /// The tokenizer could not be loaded.
     #[error(transparent)]
     Text(#[from] TextError),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 
+use crate::kernels;
 use crate::model::{Decoder, FiniteCheck, KvCache, ModelError, Pass, Span};
 use crate::sampling::{Chain, Rng, SamplingError, random_seed};
 use crate::text::{TokenId, Tokenizer};
@@ -90,7 +91,7 @@ impl<'m> Generation<'m> {
             .map(|index| {
                 Ok(Lane {
                     cache: if index == 0 { None } else { Some(cache.fork()?) },
-                    chain: Chain::new(&request.settings).with_top(request.top),
+                    chain: Chain::new(&request.settings_of(index)?).with_top(request.top),
                     rng: Rng::with_stream(seed, index as u64),
                     ids: request.prompt.clone(),
                     logits: logits.clone(),
@@ -172,12 +173,13 @@ impl<'m> Generation<'m> {
     /// Draws a token for each live sequence.
     fn draw(&mut self) -> Result<(), EngineError> {
         let context = self.decoder.config().n_positions;
-        for index in 0..self.lanes.len() {
-            let lane = &mut self.lanes[index];
-            if lane.reason.is_some() {
-                continue;
-            }
-            let drawn = lane.chain.sample(&lane.logits, &lane.ids, &mut lane.rng);
+        let live = self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.reason.is_none());
+        let mut draws: Vec<_> = live.map(|(index, lane)| (index, lane, None)).collect();
+        kernels::each(&mut draws, |_, (_, lane, drawn)| {
+            *drawn = Some(lane.chain.sample(&lane.logits, &lane.ids, &mut lane.rng));
+        });
+        let draws: Vec<_> = draws.into_iter().filter_map(|(index, _, drawn)| Some((index, drawn?))).collect();
+        for (index, drawn) in draws {
             let sampled = match drawn {
                 Err(SamplingError::NotANumber { .. } | SamplingError::Infinite { .. }) => {
                     return Err(self.where_not_finite(index));

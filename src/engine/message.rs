@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::files::Files;
 use crate::model::DtypeChoice;
-use crate::sampling::{Sampled, Settings};
+use crate::sampling::{ParamId, Sampled, Settings, Value};
 use crate::text::{TokenId, Tokenizer};
 
 use super::{EngineError, Prefilled};
@@ -160,6 +160,8 @@ pub struct GenerateRequest {
     pub max_tokens: usize,
     /// The sampling chain.
     pub settings: Settings,
+    /// A temperature for each sequence, in the place of that of the settings; empty where all are alike.
+    pub temperatures: Vec<f64>,
     /// Seed of the draw; `None` picks one at random, and [`Finish`] says which.
     pub seed: Option<u64>,
     /// Byte strings that end a sequence when they appear; they are not shown.
@@ -168,6 +170,20 @@ pub struct GenerateRequest {
     pub on_end_of_text: OnEndOfText,
     /// How many of the model's top candidates each step carries.
     pub top: usize,
+}
+
+impl GenerateRequest {
+    /// The sampling chain of one sequence.
+    ///
+    /// # Errors
+    /// A temperature that is none.
+    pub fn settings_of(&self, sequence: usize) -> Result<Settings, EngineError> {
+        let mut settings = self.settings.clone();
+        if let Some(&temperature) = self.temperatures.get(sequence) {
+            settings.set(ParamId::Temperature, Value::Float(temperature))?;
+        }
+        Ok(settings)
+    }
 }
 
 /// One sampled token and all the decode knew when it was drawn.

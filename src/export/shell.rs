@@ -56,7 +56,10 @@ pub fn shell_command(record: &Record) -> Result<String, String> {
     for stop in &request.stop {
         add("--stop", escape(stop));
     }
-    if samples.len() > 1 {
+    if !request.temperatures.is_empty() {
+        let each: Vec<_> = request.temperatures.iter().map(f64::to_string).collect();
+        add("--temperatures", each.join(","));
+    } else if samples.len() > 1 {
         add("--samples", samples.len().to_string());
         if let Some(picked) = picked {
             add("--pick", (picked + 1).to_string());

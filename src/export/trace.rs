@@ -12,7 +12,7 @@
 //! - `settings`: `changed` (what differs from neutral) and `full` (everything; equal in meaning).
 //! - `seed`: the one that was really used. Sample i draws from stream i of it.
 //! - `max_tokens`, `stop` (strings), `end_of_text` (`"stop"` or `"continue"`), `candidates` (how many each token keeps).
-//! - `samples`: `finish_reason`, `stopped_at` and `tokens` of each: `id`, `text`, `logprob` under the raw model,
+//! - `samples`: `temperature` where each has its own, `finish_reason`, `stopped_at` and `tokens` of each: `id`, `text`, `logprob` under the raw model,
 //!   `logprob_sampled` after the chain, `rank` and `entropy` under the raw model, `top`: the most likely tokens under the raw
 //!   model, best first, each as `[id, logprob, logprob_sampled]`, the last null where a stage cut the token.
 //!
@@ -95,6 +95,8 @@ pub enum EndOfText {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "documented at the format")]
 pub struct Sample {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
     pub finish_reason: FinishReason,
     pub stopped_at: Option<String>,
     pub tokens: Vec<TraceToken>,
@@ -164,6 +166,7 @@ impl Trace {
     pub fn of(record: &Record) -> Result<Self, TraceError> {
         let Record { model, tokenizer, request, finish, samples, .. } = record;
         let sample = |(index, steps): (usize, &Vec<_>)| Sample {
+            temperature: request.temperatures.get(index).copied(),
             finish_reason: finish.reasons.get(index).copied().unwrap_or(FinishReason::Cancelled),
             stopped_at: finish.stopped_at.get(index).cloned().flatten(),
             tokens: steps.iter().map(|step: &std::sync::Arc<Step>| TraceToken::of(step)).collect(),
@@ -269,6 +272,7 @@ impl Trace {
             sequences: self.samples.len(),
             max_tokens: if stopped { longest } else { self.max_tokens },
             settings: self.settings.changed.clone(),
+            temperatures: self.samples.iter().filter_map(|sample| sample.temperature).collect(),
             seed: Some(self.seed),
             stop: self.stop.clone(),
             on_end_of_text: match self.end_of_text {
@@ -330,6 +334,7 @@ pub(super) mod tests {
             end_of_text: EndOfText::Stop,
             candidates: 2,
             samples: vec![Sample {
+                temperature: None,
                 finish_reason: FinishReason::Length,
                 stopped_at: None,
                 tokens: vec![token(300, b"\xe4\xb8", -1.0 / 3.0), token(301, "\u{ad}\n".as_bytes(), -16.777_217)],

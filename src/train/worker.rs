@@ -282,6 +282,7 @@ impl Session<'_> {
             max_tokens: SAMPLE,
             settings,
             seed: Some(SEED),
+            temperatures: Vec::new(),
             stop: Vec::new(),
             on_end_of_text: OnEndOfText::Stop,
             top: 0,

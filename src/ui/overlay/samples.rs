@@ -43,6 +43,9 @@ fn draw_sample(view: &View<'_>, batch: &Batch, index: usize, best: bool, area: R
     let mark = if selected { view.theme.glyphs.pointer } else { " " };
     let mut head = vec![Span::styled(format!("{mark} {}", index + 1), view.theme.strong)];
     let mean = batch.mean(index).map_or_else(|| "-".to_owned(), |mean| format!("{mean:.3}"));
+    if let Some(temperature) = batch.request.temperatures.get(index) {
+        head.push(Span::styled(format!("   temperature {temperature}"), view.theme.strong));
+    }
     head.push(Span::styled(format!("   {} tokens   mean log-probability {mean}", steps.len()), view.theme.dim));
     if best && batch.samples.len() > 1 {
         head.push(Span::styled("   best", view.theme.good));
