@@ -120,6 +120,21 @@ fn the_selection_is_copied_cut_and_pasted() {
 }
 
 #[test]
+fn the_seed_really_used_is_copied() {
+    let mut driver = loaded((80, 24));
+    driver.run("a<Alt+Y>").unwrap();
+    assert_eq!(driver.copied(), None);
+    assert!(said(&driver).contains("there is no seed to copy"), "{}", said(&driver));
+    driver.run("<Ctrl+G>").unwrap();
+    let mut player = Player::new(&driver);
+    player.tokens(&mut driver, &[" b"]);
+    player.finish(&mut driver, FinishReason::Length);
+    driver.run("<Alt+Y>").unwrap();
+    assert_eq!(driver.copied(), Some("42"), "the seed that the engine said it used");
+    assert!(said(&driver).starts_with("seed 42 "), "{}", said(&driver));
+}
+
+#[test]
 fn cut_bytes_that_are_no_text_come_back_as_they_were() {
     let mut driver = loaded((80, 24));
     driver.run("a<Ctrl+G>").unwrap();

@@ -117,7 +117,27 @@ impl App {
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
         self.register = bytes.to_vec();
-        self.outbox.push(Effect::Terminal(TerminalRequest::Copy(text)));
+        self.to_clipboard(text);
+    }
+
+    /// Sends a text to the terminal's clipboard.
+    pub(super) fn to_clipboard(&mut self, text: String) {
+        let what = format!("{} bytes", text.len());
+        self.outbox.push(Effect::Terminal(TerminalRequest::Copy { text, what }));
+    }
+
+    /// Copies the seed that the last generation really used, also where it was a random one.
+    pub(super) fn copy_seed(&mut self) {
+        match self.last_seed().or_else(|| self.last_generation().and_then(|(_, made)| made.seed)) {
+            Some(seed) => {
+                let (text, what) = (seed.to_string(), format!("seed {seed}"));
+                self.register = text.clone().into_bytes();
+                self.outbox.push(Effect::Terminal(TerminalRequest::Copy { text, what }));
+            }
+            None => {
+                self.log.say(Level::Notice, "there is no seed to copy: the text does not end with a whole generation")
+            }
+        }
     }
 
     /// About how many tokens a text has: counted in its first bytes.

@@ -220,7 +220,12 @@ impl IoEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TerminalRequest {
     /// Put text on the terminal's clipboard.
-    Copy(String),
+    Copy {
+        /// The text.
+        text: String,
+        /// What it is, as the message says it.
+        what: String,
+    },
     /// Edit text in the user's editor; [`Message::Edited`] follows.
     Edit(String),
     /// Stop the process until the shell continues it.

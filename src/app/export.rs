@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::App;
-use super::effect::{Effect, IoRequest, TerminalRequest};
+use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::screen::Layer;
@@ -81,7 +81,7 @@ impl App {
         match result {
             Ok(Exported::Text(text)) => {
                 self.layers.retain(|layer| *layer != Layer::Export);
-                self.outbox.push(Effect::Terminal(TerminalRequest::Copy(text)));
+                self.to_clipboard(text);
             }
             Ok(Exported::Written(path)) => {
                 self.layers.retain(|layer| *layer != Layer::Export);

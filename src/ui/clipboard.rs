@@ -43,7 +43,7 @@ impl Way {
 }
 
 /// Sends a text to the clipboard of the terminal; says which way, or why not.
-pub(super) fn copy(text: &str) -> Result<String, String> {
+pub(super) fn copy(text: &str, what: &str) -> Result<String, String> {
     if text.len() > LONGEST {
         let (has, most) = (text.len(), LONGEST);
         return Err(format!(
@@ -55,7 +55,7 @@ pub(super) fn copy(text: &str) -> Result<String, String> {
     let sequence = way.sequence(text).map_err(|error| failed(&error))?;
     let mut out = io::stdout().lock();
     out.write_all(sequence.as_bytes()).and_then(|()| out.flush()).map_err(|error| failed(&error))?;
-    Ok(format!("{} bytes copied ({})", text.len(), way.name()))
+    Ok(format!("{what} copied ({})", way.name()))
 }
 
 #[cfg(test)]
@@ -83,6 +83,6 @@ mod tests {
 
     #[test]
     fn what_terminals_drop_is_said_and_not_sent() {
-        assert!(copy(&"x".repeat(LONGEST + 1)).unwrap_err().contains("74995"));
+        assert!(copy(&"x".repeat(LONGEST + 1), "much").unwrap_err().contains("74995"));
     }
 }

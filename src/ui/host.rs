@@ -109,10 +109,10 @@ impl Host for TerminalHost {
 
     fn run(&mut self, request: TerminalRequest) -> Option<Message> {
         match request {
-            TerminalRequest::Copy(_) if self.clipboard == Clipboard::Off => {
+            TerminalRequest::Copy { .. } if self.clipboard == Clipboard::Off => {
                 Some(Message::Say(Err("copying is off: clipboard in config.toml says how to copy".to_owned())))
             }
-            TerminalRequest::Copy(text) => Some(Message::Say(clipboard::copy(&text))),
+            TerminalRequest::Copy { text, what } => Some(Message::Say(clipboard::copy(&text, &what))),
             TerminalRequest::Edit(text) => Some(Message::Edited(self.edit(&text))),
             TerminalRequest::Suspend => Some(match self.terminal.suspend() {
                 Ok(()) => Message::Resumed,

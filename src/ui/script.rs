@@ -377,8 +377,8 @@ impl Host for ScriptHost {
 
     fn run(&mut self, request: TerminalRequest) -> Option<Message> {
         match request {
-            TerminalRequest::Copy(text) => {
-                let said = format!("{} bytes sent to the terminal's clipboard (OSC 52)", text.len());
+            TerminalRequest::Copy { text, what } => {
+                let said = format!("{what} sent to the terminal's clipboard (OSC 52)");
                 self.copied = Some(text);
                 Some(Message::Say(Ok(said)))
             }

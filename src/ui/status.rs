@@ -15,7 +15,7 @@ use crate::app::input::Input;
 use crate::app::log::Level;
 use crate::app::run::Phase;
 use crate::app::screen::{Layer, PaneId, Place};
-use crate::engine::FinishReason;
+use crate::engine::{FinishReason, Timings};
 use crate::text::figures;
 
 /// Share of the context from which the figure warns.
@@ -42,6 +42,9 @@ impl Piece {
     }
 }
 
+/// What stands there only where there is room for everything.
+const EXTRA: u8 = 1;
+
 /// Draws the status line: model, context, seed, speed, state.
 pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let mut pieces = pieces(view);
@@ -50,6 +53,10 @@ pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.width);
     if width(&pieces, gap) > room {
         gap = "  ";
+    }
+    if width(&pieces, gap) > room {
+        // Nothing is shortened for what is nice to have.
+        pieces.retain(|piece| piece.keep != EXTRA);
     }
     while width(&pieces, gap) > room
         && let Some(piece) = pieces.iter_mut().filter(|piece| piece.short.is_some()).min_by_key(|piece| piece.keep)
@@ -103,6 +110,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
         if let Some(seconds) = run.first_token_s() {
             pieces.push(Piece::new(2, theme.dim, format!("first {seconds:.2} s")));
         }
+        pieces.extend(run.finish().and_then(|finish| prompt(view, &finish.timings)));
     }
     if let Some(version) = app.version_at(view.page.view.caret()) {
         let which = version.which.map_or_else(|| "-".to_owned(), |which| which.to_string());
@@ -117,6 +125,15 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
         pieces.push(state(view));
     }
     pieces
+}
+
+/// How fast the prompt was read, and how much of it was still in the cache.
+fn prompt(view: &View<'_>, timings: &Timings) -> Option<Piece> {
+    let Timings { prefill_tokens, prefill_s, cached_tokens, .. } = *timings;
+    let rate = (prefill_s > 0.0).then(|| prefill_tokens as f64 / prefill_s)?;
+    let kept = if cached_tokens > 0 { format!(", {cached_tokens} kept") } else { String::new() };
+    let text = format!("prompt {rate:.0} tok/s{kept}");
+    Some(Piece::new(EXTRA, view.theme.dim, text))
 }
 
 fn context(view: &View<'_>, context: usize) -> Piece {

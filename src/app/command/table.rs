@@ -32,6 +32,7 @@ commands! {
         "models" ["f2"] "models" "models: load, download, folder" |cx| cx.app.open_models();
         "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
         "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
+        "sweep" ["alt-g"] "" "the continuation at six temperatures from 0 to 2, side by side, of which one can be taken" |cx| cx.sweep();
         "regenerate" ["ctrl-r"] "regenerate" "another version of the last generation, with a new seed" |cx| cx.app.regenerate(Seeding::New);
         "regenerate-same" ["alt-r"] "" "another version of the last generation, with the same seed" |cx| cx.app.regenerate(Seeding::Same);
         "next-version" ["alt-.", "]"] "" "the next version from the branching point before the caret" |cx| cx.turn_version(1);
@@ -45,6 +46,7 @@ commands! {
         "messages" ["f9"] "" "all messages of this run" |cx| cx.app.toggle_layer(Layer::Log);
         "editor" ["ctrl-o"] "" "edit the document in $VISUAL or $EDITOR" |cx| cx.app.open_editor();
         "copy" ["ctrl-y"] "" "copy what is selected, or else the document, also to the terminal's clipboard (OSC 52)" |cx| cx.copy();
+        "copy-seed" ["alt-y"] "" "copy the seed that the last generation really used" |cx| cx.app.copy_seed();
         "save" ["ctrl-s"] "" "save the document as a text file" |cx| cx.app.ask_save();
         "export" ["alt-e"] "" "export: the document, or the last generation as a trace or a command, to a file or the clipboard" |cx| cx.app.open_export();
         "save-prompt" ["alt-s"] "" "save the document as a prompt with a name" |cx| cx.app.ask_prompt_name();
