@@ -117,11 +117,11 @@ impl App {
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
         self.register = bytes.to_vec();
-        self.to_clipboard(text);
+        self.send_to_clipboard(text);
     }
 
     /// Sends a text to the terminal's clipboard.
-    pub(super) fn to_clipboard(&mut self, text: String) {
+    pub(super) fn send_to_clipboard(&mut self, text: String) {
         let what = format!("{} bytes", text.len());
         self.outbox.push(Effect::Terminal(TerminalRequest::Copy { text, what }));
     }

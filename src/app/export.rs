@@ -81,7 +81,7 @@ impl App {
         match result {
             Ok(Exported::Text(text)) => {
                 self.layers.retain(|layer| *layer != Layer::Export);
-                self.to_clipboard(text);
+                self.send_to_clipboard(text);
             }
             Ok(Exported::Written(path)) => {
                 self.layers.retain(|layer| *layer != Layer::Export);

@@ -59,7 +59,7 @@ impl<'a> Input<'a> {
             Form::Bf16 => {
                 let mut rounded = vec![0u16; rows * width];
                 shared(&mut rounded, width, |first, to| {
-                    each_row(&x[first * k..], k, norm, to.chunks_exact_mut(width), |row, to| round(row, to));
+                    each_row(&x[first * k..], k, norm, to.chunks_exact_mut(width), round);
                 });
                 Values::Bf16(rounded)
             }

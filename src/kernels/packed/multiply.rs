@@ -133,7 +133,7 @@ impl Product<'_> {
                 let (n, panels) = (self.w.n, first..first + width);
                 let columns = self.columns(&panels);
                 let out = self.out.at(row * n + columns.start).cast();
-                let tile = self.tile(input, row, &panels, 0..self.w.blocks(), out, n);
+                let tile = self.tile(input, row, &panels, 0..self.w.blocks(), (out, n));
                 if columns.len() == width * LANES {
                     // SAFETY: the tile lies within x, W and out; no other thread has these columns of out, and the
                     // kernel was picked for this processor.
@@ -158,7 +158,7 @@ impl Product<'_> {
             let end = blocks.min(start + STRETCH);
             for row in (0..self.m).step_by(self.kernels.rows) {
                 let out = sums[row * width..].as_mut_ptr();
-                let tile = self.tile(input, row, &panels, start..end, out, width);
+                let tile = self.tile(input, row, &panels, start..end, (out, width));
                 // SAFETY: the tile lies within x, W and the sums, and the kernel was picked for this processor.
                 unsafe { (self.kernels.wide)(&tile) };
                 if end == blocks {
@@ -194,8 +194,7 @@ impl Product<'_> {
         row: usize,
         panels: &Range<usize>,
         blocks: Range<usize>,
-        out: *mut f32,
-        out_stride: usize,
+        (out, out_stride): (*mut f32, usize),
     ) -> Tile {
         Tile {
             rows: self.kernels.rows.min(self.m - row),
