@@ -286,6 +286,8 @@ fn generation_ends_for_the_right_reason() {
     assert_eq!(sweep.len(), 2);
     assert_eq!((sweep[0]["temperature"].as_f64(), sweep[1]["temperature"].as_f64()), (Some(0.0), Some(1.5)));
     assert_eq!(sweep[0]["ids"], world.generate(&["-p", "Hello", "--temp", "0"], b"")["ids"]);
+    let picked = world.generate(&["-p", "Hello", "--temperatures", "0,1.5", "--pick", "2"], b"");
+    assert_eq!((&picked["ids"], &picked["temperature"]), (&sweep[1]["ids"], &sweep[1]["temperature"]));
 }
 
 #[test]

@@ -143,7 +143,7 @@ pub(crate) struct GenerateArgs {
     pub(crate) ignore_eos: bool,
 
     /// Of several samples, print this one, counted from 1
-    #[arg(long, value_name = "I", requires = "samples")]
+    #[arg(long, value_name = "I")]
     pub(crate) pick: Option<NonZeroUsize>,
 
     /// Sample K continuations and print the one with the largest mean log-probability
@@ -151,7 +151,7 @@ pub(crate) struct GenerateArgs {
     pub(crate) best_of: Option<NonZeroUsize>,
 
     /// One continuation at each of these temperatures, as one batch, in the place of --samples and --temp
-    #[arg(long, value_name = "T,...", value_delimiter = ',', conflicts_with_all = ["samples", "best_of", "pick"])]
+    #[arg(long, value_name = "T,...", value_delimiter = ',', conflicts_with_all = ["samples", "best_of"])]
     pub(crate) temperatures: Vec<f64>,
 
     /// With --json or --trace, describe each step with this many of the model's top candidates [in a trace: 20]

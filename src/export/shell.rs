@@ -61,9 +61,9 @@ pub fn shell_command(record: &Record) -> Result<String, String> {
         add("--temperatures", each.join(","));
     } else if samples.len() > 1 {
         add("--samples", samples.len().to_string());
-        if let Some(picked) = picked {
-            add("--pick", (picked + 1).to_string());
-        }
+    }
+    if let Some(picked) = picked.filter(|_| samples.len() > 1) {
+        add("--pick", (picked + 1).to_string());
     }
     if request.on_end_of_text == OnEndOfText::Continue {
         words.push("--ignore-eos".to_owned());

@@ -12,9 +12,10 @@
 //! - `settings`: `changed` (what differs from neutral) and `full` (everything; equal in meaning).
 //! - `seed`: the one that was really used. Sample i draws from stream i of it.
 //! - `max_tokens`, `stop` (strings), `end_of_text` (`"stop"` or `"continue"`), `candidates` (how many each token keeps).
-//! - `samples`: `temperature` where each has its own, `finish_reason`, `stopped_at` and `tokens` of each: `id`, `text`, `logprob` under the raw model,
-//!   `logprob_sampled` after the chain, `rank` and `entropy` under the raw model, `top`: the most likely tokens under the raw
-//!   model, best first, each as `[id, logprob, logprob_sampled]`, the last null where a stage cut the token.
+//! - `samples`: `temperature` where each has its own, `finish_reason`, `stopped_at` and `tokens` of each: `id`, `text`,
+//!   `logprob` under the raw model, `logprob_sampled` after the chain, `rank` and `entropy` under the raw model, `top`: the
+//!   most likely tokens under the raw model, best first, each as `[id, logprob, logprob_sampled]`, the last null where a
+//!   stage cut the token.
 //!
 //! Texts of tokens and of the prompt are escaped: `\n`, `\t`, `\r`, `\"`, `\\`, `\u{HEX}` for other control characters, and
 //! `\xHH` for a byte that is part of no character there; so no byte of a token is lost.

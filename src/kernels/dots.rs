@@ -1,6 +1,6 @@
 //! Dot products of one vector with rows that lie one after the other: a query with the keys of a cache.
 
-use super::lanes;
+use super::lanes::{self, LANES};
 use super::tier::Tier;
 
 /// Rows that are walked side by side, so that several cache lines are in flight.
@@ -97,10 +97,10 @@ fn groups(x: &[f32], w: &[f32], out: &mut [f32], dots: impl Fn([&[f32]; UNROLL],
     let k = x.len();
     for (w, out) in w.chunks(UNROLL * k).zip(out.chunks_mut(UNROLL)) {
         let count = out.len();
-        // A short group at the end walks its last row more than once; only its own sums are kept.
-        for line in w.chunks(16) {
+        for line in w.chunks(LANES) {
             lanes::prefetch_l2(line.as_ptr().wrapping_add(AHEAD * UNROLL * k).cast());
         }
+        // A short group at the end walks its last row more than once; only its own sums are kept.
         let rows: [&[f32]; UNROLL] = std::array::from_fn(|j| &w[j.min(count - 1) * k..][..k]);
         out.copy_from_slice(&dots(rows, x)[..count]);
     }

@@ -147,20 +147,20 @@ struct Line(AtomicUsize);
 #[repr(align(128))]
 struct Next(AtomicPtr<u8>);
 
-/// What a waiting thread has asked for.
+/// What a thread has asked for while it waited. Kept from wait to wait, so that nothing is asked for twice.
+#[derive(Default)]
 struct Asked {
-    from: *mut u8,
+    /// The address it began at.
+    from: usize,
     bytes: usize,
 }
 
 impl Asked {
-    const NOTHING: Self = Self { from: std::ptr::null_mut(), bytes: 0 };
-
     /// Asks for a little more of what comes next, as long as there is more to ask for.
     fn more(&mut self, next: &Next) {
         let from = next.0.load(Ordering::Relaxed);
-        if from != self.from {
-            *self = Self { from, bytes: 0 };
+        if from.addr() != self.from {
+            *self = Self { from: from.addr(), bytes: 0 };
         }
         if from.is_null() || self.bytes >= AHEAD {
             return std::hint::spin_loop();
@@ -179,7 +179,8 @@ struct Pool {
     workers: Vec<Thread>,
     /// Where in its stretch each thread is.
     starts: Vec<Line>,
-    busy: Mutex<()>,
+    /// Held by the caller whose job runs, with what it has asked for.
+    busy: Mutex<Asked>,
 }
 
 struct Shared {
@@ -227,7 +228,7 @@ impl Pool {
             workers.push(handle.thread().clone());
         }
         let starts = (0..=workers.len()).map(|_| Line(AtomicUsize::new(0))).collect();
-        Self { shared, workers, starts, busy: Mutex::new(()) }
+        Self { shared, workers, starts, busy: Mutex::new(Asked::default()) }
     }
 
     fn ranges(&self, count: usize, piece: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
@@ -249,7 +250,7 @@ impl Pool {
         if threads == 1 || count <= piece {
             return alone();
         }
-        let _busy = match self.busy.try_lock() {
+        let mut busy = match self.busy.try_lock() {
             Ok(busy) => busy,
             Err(TryLockError::Poisoned(busy)) => busy.into_inner(),
             Err(TryLockError::WouldBlock) => return alone(),
@@ -257,7 +258,7 @@ impl Pool {
         for (thread, start) in self.starts.iter().enumerate() {
             start.0.store(share(count, threads, thread).start, Ordering::Relaxed);
         }
-        self.run(&|me| {
+        self.run(&mut busy, &|me| {
             let mut offset = 0;
             work(&mut || {
                 while offset < threads {
@@ -275,7 +276,7 @@ impl Pool {
     }
 
     /// Runs `job` on every thread, with the index of the thread, and waits for all.
-    fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+    fn run(&self, asked: &mut Asked, job: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
         // SAFETY: the lifetime is only dropped in the type: `Wait` below does not let this function end, by return or by
         // panic, before every worker has ended the job. No worker reads the cell now: none runs.
@@ -288,7 +289,7 @@ impl Pool {
                 worker.unpark();
             }
         }
-        let wait = Wait(shared);
+        let wait = Wait { shared, asked };
         job(0);
         drop(wait);
         if shared.panicked.load(Ordering::Relaxed) {
@@ -301,15 +302,17 @@ impl Pool {
 }
 
 /// Waits for the workers when it is dropped.
-struct Wait<'a>(&'a Shared);
+struct Wait<'a> {
+    shared: &'a Shared,
+    asked: &'a mut Asked,
+}
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut spins = 0u32;
-        let mut asked = Asked::NOTHING;
-        while self.0.running.0.load(Ordering::Acquire) != 0 {
+        while self.shared.running.0.load(Ordering::Acquire) != 0 {
             spins += 1;
-            if spins.is_multiple_of(SPINS) { thread::yield_now() } else { asked.more(&self.0.next[0]) }
+            if spins.is_multiple_of(SPINS) { thread::yield_now() } else { self.asked.more(&self.shared.next[0]) }
         }
     }
 }
@@ -317,7 +320,7 @@ impl Drop for Wait<'_> {
 impl Shared {
     fn serve(&self, index: usize) {
         let mut seen = 0;
-        let mut asked = Asked::NOTHING;
+        let mut asked = Asked::default();
         loop {
             seen = self.job_after(seen, index, &mut asked);
             // SAFETY: the epoch has changed, so the job was written before, and its owner waits until it is counted as done.

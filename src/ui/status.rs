@@ -52,11 +52,11 @@ pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let width = |pieces: &[Piece], gap: &str| pieces.iter().map(|piece| piece.text.width() + gap.len()).sum::<usize>();
     let room = usize::from(area.width);
     if width(&pieces, gap) > room {
-        gap = "  ";
+        // Nothing is shortened or moved together for what is nice to have.
+        pieces.retain(|piece| piece.keep != EXTRA);
     }
     if width(&pieces, gap) > room {
-        // Nothing is shortened for what is nice to have.
-        pieces.retain(|piece| piece.keep != EXTRA);
+        gap = "  ";
     }
     while width(&pieces, gap) > room
         && let Some(piece) = pieces.iter_mut().filter(|piece| piece.short.is_some()).min_by_key(|piece| piece.keep)

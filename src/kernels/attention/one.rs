@@ -7,6 +7,9 @@ use crate::kernels::lanes::{Avx2Floats, Avx512Floats};
 use crate::kernels::tier::Tier;
 use crate::kernels::{dots, softmax};
 
+/// Cache lines of the values that are asked for before they are needed: as far as the sum looks ahead by itself.
+const FIRST: usize = 64;
+
 pub(super) fn attend(job: &Job<'_>) {
     let out = job.out(0);
     let mut scores = vec![0f32; job.start + 1];
@@ -15,7 +18,7 @@ pub(super) fn attend(job: &Job<'_>) {
         dots::rows(job.query(0), keys, &mut scores[weights]);
     }
     // The sums below begin with these, right after the softmax.
-    for line in job.values[1].chunks(LANES).take(64) {
+    for line in job.values.into_iter().flat_map(|values| values.chunks(LANES)).take(FIRST) {
         lanes::prefetch_l2(line.as_ptr().cast());
     }
     scores.iter_mut().for_each(|score| *score *= job.scale);

@@ -219,7 +219,8 @@ unsafe fn put<F: Floats>(sums: F, tile: &Tile, row: usize, panel: usize) {
     }
 }
 
-/// WIDE is 0 for weights that come from memory, else how many rows of x lie interleaved.
+/// WIDE is 0 for weights that come from memory, else how many rows of x lie interleaved (to the kernels whose rows never
+/// do, only that it is not 0 matters).
 ///
 /// # Safety
 /// The tile must describe memory that can be read, M its rows.
