@@ -115,29 +115,37 @@ pub struct Pass<'a> {
     cancel: Option<&'a AtomicBool>,
     trace: Option<&'a mut (dyn Trace + Send)>,
     dropout: Option<Dropout<'a>>,
+    gradients: Option<&'a grad::Gradients>,
     path: Path,
 }
 
 impl<'a> Pass<'a> {
     /// The fast path, ended by `cancel`, which every layer looks at.
     pub fn fused(cancel: &'a AtomicBool) -> Self {
-        Self { cancel: Some(cancel), trace: None, dropout: None, path: Path::Fused }
+        Self { cancel: Some(cancel), trace: None, dropout: None, gradients: None, path: Path::Fused }
     }
 
     /// Ordinary tensor operations only.
     pub fn stock() -> Self {
-        Self { cancel: None, trace: None, dropout: None, path: Path::Stock }
+        Self { cancel: None, trace: None, dropout: None, gradients: None, path: Path::Stock }
     }
 
     /// Kernels that have a gradient where there is one, with dropout where it is given.
     pub fn training(dropout: Option<Dropout<'a>>) -> Self {
         let dropout = dropout.filter(|dropout| dropout.rate > 0.0);
-        Self { cancel: None, trace: None, dropout, path: Path::Training }
+        Self { cancel: None, trace: None, dropout, gradients: None, path: Path::Training }
+    }
+
+    /// Whole blocks at a time where that can be: the gradients of their weights wait in `gradients` until they are merged
+    /// into those of candle's backward pass. For models all of whose embeddings are trained: candle follows nothing else.
+    #[must_use]
+    pub fn collecting(self, gradients: &'a grad::Gradients) -> Self {
+        Self { gradients: Some(gradients), ..self }
     }
 
     /// The stock path, looked at by `trace`.
     pub fn traced(trace: &'a mut (dyn Trace + Send)) -> Self {
-        Self { cancel: None, trace: Some(trace), dropout: None, path: Path::Stock }
+        Self { cancel: None, trace: Some(trace), dropout: None, gradients: None, path: Path::Stock }
     }
 
     fn check(&self) -> Result<()> {
@@ -392,6 +400,9 @@ impl Decoder {
         if let (Path::Fused, Rows::Spans(sequences), Some(kernels)) = (pass.path, rows, block.kernels(next)) {
             return self.block_fused(layer, &kernels, x_tc, sequences);
         }
+        if let Some(result) = self.block_collecting(layer, x_tc, rows, pass) {
+            return result;
+        }
         pass.record(HookPoint::ResidPre(layer), x_tc)?;
         let qkv = block.c_attn.forward(&block.ln_1.forward(x_tc, pass.path)?, pass.path)?;
         let mixed = match rows {
@@ -416,6 +427,34 @@ impl Decoder {
         let x_tc = (x_tc + pass.drop_out(mlp_out)?)?;
         pass.record(HookPoint::ResidPost(layer), &x_tc)?;
         Ok(x_tc)
+    }
+
+    /// The same as one operation with a gradient, where the pass collects and nothing asks for what is inside.
+    fn block_collecting(
+        &self,
+        layer: usize,
+        x_tc: &Tensor,
+        rows: &Rows<'_>,
+        pass: &Pass<'_>,
+    ) -> Option<Result<Tensor>> {
+        let (Some(gradients), Rows::Whole { length }) = (pass.gradients, rows) else { return None };
+        let (block, gelu) = (&self.h[layer], self.config.activation == Activation::GeluTanh);
+        let plain = gelu && pass.trace.is_none() && pass.dropout.is_none() && x_tc.track_op() && grad::serves(x_tc);
+        let mlp = block.mlp.as_ref().filter(|_| plain)?;
+        let ((ln_1, first), (ln_2, second)) = (block.ln_1.pair(), mlp.ln_2.pair());
+        let of = grad::BlockOf {
+            ln_1,
+            c_attn: block.c_attn.pair()?,
+            attn_c_proj: block.attn_c_proj.pair()?,
+            ln_2,
+            c_fc: mlp.c_fc.pair()?,
+            mlp_c_proj: mlp.c_proj.pair()?,
+            epsilon: [first, second],
+            length: *length,
+            heads: self.config.n_head,
+            scale: self.config.score_scale[layer],
+        };
+        Some(grad::block(x_tc, of, gradients).map_err(Into::into))
     }
 
     /// The same with LayerNorm, bias, GELU and the residual stream inside the products.

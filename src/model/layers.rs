@@ -76,6 +76,16 @@ impl Linear {
         self.weight.packed().map(|weight| linear::Linear::new(weight, self.bias.as_ref()))
     }
 
+    /// What the training kernel of a whole block takes: dense weights and a bias.
+    pub(super) fn pair(&self) -> Option<grad::Pair> {
+        match (&self.weight, &self.bias) {
+            (Weight::Dense(weight), Some(bias)) if grad::serves(weight) && grad::serves(bias) => {
+                Some(grad::Pair { weight: weight.clone(), bias: bias.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// `[T, in]` to `[T, out]`.
     pub(super) fn forward(&self, x: &Tensor, path: Path) -> Result<Tensor> {
         if let (Path::Fused, Some(kernel)) = (path, self.kernel()) {
@@ -117,6 +127,11 @@ pub(super) struct LayerNorm {
 impl LayerNorm {
     pub(super) fn new(weight: Tensor, bias: Tensor, epsilon: f64) -> Self {
         Self { weight, bias, epsilon }
+    }
+
+    /// What the training kernel of a whole block takes, and ε.
+    pub(super) fn pair(&self) -> (grad::Pair, f64) {
+        (grad::Pair { weight: self.weight.clone(), bias: self.bias.clone() }, self.epsilon)
     }
 
     /// What a kernel needs to take it in.

@@ -18,7 +18,7 @@ mod trace;
 mod weights;
 
 /// What each row of a pass is to predict; see [`Decoder::loss`].
-pub use crate::kernels::grad::HeadTargets;
+pub use crate::kernels::grad::{Gradients, HeadTargets};
 /// How the weights of a decoder are kept in memory.
 pub use crate::kernels::packed::Dtype;
 pub use cache::KvCache;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use candle_core::backprop::GradStore;
 
 use super::{AdamW, Noise, Recipe, Result, Rows, Source, TrainError};
-use crate::model::{Batch, Decoder, Dropout, HeadTargets, Parameters, Pass};
+use crate::model::{Batch, Decoder, Dropout, Gradients, HeadTargets, Parameters, Pass};
 
 /// Batches that a validation loss is taken over.
 const VALIDATION_BATCHES: u64 = 8;
@@ -37,6 +37,7 @@ pub struct Trainer {
     parameters: Parameters,
     decoder: Decoder,
     optimiser: AdamW,
+    collected: Gradients,
     step: u64,
     failed: bool,
 }
@@ -67,7 +68,16 @@ impl Trainer {
         let decoder = parameters.decoder()?;
         let vars = parameters.iter().map(|parameter| (parameter.var.clone(), parameter.is_matrix())).collect();
         let optimiser = AdamW::new(vars, recipe.betas, recipe.weight_decay);
-        Ok(Self { recipe, source, parameters, decoder, optimiser, step: 0, failed: false })
+        Ok(Self {
+            recipe,
+            source,
+            parameters,
+            decoder,
+            optimiser,
+            collected: Gradients::default(),
+            step: 0,
+            failed: false,
+        })
     }
 
     /// What it runs.
@@ -116,12 +126,14 @@ impl Trainer {
         let mut loss = 0f64;
         let mut gradients: Option<GradStore> = None;
         for rows in parts {
-            let pass = Pass::training(Some(Dropout { rate: self.recipe.dropout, uniform: &mut uniform }));
+            let pass = Pass::training(Some(Dropout { rate: self.recipe.dropout, uniform: &mut uniform }))
+                .collecting(&self.collected);
             let hidden = self.decoder.forward_batch(Batch { tokens: &rows.tokens, length: context }, pass)?;
             let weights = rows.counts.iter().map(|count| count / counted.max(1.0)).collect();
             let (part, _) = self.decoder.loss(&hidden, HeadTargets { targets: rows.targets, weights })?;
             loss += f64::from(part.to_scalar::<f32>()?);
-            let fresh = part.backward()?;
+            let mut fresh = part.backward()?;
+            self.collected.merge_into(&mut fresh)?;
             gradients = Some(match gradients {
                 None => fresh,
                 Some(mut sum) => {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use super::{Product, rows, storage, tensor_like, values};
+use super::product::{Matrix, Onto, Panels, Product, Right};
+use super::{rows, storage, tensor_like, values};
 use crate::kernels::{pool, softmax};
 
 /// Rows whose logits are in memory at a time, for each thread.
@@ -83,6 +84,11 @@ impl CustomOp2 for HeadLoss {
             );
         }
         let (hidden, head) = (values(hidden, hidden_layout)?, values(head, head_layout)?);
+        // For z = h·Wᵀ and for dh = dz·W.
+        let (transposed, plain) = (
+            Panels::of(Matrix::rows(head, width).t(), width, vocab),
+            Panels::of(Matrix::rows(head, width), vocab, width),
+        );
         let counted: Vec<usize> = (0..n).filter(|row| self.targets.weights[*row] != 0.0).collect();
         let per_part = counted.len().div_ceil(PARTS).max(1);
         // Each part has rows of its own and a dW of its own: [dW | dh of its rows | loss of its rows].
@@ -92,7 +98,7 @@ impl CustomOp2 for HeadLoss {
             let mine = &counted[index * per_part..counted.len().min((index + 1) * per_part)];
             let (dw, rest) = stretch.split_at_mut(vocab * width);
             let (dh, losses) = rest.split_at_mut(per_part * width);
-            let part = Part { hidden, head, targets: &self.targets, width, vocab };
+            let part = Part { hidden, heads: [&transposed, &plain], targets: &self.targets, width, vocab };
             part.run(mine, dw, dh, losses);
         });
 
@@ -132,7 +138,8 @@ impl CustomOp2 for HeadLoss {
 /// One part's share of the rows.
 struct Part<'a> {
     hidden: &'a [f32],
-    head: &'a [f32],
+    /// Wᵀ and W.
+    heads: [&'a Panels; 2],
     targets: &'a HeadTargets,
     width: usize,
     vocab: usize,
@@ -148,20 +155,11 @@ impl Part<'_> {
                 to.copy_from_slice(&self.hidden[row * width..(row + 1) * width]);
             }
             let count = some.len();
-            let mut product = Product {
-                a: &gathered,
-                a_stride: width,
-                a_transposed: false,
-                b: self.head,
-                b_stride: width,
-                b_transposed: true,
-                m: count,
-                n: vocab,
-                k: width,
-                alpha: 1.0,
-            };
+            let [transposed, plain] = self.heads;
+            let (a, b) = (Matrix::rows(&gathered, width), Right::Panels(transposed));
+            let product = Product { a, b, m: count, n: vocab, k: width, alpha: 1.0 };
             // SAFETY: `logits` holds ROWS rows of `vocab` values and count <= ROWS.
-            unsafe { product.run(logits.as_mut_ptr(), vocab, false) };
+            unsafe { product.run(logits.as_mut_ptr(), vocab, Onto::Nothing) };
             for (at, (z, &row)) in logits.chunks_exact_mut(vocab).zip(some).enumerate() {
                 let (target, weight) = (self.targets.targets[row] as usize, self.targets.weights[row]);
                 let max = softmax::scan(z).max;
@@ -172,14 +170,14 @@ impl Part<'_> {
                 z.iter_mut().for_each(|value| *value *= scale);
                 z[target] -= weight;
             }
-            let dz = &logits[..count * vocab];
-            product =
-                Product { a: dz, a_stride: vocab, b: self.head, b_transposed: false, n: width, k: vocab, ..product };
+            let dz = Matrix::rows(&logits[..count * vocab], vocab);
+            let product = Product { a: dz, b: Right::Panels(plain), m: count, n: width, k: vocab, alpha: 1.0 };
             // SAFETY: `dh` holds the rows of this part, `count` of them from `chunk * ROWS` on.
-            unsafe { product.run(dh[chunk * ROWS * width..].as_mut_ptr(), width, false) };
-            product = Product { a_transposed: true, b: &gathered, m: vocab, n: width, k: count, ..product };
+            unsafe { product.run(dh[chunk * ROWS * width..].as_mut_ptr(), width, Onto::Nothing) };
+            let b = Right::Matrix(Matrix::rows(&gathered, width));
+            let product = Product { a: dz.t(), b, m: vocab, n: width, k: count, alpha: 1.0 };
             // SAFETY: `dw` is `vocab` rows of `width` values.
-            unsafe { product.run(dw.as_mut_ptr(), width, true) };
+            unsafe { product.run(dw.as_mut_ptr(), width, Onto::Values) };
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{add_parts, column_sums, parts, rows, storage, tensor_like, values, with_values};
+use super::{add_parts, parts, rows, storage, tensor_like, values, with_values};
 use crate::kernels::tier::by_tier;
 use crate::kernels::{pool, rowwise};
 
@@ -40,15 +40,7 @@ impl CustomOp3 for LayerNorm {
             candle_core::bail!("kshot-train-layer-norm: rows of {width}, weight {}, bias {}", weight.len(), bias.len());
         }
         let mut out = pool::zeros(x.len());
-        pool::chunks(&mut out, 64 * width, |index, stretch| {
-            let x = &x[index * 64 * width..][..stretch.len()];
-            for (out, x) in stretch.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                let (mean, scale) = moments(x, self.epsilon);
-                for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
-                    *out = (x - mean) * scale * weight + bias;
-                }
-            }
-        });
+        forward(x, weight, bias, self.epsilon, &mut out);
         Ok(storage(out, x_layout.shape()))
     }
 
@@ -60,30 +52,12 @@ impl CustomOp3 for LayerNorm {
         _res: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (n, width) = rows(x.shape())?;
-        let parts: Vec<_> = parts(n).collect();
         let (dx, dw, db) = with_values(x, |x| {
             with_values(weight, |weight| {
                 with_values(grad, |grad| {
-                    // Rows of dx and the partial sums of dw lie in one buffer a part, so that a part is one task.
-                    let length = parts.first().map_or(0, |(_, count)| *count);
-                    let block = (length + 1) * width;
-                    let mut out = pool::zeros(parts.len() * block);
-                    pool::chunks(&mut out, block, |index, stretch| {
-                        let (first, count) = parts[index];
-                        let (dw, dx) = stretch.split_at_mut(width);
-                        for row in 0..count {
-                            let at = (first + row) * width..(first + row + 1) * width;
-                            let dx = &mut dx[row * width..(row + 1) * width];
-                            row_gradient(&x[at.clone()], weight, &grad[at], self.epsilon, dx, dw);
-                        }
-                    });
                     let mut dx = pool::zeros(x.len());
-                    pool::chunks(&mut dx, length.max(1) * width, |index, rows| {
-                        rows.copy_from_slice(&out[index * block + width..][..rows.len()]);
-                    });
-                    let dw: Vec<f32> = out.chunks_exact(block).flat_map(|part| &part[..width]).copied().collect();
-                    Ok((dx, add_parts(&dw, width), column_sums(grad, width)))
+                    let [dw, db] = backward(x, weight, grad, None, self.epsilon, &mut dx);
+                    Ok((dx, dw, db))
                 })
             })
         })?;
@@ -91,16 +65,66 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
-by_tier! {
-    /// Mean and 1/√(variance + ε) of a row.
-    fn moments(x: &[f32], epsilon: f32) -> (f32, f32) = moments_body;
+/// x normalised, to out.
+pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
+    let width = weight.len();
+    pool::chunks(out, 64 * width, |index, stretch| {
+        let x = &x[index * 64 * width..][..stretch.len()];
+        for (out, x) in stretch.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            normalise(x, weight, bias, epsilon, out);
+        }
+    });
+}
 
-    fn row_gradient(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32, dx: &mut [f32], dw: &mut [f32]) =
+/// The gradient of x to dx, with `onto` added where x went past the layer too, and those of weight and bias.
+pub(super) fn backward(
+    x: &[f32],
+    weight: &[f32],
+    grad: &[f32],
+    onto: Option<&[f32]>,
+    epsilon: f32,
+    dx: &mut [f32],
+) -> [Vec<f32>; 2] {
+    let width = weight.len();
+    let parts: Vec<_> = parts(x.len() / width).collect();
+    let places = pool::Places::of(dx);
+    let mut partial = vec![0f32; parts.len() * 2 * width];
+    pool::chunks(&mut partial, 2 * width, |index, sums| {
+        let (first, count) = parts[index];
+        for row in first..first + count {
+            let at = row * width..(row + 1) * width;
+            // SAFETY: each row belongs to one part.
+            let dx = unsafe { std::slice::from_raw_parts_mut(places.at(row * width), width) };
+            row_gradient(&x[at.clone()], weight, &grad[at.clone()], epsilon, dx, sums);
+            if let Some(onto) = onto {
+                dx.iter_mut().zip(&onto[at]).for_each(|(dx, onto)| *dx += onto);
+            }
+        }
+    });
+    let mut dw = add_parts(&partial, 2 * width);
+    let db = dw.split_off(width);
+    [dw, db]
+}
+
+by_tier! {
+    fn normalise(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) = normalise_body;
+
+    /// dx of a row, and its share of dw and db added to `sums`.
+    fn row_gradient(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32, dx: &mut [f32], sums: &mut [f32]) =
         row_gradient_body;
 }
 
 #[inline(always)]
-fn moments_body(x: &[f32], epsilon: f32) -> (f32, f32) {
+fn normalise_body(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
+    let (mean, scale) = moments(x, epsilon);
+    for (((out, x), weight), bias) in out.iter_mut().zip(x).zip(weight).zip(bias) {
+        *out = (x - mean) * scale * weight + bias;
+    }
+}
+
+/// Mean and 1/√(variance + ε) of a row.
+#[inline(always)]
+fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
     let width = x.len() as f32;
     let mean = rowwise::sum(x) / width;
     let variance = rowwise::sum_of(x, |value| (value - mean) * (value - mean)) / width;
@@ -108,11 +132,13 @@ fn moments_body(x: &[f32], epsilon: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn row_gradient_body(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32, dx: &mut [f32], dw: &mut [f32]) {
+fn row_gradient_body(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32, dx: &mut [f32], sums: &mut [f32]) {
     let width = x.len() as f32;
-    let (mean, scale) = moments_body(x, epsilon);
-    for ((((dx, x), weight), grad), dw) in dx.iter_mut().zip(x).zip(weight).zip(grad).zip(dw) {
+    let (mean, scale) = moments(x, epsilon);
+    let (dw, db) = sums.split_at_mut(x.len());
+    for (((((dx, x), weight), grad), dw), db) in dx.iter_mut().zip(x).zip(weight).zip(grad).zip(dw).zip(db) {
         *dw += grad * (x - mean) * scale;
+        *db += grad;
         *dx = grad * weight;
     }
     let along_one = rowwise::sum(dx) / width;

@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{Product, column_sums, rows, storage, tensor_like, values, with_values};
+use super::product::{Matrix, Onto, Panels, Product, Right};
+use super::{column_sums, rows, storage, tensor_like, values, with_values};
 use crate::kernels::pool;
 
 /// `[N, in]` times the transpose of `[out, in]` plus `[out]`, to `[N, out]`.
@@ -41,26 +42,7 @@ impl CustomOp3 for Linear {
         }
         let (x, weight, bias) = (values(x, x_layout)?, values(weight, weight_layout)?, values(bias, bias_layout)?);
         let mut out = pool::zeros(n * outputs);
-        by_rows(&mut out, outputs, |first, stretch| {
-            for row in stretch.chunks_exact_mut(outputs) {
-                row.copy_from_slice(bias);
-            }
-            let m = stretch.len() / outputs;
-            let product = Product {
-                a: &x[first * inputs..],
-                a_stride: inputs,
-                a_transposed: false,
-                b: weight,
-                b_stride: inputs,
-                b_transposed: true,
-                m,
-                n: outputs,
-                k: inputs,
-                alpha: 1.0,
-            };
-            // SAFETY: `stretch` is m rows of `outputs` values, this thread's own.
-            unsafe { product.run(stretch.as_mut_ptr(), outputs, true) };
-        });
+        forward(x, weight, Onto::Row(bias), &mut out);
         Ok(storage(out, &Shape::from((n, outputs))))
     }
 
@@ -75,61 +57,40 @@ impl CustomOp3 for Linear {
         let (n, inputs) = rows(x.shape())?;
         let outputs = weight.dim(0)?;
         with_values(grad, |grad| {
-            let dx = with_values(weight, |weight| Ok(input_gradient(grad, weight, n, inputs, outputs)))?;
-            let dw = with_values(x, |x| Ok(weight_gradient(grad, x, n, inputs, outputs)))?;
+            let dx = with_values(weight, |weight| {
+                let mut dx = pool::zeros(n * inputs);
+                input_gradient(grad, weight, outputs, &mut dx);
+                Ok(dx)
+            })?;
+            let dw = with_values(x, |x| Ok(weight_gradient(grad, x, [outputs, inputs])))?;
             let db = column_sums(grad, outputs);
             Ok((Some(tensor_like(dx, x)?), Some(tensor_like(dw, weight)?), Some(tensor_like(db, bias)?)))
         })
     }
 }
 
-/// g·W: `[N, out]` times `[out, in]`.
-fn input_gradient(grad: &[f32], weight: &[f32], n: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut dx = pool::zeros(n * inputs);
-    by_rows(&mut dx, inputs, |first, stretch| {
-        let product = Product {
-            a: &grad[first * outputs..],
-            a_stride: outputs,
-            a_transposed: false,
-            b: weight,
-            b_stride: inputs,
-            b_transposed: false,
-            m: stretch.len() / inputs,
-            n: inputs,
-            k: outputs,
-            alpha: 1.0,
-        };
-        // SAFETY: `stretch` is m rows of `inputs` values, this thread's own.
-        unsafe { product.run(stretch.as_mut_ptr(), inputs, false) };
-    });
-    dx
+/// x·Wᵀ, onto a bias (and more): `[N, in]` and `[out, in]` to `[N, out]`. `onto` says how many outputs there are.
+pub(super) fn forward(x: &[f32], weight: &[f32], onto: Onto<'_>, out: &mut [f32]) {
+    let (Onto::Row(bias) | Onto::RowAndMatrix(bias, _)) = onto else { return };
+    let outputs = bias.len();
+    let inputs = weight.len() / outputs;
+    let panels = Panels::of(Matrix::rows(weight, inputs).t(), inputs, outputs);
+    let (a, b) = (Matrix::rows(x, inputs), Right::Panels(&panels));
+    Product { a, b, m: x.len() / inputs, n: outputs, k: inputs, alpha: 1.0 }.share(out, onto);
 }
 
-/// gᵀ·x: the transpose of `[N, out]` times `[N, in]`, each thread a stretch of the rows of dW.
-fn weight_gradient(grad: &[f32], x: &[f32], n: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut dw = pool::zeros(outputs * inputs);
-    by_rows(&mut dw, inputs, |first, stretch| {
-        let product = Product {
-            a: &grad[first..],
-            a_stride: outputs,
-            a_transposed: true,
-            b: x,
-            b_stride: inputs,
-            b_transposed: false,
-            m: stretch.len() / inputs,
-            n: inputs,
-            k: n,
-            alpha: 1.0,
-        };
-        // SAFETY: `stretch` is m rows of `inputs` values, this thread's own.
-        unsafe { product.run(stretch.as_mut_ptr(), inputs, false) };
-    });
+/// g·W: `[N, out]` and `[out, in]` to `[N, in]`.
+pub(super) fn input_gradient(grad: &[f32], weight: &[f32], outputs: usize, dx: &mut [f32]) {
+    let inputs = weight.len() / outputs;
+    let panels = Panels::of(Matrix::rows(weight, inputs), outputs, inputs);
+    let (a, b) = (Matrix::rows(grad, outputs), Right::Panels(&panels));
+    Product { a, b, m: grad.len() / outputs, n: inputs, k: outputs, alpha: 1.0 }.share(dx, Onto::Nothing);
+}
+
+/// gᵀ·x: the transpose of `[N, out]`, and `[N, in]`, to `[out, in]`.
+pub(super) fn weight_gradient(grad: &[f32], x: &[f32], [outputs, inputs]: [usize; 2]) -> Vec<f32> {
+    let mut dw = vec![0f32; outputs * inputs];
+    let (a, b) = (Matrix::rows(grad, outputs).t(), Right::Matrix(Matrix::rows(x, inputs)));
+    Product { a, b, m: outputs, n: inputs, k: x.len() / inputs, alpha: 1.0 }.share(&mut dw, Onto::Nothing);
     dw
-}
-
-/// Cuts `[rows, width]` into one stretch of rows a thread (a multiple of 16 rows, as the products like them).
-fn by_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
-    let rows = out.len() / width;
-    let stretch = rows.div_ceil(pool::threads()).next_multiple_of(16);
-    pool::chunks(out, stretch * width, |index, part| work(index * stretch, part));
 }

@@ -2,19 +2,21 @@
 //! operations by its tests.
 //!
 //! candle's own `layer_norm` and `softmax` cut the gradient, and its elementwise backward passes run on one thread; here
-//! every pass shares its rows among the threads of the barrier pool, and products go to the `gemm` crate, one call a
-//! thread over rows of its own. Results do not depend on which thread took which rows: sums over rows are taken in
+//! every pass shares its rows among the threads of the barrier pool, and so do the products (`product.rs`). Results do not depend on which thread took which rows: sums over rows are taken in
 //! `PARTS` fixed parts that are added in order.
 
 mod attention;
+mod block;
 mod dropout;
 mod embedding;
 mod gelu;
 mod head;
 mod layer_norm;
 mod linear;
+mod product;
 
 pub use attention::attention;
+pub use block::{BlockOf, Gradients, Pair, block};
 pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gelu::gelu_tanh;
@@ -73,75 +75,6 @@ fn rows(shape: &Shape) -> Result<(usize, usize)> {
 fn parts(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     let length = rows.div_ceil(PARTS).max(1);
     (0..rows).step_by(length).map(move |first| (first, length.min(rows - first)))
-}
-
-/// A product C = alpha · A · B + beta · C of row-major matrices with leading dimensions.
-#[derive(Clone, Copy)]
-struct Product<'a> {
-    /// `[m, k]`, or its transpose `[k, m]` where `a_transposed`.
-    a: &'a [f32],
-    a_stride: usize,
-    a_transposed: bool,
-    /// `[k, n]`, or its transpose `[n, k]` where `b_transposed`.
-    b: &'a [f32],
-    b_stride: usize,
-    b_transposed: bool,
-    m: usize,
-    n: usize,
-    k: usize,
-    alpha: f32,
-}
-
-impl Product<'_> {
-    /// Runs it on this thread, into rows of `stride` values that begin at `out`; adds to what is there if `add`.
-    ///
-    /// # Safety
-    /// `out` must be valid for `m` rows of `n` values, `stride` apart, and nobody else may touch those.
-    unsafe fn run(self, out: *mut f32, stride: usize, add: bool) {
-        debug_assert!(self.fits());
-        let steps = |stride: usize, transposed: bool| match transposed {
-            false => (1, stride as isize),
-            true => (stride as isize, 1),
-        };
-        let (a_cs, a_rs) = steps(self.a_stride, self.a_transposed);
-        let (b_cs, b_rs) = steps(self.b_stride, self.b_transposed);
-        // SAFETY: `fits` says that both operands hold what their shapes and strides reach; the caller vouches for `out`.
-        unsafe {
-            gemm::gemm(
-                self.m,
-                self.n,
-                self.k,
-                out,
-                1,
-                stride as isize,
-                add,
-                self.a.as_ptr(),
-                a_cs,
-                a_rs,
-                self.b.as_ptr(),
-                b_cs,
-                b_rs,
-                // The crate's `alpha` goes with the old values of C and `beta` with the product.
-                1.0,
-                self.alpha,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
-    }
-
-    fn fits(&self) -> bool {
-        let reach = |rows: usize, columns: usize, stride: usize| match rows {
-            0 => 0,
-            _ => (rows - 1) * stride + columns,
-        };
-        let (a_rows, a_columns) = if self.a_transposed { (self.k, self.m) } else { (self.m, self.k) };
-        let (b_rows, b_columns) = if self.b_transposed { (self.n, self.k) } else { (self.k, self.n) };
-        reach(a_rows, a_columns, self.a_stride) <= self.a.len()
-            && reach(b_rows, b_columns, self.b_stride) <= self.b.len()
-    }
 }
 
 /// Sums of the columns of `[rows, width]`, in fixed parts.

@@ -158,3 +158,152 @@ fn gradients_are_the_same_bits_each_time() {
     };
     assert!(run() == run());
 }
+
+/// Numbers that differ from place to place, from a seed.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as f32 / u32::MAX as f32 - 0.5
+    };
+    std::iter::repeat_with(&mut next).take(count).collect()
+}
+
+#[test]
+fn products_equal_plain_sums_on_every_tier() {
+    use super::product::{Matrix, Onto, Panels, Product, Right};
+    use crate::kernels::Tier;
+    let shapes =
+        [(1, 1, 1), (2, 3, 5), (12, 32, 128), (13, 33, 129), (25, 16, 7), (64, 256, 32), (500, 40, 300), (7, 530, 260)];
+    for (m, n, k) in shapes {
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let (bias, matrix) = (numbers(n, 3), numbers(m * n, 4));
+        for (transposed_a, transposed_b, packed, onto) in (0..32).map(|at| (at & 1 > 0, at & 2 > 0, at & 4 > 0, at / 8))
+        {
+            let left = if transposed_a { Matrix::rows(&a, m).t() } else { Matrix::rows(&a, k) };
+            let right = if transposed_b { Matrix::rows(&b, k).t() } else { Matrix::rows(&b, n) };
+            let panels = Panels::of(right, k, n);
+            let right = if packed { Right::Panels(&panels) } else { Right::Matrix(right) };
+            let product = Product { a: left, b: right, m, n, k, alpha: 0.5 };
+            let onto = [Onto::Nothing, Onto::Row(&bias), Onto::RowAndMatrix(&bias, &matrix), Onto::Values][onto];
+            for tier in Tier::runnable() {
+                let mut out = if matches!(onto, Onto::Values) { matrix.clone() } else { vec![f32::NAN; m * n] };
+                // SAFETY: `out` is m rows of n values, all of them there.
+                unsafe { product.run_part(tier, [0..m, 0..n], out.as_mut_ptr(), n, onto) };
+                for (at, found) in out.iter().enumerate() {
+                    let (row, column) = (at / n, at % n);
+                    let sum: f64 = (0..k)
+                        .map(|depth| {
+                            let a = if transposed_a { a[depth * m + row] } else { a[row * k + depth] };
+                            let b = if transposed_b { b[column * k + depth] } else { b[depth * n + column] };
+                            f64::from(a) * f64::from(b)
+                        })
+                        .sum();
+                    let onto = match onto {
+                        Onto::Nothing => 0.0,
+                        Onto::Row(row) => row[column],
+                        Onto::RowAndMatrix(row, matrix) => row[column] + matrix[at],
+                        Onto::Values => matrix[at],
+                    };
+                    let wanted = 0.5 * sum + f64::from(onto);
+                    let off = (f64::from(*found) - wanted).abs();
+                    assert!(
+                        off < 1e-4,
+                        "{m} {n} {k} {transposed_a} {transposed_b} {packed} {tier:?}: {found} for {wanted}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The weights of a block of width 12, 2 heads, an MLP of 20.
+fn block_of(args: &[Var], length: usize) -> BlockOf {
+    let pair = |at: usize| Pair { weight: args[at].as_tensor().clone(), bias: args[at + 1].as_tensor().clone() };
+    BlockOf {
+        ln_1: pair(1),
+        c_attn: pair(3),
+        attn_c_proj: pair(5),
+        ln_2: pair(7),
+        c_fc: pair(9),
+        mlp_c_proj: pair(11),
+        epsilon: [1e-5, 1e-5],
+        length,
+        heads: 2,
+        scale: 0.4,
+    }
+}
+
+#[test]
+fn a_block_equals_its_parts() {
+    for (batch, length) in [(1, 1), (2, 5), (3, 70)] {
+        let shapes: [&[usize]; 13] = [
+            &[batch * length, 12],
+            &[12],
+            &[12],
+            &[36, 12],
+            &[36],
+            &[12, 12],
+            &[12],
+            &[12],
+            &[12],
+            &[20, 12],
+            &[20],
+            &[12, 20],
+            &[12],
+        ];
+        let args = shapes.map(var);
+        let in_parts = {
+            let of = |at: usize| (args[at].as_tensor(), args[at + 1].as_tensor());
+            let norm = |x: &Tensor, at: usize| layer_norm(x, of(at).0, of(at).1, 1e-5).unwrap();
+            let apply = |x: &Tensor, at: usize| linear(x, of(at).0, of(at).1).unwrap();
+            let x = args[0].as_tensor();
+            let mixed = attention(&apply(&norm(x, 1), 3), length, 2, 0.4).unwrap();
+            let middle = (x + apply(&mixed, 5)).unwrap();
+            (&middle + apply(&gelu_tanh(&apply(&norm(&middle, 7), 9)).unwrap(), 11)).unwrap()
+        };
+        let gradients = Gradients::default();
+        let whole = block(args[0].as_tensor(), block_of(&args, length), &gradients).unwrap();
+        assert!(gap(&whole, &in_parts) < 1e-5, "the results differ by {}", gap(&whole, &in_parts));
+        let pull = Tensor::randn(0f32, 1.0, whole.shape(), &Device::Cpu).unwrap();
+        let [mut ours, parts] =
+            [&whole, &in_parts].map(|out| (out * &pull).unwrap().sum_all().unwrap().backward().unwrap());
+        gradients.merge_into(&mut ours).unwrap();
+        for (at, arg) in args.iter().enumerate() {
+            let (ours, parts) = (ours.get(arg).unwrap(), parts.get(arg).unwrap());
+            assert!(gap(ours, parts) < 1e-4 * largest(parts).max(1.0), "gradient {at} differs by {}", gap(ours, parts));
+        }
+    }
+}
+
+/// What the backward passes of two parts of a batch leave is added up, and buffers used again change nothing.
+#[test]
+fn gradients_of_blocks_add_up() {
+    let shapes: [&[usize]; 13] =
+        [&[10, 12], &[12], &[12], &[36, 12], &[36], &[12, 12], &[12], &[12], &[12], &[20, 12], &[20], &[12, 20], &[12]];
+    let args = shapes.map(var);
+    let gradients = Gradients::default();
+    let backward =
+        || block(args[0].as_tensor(), block_of(&args, 5), &gradients).unwrap().sqr().unwrap().backward().unwrap();
+    let mut once = backward();
+    gradients.merge_into(&mut once).unwrap();
+    let mut twice = backward();
+    drop(backward());
+    gradients.merge_into(&mut twice).unwrap();
+    for arg in &args[1..] {
+        let [once, twice] = [&once, &twice].map(|store| store.get(arg).unwrap().clone());
+        assert!(gap(&(once * 2.0).unwrap(), &twice) < 1e-4 * largest(&twice).max(1.0));
+    }
+}
+
+#[test]
+fn a_block_that_no_backward_pass_would_reach_is_refused() {
+    let shapes: [&[usize]; 13] =
+        [&[10, 12], &[12], &[12], &[36, 12], &[36], &[12, 12], &[12], &[12], &[12], &[20, 12], &[20], &[12, 20], &[12]];
+    let args = shapes.map(var);
+    let x = args[0].as_tensor().detach();
+    assert!(block(&x, block_of(&args, 5), &Gradients::default()).is_err());
+    assert!(block(args[0].as_tensor(), block_of(&args, 3), &Gradients::default()).is_err());
+}
