@@ -57,12 +57,17 @@ unsafe fn rows_avx2(x: &[f32], w: &[f32], out: &mut [f32]) {
                 }
             }
         }
-        let sums = lanes.map(|[a, b]| {
-            let eight = _mm256_add_ps(a, b);
-            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-        });
+        // The four sums at once: pairs of rows side by side, then fours, then the halves of the register.
+        let [a, b, c, d] = lanes.map(|[a, b]| _mm256_add_ps(a, b));
+        let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        let (ab, cd) = (_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+        let (low, high) = (_mm256_unpacklo_pd(ab, cd), _mm256_unpackhi_pd(ab, cd));
+        let eight = _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
+        let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let mut sums = [0f32; UNROLL];
+        // SAFETY: four values each.
+        unsafe { _mm_storeu_ps(sums.as_mut_ptr(), four) };
         with_rest(sums, rows, x, whole)
     });
 }
@@ -86,7 +91,20 @@ unsafe fn rows_avx512(x: &[f32], w: &[f32], out: &mut [f32]) {
                 }
             }
         }
-        let sums = lanes.map(|[a, b]| _mm512_reduce_add_ps(_mm512_add_ps(a, b)));
+        // The four sums at once, as above.
+        let [a, b, c, d] = lanes.map(|[a, b]| _mm512_add_ps(a, b));
+        let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+        let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+        let (low, high) = (_mm512_unpacklo_pd(ab, cd), _mm512_unpackhi_pd(ab, cd));
+        let sixteen = _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+        let upper = _mm512_castps_pd(sixteen);
+        let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(upper));
+        let eight = _mm256_add_ps(_mm512_castps512_ps256(sixteen), upper);
+        let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let mut sums = [0f32; UNROLL];
+        // SAFETY: four values each.
+        unsafe { _mm_storeu_ps(sums.as_mut_ptr(), four) };
         with_rest(sums, rows, x, whole)
     });
 }

@@ -5,9 +5,10 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, DType, Layout, Result, Shape, Tensor};
 
+use super::lanes::LANES;
 use super::pool;
 use super::softmax::{self, LOWEST, exp};
-use super::tier::by_tier;
+use super::tier::{Tier, by_tier};
 
 /// Values below which waking other threads costs more than it saves.
 const WORTH_SHARING: usize = 1 << 14;
@@ -90,21 +91,87 @@ by_tier! {
 
     /// GELU in its tanh form, in place.
     pub(super) fn gelu_row(row: &mut [f32]) = gelu_body;
-
-    /// What comes after a product, in place: a bias, GELU, the residual stream.
-    pub(super) fn finish(row: &mut [f32], bias: Option<&[f32]>, gelu: bool, residual: Option<&[f32]>) = finish_body;
 }
 
+/// Some columns of some rows of a product, and what comes after it.
+#[derive(Clone, Copy)]
+pub(super) struct Finish<'a> {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// The products, and values from those of a row to those of the next.
+    pub(super) from: (*const f32, usize),
+    /// Where the results go, which may be where the products are.
+    pub(super) to: (*mut f32, usize),
+    /// Added first, to each row.
+    pub(super) bias: Option<&'a [f32]>,
+    /// GELU in its tanh form after that.
+    pub(super) gelu: bool,
+    /// Added last: the residual stream, its rows as far apart as those of the results.
+    pub(super) residual: Option<*const f32>,
+}
+
+/// Finishes a product.
+///
+/// # Safety
+/// The products and the residual stream can be read, the results written.
+pub(super) unsafe fn finish(finish: &Finish<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn avx2(finish: &Finish<'_>) {
+            // SAFETY: as the caller has it.
+            unsafe { finish_body(finish) }
+        }
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+        unsafe fn avx512(finish: &Finish<'_>) {
+            // SAFETY: as the caller has it.
+            unsafe { finish_body(finish) }
+        }
+        match Tier::current() {
+            // SAFETY: the tier in use is one that the processor has; the rest as the caller has it.
+            Tier::Avx512 | Tier::Avx512Bf16 => return unsafe { avx512(finish) },
+            // SAFETY: as above.
+            Tier::Avx2 => return unsafe { avx2(finish) },
+            Tier::Scalar => {}
+        }
+    }
+    // SAFETY: as the caller has it.
+    unsafe { finish_body(finish) }
+}
+
+/// # Safety
+/// As for [`finish`].
 #[inline(always)]
-fn finish_body(row: &mut [f32], bias: Option<&[f32]>, gelu: bool, residual: Option<&[f32]>) {
-    if let Some(bias) = bias {
-        row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-    }
-    if gelu {
-        gelu_body(row);
-    }
-    if let Some(residual) = residual {
-        row.iter_mut().zip(residual).for_each(|(value, residual)| *value += residual);
+unsafe fn finish_body(finish: &Finish<'_>) {
+    let Finish { rows, columns, from, to, bias, gelu, residual } = *finish;
+    let whole = columns / LANES * LANES;
+    for row in 0..rows {
+        // SAFETY: within the row, as the caller has it.
+        unsafe {
+            let (from, to, residual) =
+                (from.0.add(row * from.1), to.0.add(row * to.1), residual.map(|at| at.add(row * to.1)));
+            for at in (0..whole).step_by(LANES) {
+                let mut values = from.add(at).cast::<[f32; LANES]>().read_unaligned();
+                if let Some(bias) = bias {
+                    values.iter_mut().zip(&bias[at..at + LANES]).for_each(|(value, bias)| *value += bias);
+                }
+                if gelu {
+                    values.iter_mut().for_each(|value| *value = gelu_of(*value));
+                }
+                if let Some(residual) = residual {
+                    let onto = residual.add(at).cast::<[f32; LANES]>().read_unaligned();
+                    values.iter_mut().zip(onto).for_each(|(value, onto)| *value += onto);
+                }
+                to.add(at).cast::<[f32; LANES]>().write_unaligned(values);
+            }
+            for at in whole..columns {
+                let mut value = *from.add(at) + bias.map_or(0.0, |bias| bias[at]);
+                if gelu {
+                    value = gelu_of(value);
+                }
+                *to.add(at) = value + residual.map_or(0.0, |residual| *residual.add(at));
+            }
+        }
     }
 }
 
@@ -154,17 +221,19 @@ impl CustomOp1 for GeluTanh {
     }
 }
 
-/// x · σ(2u) is the same as 0.5x(1 + tanh u); the exponential of -2|u| cannot overflow.
 #[inline(always)]
 fn gelu_body(row: &mut [f32]) {
+    row.iter_mut().for_each(|value| *value = gelu_of(*value));
+}
+
+/// x · σ(2u) is the same as 0.5x(1 + tanh u); the exponential of -2|u| cannot overflow.
+#[inline(always)]
+fn gelu_of(x: f32) -> f32 {
     const TWO_ROOT_2_OVER_PI: f32 = 1.595_769;
-    for value in row {
-        let x = *value;
-        let doubled = TWO_ROOT_2_OVER_PI * (x + 0.044_715 * x * x * x);
-        let falling = exp((-doubled.abs()).max(LOWEST));
-        let numerator = if doubled < 0.0 { falling } else { 1.0 };
-        *value = x * (numerator / (1.0 + falling));
-    }
+    let doubled = TWO_ROOT_2_OVER_PI * (x + 0.044_715 * x * x * x);
+    let falling = exp((-doubled.abs()).max(LOWEST));
+    let numerator = if doubled < 0.0 { falling } else { 1.0 };
+    x * (numerator / (1.0 + falling))
 }
 
 /// Sums over 16 lanes, so that the order of additions is the same on every processor and vectorises.

@@ -8,7 +8,7 @@ use super::block::{GROUP, round_bf16};
 use super::tiles::{Form, Group};
 use crate::kernels::pool::{self, Places};
 use crate::kernels::rowwise::{self, Norm};
-use crate::kernels::tier::by_tier;
+use crate::kernels::tier::{Tier, by_tier};
 
 /// Values from which on the threads share the work of changing x.
 const WORTH_SHARING: usize = 1 << 15;
@@ -180,9 +180,41 @@ fn shared<T: Send>(out: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) +
     pool::chunks(out, width * 8, |index, stretch| work(index * 8, stretch));
 }
 
+/// Integers of -127 to 127 with a scale for each 32 (llama.cpp's q8_0, ties to even as its SIMD code rounds).
+fn quantise(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
+    #[cfg(target_arch = "x86_64")]
+    if Tier::current() >= Tier::Avx512 {
+        let (whole, rest) = row.as_chunks::<GROUP>();
+        let (out, last) = out.split_at_mut(whole.len() * GROUP);
+        // SAFETY: the tier in use is one that the processor has.
+        unsafe { quantise_avx512(whole, out, groups) };
+        return quantise_portable(rest, last, &mut groups[whole.len()..]);
+    }
+    quantise_portable(row, out, groups);
+}
+
+/// The compiler makes no good code of the two searches across lanes.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn quantise_avx512(row: &[[f32; GROUP]], out: &mut [i8], groups: &mut [Group]) {
+    use std::arch::x86_64::*;
+    for ((values, out), group) in row.iter().zip(out.as_chunks_mut::<GROUP>().0).zip(groups) {
+        // SAFETY: a group is two registers of values, half a register of integers.
+        unsafe {
+            let halves = [_mm512_loadu_ps(values.as_ptr()), _mm512_loadu_ps(values.as_ptr().add(GROUP / 2))];
+            let [a, b] = halves.map(|half| _mm512_abs_ps(half));
+            let scale = _mm512_reduce_max_ps(_mm512_max_ps(a, b)) / 127.0;
+            let inverse = _mm512_set1_ps(if scale > 0.0 { 1.0 / scale } else { 0.0 });
+            let [a, b] = halves.map(|half| _mm512_cvtps_epi32(_mm512_mul_ps(half, inverse)));
+            _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(a));
+            _mm_storeu_si128(out.as_mut_ptr().add(GROUP / 2).cast(), _mm512_cvtepi32_epi8(b));
+            *group = Group { scale, sum: _mm512_reduce_add_epi32(_mm512_add_epi32(a, b)) };
+        }
+    }
+}
+
 by_tier! {
-    /// Integers of -127 to 127 with a scale for each 32 (llama.cpp's q8_0, ties to even as its SIMD code rounds).
-    fn quantise(row: &[f32], out: &mut [i8], groups: &mut [Group]) = quantise_body;
+    fn quantise_portable(row: &[f32], out: &mut [i8], groups: &mut [Group]) = quantise_body;
 
     /// The upper halves, rounded.
     fn round(row: &[f32], out: &mut [u16]) = round_body;
@@ -217,5 +249,27 @@ fn quantise_body(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
         }
         out.iter_mut().zip(whole).for_each(|(to, whole)| *to = whole as i8);
         *group = Group { scale, sum: whole.iter().sum() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::noise;
+
+    /// Every tier rounds x to the same integers: also where all are 0, where ties are, and at a row's end.
+    #[test]
+    fn every_tier_rounds_alike() {
+        for length in [1, 31, 32, 33, 64, 100, 768] {
+            for values in [noise(7, length), vec![0.0; length], (0..length).map(|at| at as f32 - 63.5).collect()] {
+                let width = length.next_multiple_of(GROUP);
+                let run = |quantise: fn(&[f32], &mut [i8], &mut [Group])| {
+                    let (mut out, mut groups) = (vec![0i8; width], vec![Group::default(); width / GROUP]);
+                    quantise(&values, &mut out, &mut groups);
+                    (out, groups.iter().map(|group| (group.scale.to_bits(), group.sum)).collect::<Vec<_>>())
+                };
+                assert_eq!(run(quantise), run(quantise_body), "{length}");
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::input::Input;
 use super::tiles::{self, Kernels, MAX_PANELS, MAX_ROWS, Tile};
 use super::{LANES, Packed};
 use crate::kernels::pool::{self, Places};
-use crate::kernels::rowwise::{self, Norm};
+use crate::kernels::rowwise::{self, Finish, Norm};
 use crate::kernels::tier::Tier;
 
 /// Most rows of x for which the weights are walked once, from memory; with more they are walked by blocks that stay in
@@ -144,7 +144,12 @@ impl Product<'_> {
             }
         }
         let columns = self.columns(&panels);
-        (0..self.m).for_each(|row| self.finish(row, &columns, self.place(row, &columns)));
+        let Around { bias, gelu, residual, .. } = self.around;
+        if bias.is_some() || gelu || residual.is_some() {
+            let place = self.out.at(columns.start).cast::<f32>();
+            // SAFETY: the products were written there, and no other thread has these columns.
+            unsafe { self.finish(0..self.m, &columns, (place, self.w.n)) };
+        }
     }
 
     /// All products of some panels with many rows: a stretch of blocks stays in the second-level cache while all rows go
@@ -162,19 +167,8 @@ impl Product<'_> {
                 // SAFETY: the tile lies within x, W and the sums, and the kernel was picked for this processor.
                 unsafe { (self.kernels.wide)(&tile) };
                 if end == blocks {
-                    for row in row..self.m.min(row + self.kernels.rows) {
-                        let sums = &mut sums[row * width..][..columns.len()];
-                        self.finish(row, &columns, sums);
-                        // SAFETY: within `out`, and no other thread has these columns.
-                        unsafe {
-                            let to = self.out.at(row * self.w.n + columns.start).cast::<f32>();
-                            let (chunks, last) = sums.as_chunks::<LANES>();
-                            for (at, chunk) in chunks.iter().enumerate() {
-                                to.add(at * LANES).cast::<[f32; LANES]>().write_unaligned(*chunk);
-                            }
-                            last.as_ptr().copy_to_nonoverlapping(to.add(chunks.len() * LANES), last.len());
-                        }
-                    }
+                    // SAFETY: the kernels have written the sums, and no other thread has these columns of `out`.
+                    unsafe { self.finish(row..self.m.min(row + self.kernels.rows), &columns, (out, width)) };
                 }
             }
         }
@@ -227,18 +221,23 @@ impl Product<'_> {
         }
     }
 
-    /// What comes after the products, in place: `values` are those of some columns of a row.
-    fn finish(&self, row: usize, columns: &Range<usize>, values: &mut [f32]) {
+    /// What comes after the products, which lie at `from`: to their places in `out`.
+    ///
+    /// # Safety
+    /// The products are there, and no other thread touches those columns of `out`.
+    unsafe fn finish(&self, rows: Range<usize>, columns: &Range<usize>, from: (*mut f32, usize)) {
         let Around { bias, gelu, residual, .. } = self.around;
-        let bias = bias.map(|bias| &bias[columns.clone()]);
-        let residual = residual.map(|residual| &residual[row * self.w.n..][columns.clone()]);
-        rowwise::finish(values, bias, gelu, residual);
-    }
-
-    /// Some columns of a row of out, which a kernel has written.
-    #[allow(clippy::mut_from_ref, reason = "threads write to the columns of their own panels")]
-    fn place(&self, row: usize, columns: &Range<usize>) -> &mut [f32] {
-        // SAFETY: within `out`, written before, and no other thread has these columns.
-        unsafe { std::slice::from_raw_parts_mut(self.out.at(row * self.w.n + columns.start).cast(), columns.len()) }
+        let at = rows.start * self.w.n + columns.start;
+        let finish = Finish {
+            rows: rows.len(),
+            columns: columns.len(),
+            from: (from.0, from.1),
+            to: (self.out.at(at).cast(), self.w.n),
+            bias: bias.map(|bias| &bias[columns.clone()]),
+            gelu,
+            residual: residual.map(|residual| residual[at..].as_ptr()),
+        };
+        // SAFETY: as the caller has it; bias and residual are as long as the outputs.
+        unsafe { rowwise::finish(&finish) };
     }
 }
