@@ -206,6 +206,18 @@ fn every_shell_has_completions() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let world = World::new();
+    let page = |command: &[&str]| world.run(&[&["man"], command].concat(), b"");
+    let whole = page(&[]);
+    assert!(whole.text().contains(".TH kshot 1") && whole.text().contains("kshot\\-generate(1)"), "{}", whole.text());
+    let one = page(&["models", "list"]);
+    assert!(one.text().contains(".TH kshot-models-list 1"), "{}", one.text());
+    let none = page(&["models", "eat"]);
+    assert!(none.code != Some(0) && none.stderr.contains("models has no command eat"), "{}", none.stderr);
+}
+
+#[test]
 fn the_json_of_generate_has_the_promised_keys() {
     let world = World::new();
     let made = world.generate(&["--logprobs", "3", "-p", "Hello"], b"");

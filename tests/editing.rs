@@ -317,6 +317,17 @@ fn an_empty_page_offers_examples_until_something_is_typed() {
     assert!(screen(&driver).contains("1  a fact"));
 }
 
+#[test]
+fn one_key_puts_an_example_in_and_runs_it() {
+    let mut driver = loaded((120, 36));
+    driver.run("<Alt+9>").unwrap();
+    assert_eq!(text(&driver), "");
+    assert!(said(&driver).contains("no example 9"), "{}", said(&driver));
+    driver.run("<Alt+1>").unwrap();
+    assert_eq!(text(&driver), "The capital of France is");
+    assert!(driver.shell.app.is_running(), "{}", said(&driver));
+}
+
 /// A driver that keeps prompts in a folder of its own.
 fn with_prompts() -> (Driver<Scripted>, tempfile::TempDir) {
     let place = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ mod scripted;
 use std::path::Path;
 
 use kshot::app::screen::{Layer, PaneId};
-use kshot::app::{KeyMap, Message, TerminalRequest};
+use kshot::app::{Entry, KeyMap, Message, TerminalRequest};
 use kshot::config;
 use kshot::engine::FinishReason;
 use kshot::sampling::ParamId;
@@ -65,7 +65,7 @@ fn the_palette_finds_commands_of_the_place_and_of_everywhere_by_typing() {
     let mut driver = loaded((120, 36));
     driver.run("<F3><Ctrl+P>").unwrap();
     let names = |driver: &Driver<Scripted>| -> Vec<&'static str> {
-        driver.shell.app.palette_entries().iter().map(|command| command.name).collect()
+        driver.shell.app.palette_entries().iter().map(Entry::name).collect()
     };
     let all = names(&driver);
     assert!(all.contains(&"presets") && all.contains(&"generate"), "{all:?}");
@@ -104,17 +104,28 @@ fn the_palette_opens_with_a_colon_only_where_nothing_is_typed_and_leaves_nothing
 }
 
 #[test]
+fn the_palette_goes_to_a_sampling_setting() {
+    let mut driver = loaded((120, 36));
+    driver.run("text<F1><Ctrl+P>top_p").unwrap();
+    assert!(screen(&driver).contains("top_p"), "{}", screen(&driver));
+    driver.run("<Enter>").unwrap();
+    let app = &driver.shell.app;
+    assert_eq!((app.focus, app.layers.as_slice(), app.sampler.row().key()), (PaneId::Sampling, &[][..], "top_p"));
+    assert_eq!(app.document.text(), "text");
+}
+
+#[test]
 fn every_command_can_be_run_from_the_palette_without_a_panic() {
     let mut driver = loaded((120, 36));
     driver.run("text<Ctrl+P>").unwrap();
-    let names: Vec<&str> = driver.shell.app.palette_entries().iter().map(|command| command.name).collect();
+    let names: Vec<&str> = driver.shell.app.palette_entries().iter().map(Entry::name).collect();
     for name in names.iter().filter(|name| !["quit", "interrupt"].contains(name)) {
         driver.run("<Esc 3>").unwrap();
         if driver.shell.app.at.is_some() {
             driver.run("<Esc>").unwrap();
         }
         driver.run(&format!("<Ctrl+P>{name}")).unwrap();
-        assert!(driver.shell.app.palette_entries().iter().any(|command| command.name == *name), "{name}");
+        assert!(driver.shell.app.palette_entries().iter().any(|entry| entry.name() == *name), "{name}");
         driver.run("<Enter>").unwrap();
         assert!(driver.shell.app.palette_query().is_none(), "{name}");
         if driver.shell.app.is_running() {

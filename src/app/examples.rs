@@ -2,6 +2,7 @@
 
 use super::App;
 use super::command::Cx;
+use super::log::Level;
 use super::screen::{PaneId, Place};
 use crate::files::{Files, builtin};
 use crate::prompt::{ExamplesFor, StartingPoint, examples};
@@ -74,6 +75,18 @@ impl Cx<'_> {
         match digit.checked_sub(1).filter(|at| *at < self.app.examples().len()) {
             Some(at) => self.put_example(at),
             None => self.type_text(&digit.to_string()),
+        }
+    }
+
+    /// A digit with Alt: puts that example in and generates.
+    pub fn examples_run(&mut self) {
+        let digit = self.digit();
+        match digit.checked_sub(1).filter(|at| *at < self.app.examples().len()) {
+            Some(at) => {
+                self.put_example(at);
+                self.generate();
+            }
+            None => self.app.log.say(Level::Notice, format!("there is no example {digit}")),
         }
     }
 

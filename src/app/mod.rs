@@ -46,6 +46,7 @@ use std::time::Duration;
 pub use command::{COMMANDS, CommandSpec, Cx, Scope};
 pub use effect::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
 pub use keymap::{KeyMap, KeyMapError, Rebinding, Refused};
+pub use palette::Entry;
 
 use crate::engine::{GenerateRequest, JobId};
 use crate::prompt::Library;

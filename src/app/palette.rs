@@ -1,4 +1,4 @@
-//! The command palette: every command of the place where it was opened, found by typing.
+//! The command palette: every command of the place where it was opened, and every sampling setting, found by typing.
 
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
@@ -7,11 +7,39 @@ use super::App;
 use super::command::{COMMANDS, CommandSpec, Cx, Scope};
 use super::input::{Input, Purpose};
 use super::log::Level;
-use super::screen::Layer;
+use super::sampler::{Row, Sampler};
+use super::screen::{Layer, PaneId};
 use super::versions::Way;
 
 /// What the palette leaves out: itself, and commands that read which of their keys was pressed.
 const NOT_OFFERED: [&str; 3] = ["palette", "shots-count", "value-digit"];
+
+/// What the palette offers.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry {
+    /// A command, to be run.
+    Command(&'static CommandSpec),
+    /// A row of the sampling form, to be gone to.
+    Setting(usize, Row),
+}
+
+impl Entry {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Command(command) => command.name,
+            Self::Setting(_, row) => row.key(),
+        }
+    }
+
+    /// What it does.
+    pub fn doc(&self) -> &'static str {
+        match self {
+            Self::Command(command) => command.doc,
+            Self::Setting(_, row) => row.doc(),
+        }
+    }
+}
 
 impl App {
     pub(super) fn toggle_palette(&mut self) {
@@ -32,27 +60,33 @@ impl App {
         self.input.as_ref().filter(|input| input.purpose == Purpose::Command).map(|input| input.text.as_str())
     }
 
-    /// The commands that match what was typed, the best first. Where nothing was typed: those with a hint first, and the
-    /// commands of the place before those that count everywhere.
-    pub fn palette_entries(&self) -> Vec<&'static CommandSpec> {
+    /// What matches what was typed, the best first, commands before settings. Where nothing was typed the commands alone:
+    /// those with a hint first, and the commands of the place before those that count everywhere.
+    pub fn palette_entries(&self) -> Vec<Entry> {
         let query = self.palette_query().unwrap_or_default();
-        let offered = COMMANDS
+        let commands = COMMANDS
             .iter()
-            .filter(|command| self.palette.contains(&command.scope) && !NOT_OFFERED.contains(&command.name));
-        let mut entries: Vec<(u32, &'static CommandSpec)> = if query.trim().is_empty() {
-            offered.map(|command| (0, command)).collect()
+            .filter(|command| self.palette.contains(&command.scope) && !NOT_OFFERED.contains(&command.name))
+            .map(Entry::Command);
+        let settings = Sampler::rows().enumerate().map(|(at, row)| Entry::Setting(at, row));
+        let mut entries: Vec<(u32, Entry)> = if query.trim().is_empty() {
+            commands.map(|entry| (0, entry)).collect()
         } else {
             let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
             let mut matcher = Matcher::new(Config::DEFAULT);
             let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut Vec::new()), &mut matcher);
             // A hit in the name is worth a little more than the same one in the words that explain it.
-            let mut of = |command: &CommandSpec| score(command.name).map(|n| n + n / 4).max(score(command.doc));
-            offered.filter_map(|command| Some((of(command)?, command))).collect()
+            let mut of = |entry: &Entry| score(entry.name()).map(|n| n + n / 4).max(score(entry.doc()));
+            commands.chain(settings).filter_map(|entry| Some((of(&entry)?, entry))).collect()
         };
-        let everywhere = |command: &CommandSpec| command.scope == Scope::Global;
-        entries
-            .sort_by_key(|(score, command)| (std::cmp::Reverse(*score), command.hint.is_empty(), everywhere(command)));
-        entries.into_iter().map(|(_, command)| command).collect()
+        entries.sort_by_key(|(score, entry)| {
+            let (hidden, everywhere) = match entry {
+                Entry::Command(command) => (command.hint.is_empty(), command.scope == Scope::Global),
+                Entry::Setting(..) => (true, true),
+            };
+            (std::cmp::Reverse(*score), hidden, everywhere)
+        });
+        entries.into_iter().map(|(_, entry)| entry).collect()
     }
 
     pub(super) fn palette_select(&mut self, rows: isize) {
@@ -73,14 +107,23 @@ impl App {
 }
 
 impl Cx<'_> {
-    /// Closes the palette and runs the selected command as its first key would.
+    /// Closes the palette and runs the selected command as its first key would, or goes to the selected setting.
     pub fn run_picked(&mut self) {
         let picked = self.app.palette_entries().get(self.app.picked).copied();
-        let Some(command) = picked else {
+        let Some(entry) = picked else {
             self.app.log.say(Level::Notice, "no command matches");
             return;
         };
         self.app.toggle_palette();
+        let command = match entry {
+            Entry::Command(command) => command,
+            Entry::Setting(row, _) => {
+                self.app.layers.clear();
+                self.app.focus_pane(PaneId::Sampling);
+                self.app.sampler.selected = row;
+                return;
+            }
+        };
         // Whoever finds a step of the history by its name need not be asked again.
         if Way::find(command.name).is_some() {
             self.app.announced = Some(self.app.document.revision());

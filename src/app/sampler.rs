@@ -37,6 +37,28 @@ pub enum Row {
     Bias,
 }
 
+impl Row {
+    /// Its name, as files have it: `top_k`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Param(spec) => spec.key,
+            Self::Stop => "stop",
+            Self::Bias => "logit_bias",
+        }
+    }
+
+    /// One sentence on what it does.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Self::Param(spec) => spec.doc,
+            Self::Stop => "Strings that end the text; they are not shown. Written with escapes: \"\\n\" \"Q:\"",
+            Self::Bias => {
+                "Added to the logits of tokens before all stages; ban: never. Text in quotes, or an id: \" the\":+2.5 464:ban"
+            }
+        }
+    }
+}
+
 impl Sampler {
     /// A form that shows the given settings.
     pub fn new(settings: Settings, stop: Vec<String>) -> Self {

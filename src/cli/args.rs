@@ -880,6 +880,17 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
+/// Print a manual page, in roff
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kshot man > ~/.local/share/man/man1/kshot.1
+  kshot man models list | man -l -")]
+pub(crate) struct ManArgs {
+    /// The command that the page is about; kshot itself without one
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
 /// Columns and rows: `120x36`.
 fn size(raw: &str) -> Result<(u16, u16), String> {
     let sides = raw.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));

@@ -16,9 +16,9 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, Valu
 
 pub(crate) use args::{
     BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs,
-    ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg,
-    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, SessionArgs, SessionCommand, TextArgs, TokensArgs, TrainArgs,
-    VocabularyKind,
+    ManArgs, ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand,
+    RefArg, ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, SessionArgs, SessionCommand, TextArgs, TokensArgs,
+    TrainArgs, VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 
@@ -144,6 +144,7 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     Paths(PathsArgs),
     Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Flags of the playground that stand before a subcommand would do nothing; they are errors.

@@ -15,6 +15,7 @@ mod finetune;
 mod generate;
 mod input;
 mod interrupt;
+mod man;
 mod model;
 mod models;
 mod out;
@@ -124,6 +125,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> 
         Command::Config(args) => config::run(&args, cx),
         Command::Paths(args) => paths::run(&args, cx),
         Command::Completions(args) => completions::run(&args, cx),
+        Command::Man(args) => man::run(&args, cx),
     }
 }
 

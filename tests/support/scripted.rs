@@ -165,8 +165,13 @@ impl Executor for Scripted {
             }
             IoRequest::Export { format, source, to: Destination::File(path, existing) } => {
                 asked.existing.push(existing);
-                asked.saved.push((path.clone(), source.render(format).unwrap()));
-                IoEvent::Exported(Ok(Exported::Written(path)))
+                match source.render(format) {
+                    Ok(text) => {
+                        asked.saved.push((path.clone(), text));
+                        IoEvent::Exported(Ok(Exported::Written(path)))
+                    }
+                    Err(problem) => IoEvent::Exported(Err(problem)),
+                }
             }
             IoRequest::Export { format, source, to } => IoEvent::Exported(kshot::ui::export(format, &source, to)),
             IoRequest::SavePresets { path, toml } => {

@@ -99,6 +99,7 @@ commands! {
     }
     Examples {
         "example-digit" ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] "" "put this example in" |cx| cx.examples_digit();
+        "example-run" ["alt-1", "alt-2", "alt-3", "alt-4", "alt-5", "alt-6", "alt-7", "alt-8", "alt-9"] "" "put this example in and generate" |cx| cx.examples_run();
         "example-up" ["up"] "" "previous example" |cx| cx.app.examples_select(-1);
         "example-down" ["down"] "" "next example" |cx| cx.app.examples_select(1);
         "example-take" ["enter"] "" "put the selected example in" |cx| cx.examples_take();

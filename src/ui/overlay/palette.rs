@@ -1,4 +1,4 @@
-//! The command palette: a line to type, and the commands that match it.
+//! The command palette: a line to type, and the commands and settings that match it.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use super::window;
-use crate::app::Scope;
+use crate::app::{Entry, Scope};
 use crate::ui::paint;
 use crate::ui::pane::View;
 use crate::ui::status::draw_input;
@@ -31,11 +31,14 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) -> Option<Posi
     let visible = visible_rows(picked, entries.len(), list.height);
     paint::more(buf, view.theme, list, &visible, entries.len());
     for (row, index) in paint::rows(list).zip(visible) {
-        let Some(command) = entries.get(index) else { continue };
-        let keys = view.app.keymap.hint(command.name);
+        let Some(entry) = entries.get(index) else { continue };
+        let keys = match entry {
+            Entry::Command(command) => view.app.keymap.hint(command.name),
+            Entry::Setting(..) => view.app.keymap.hint("sampling"),
+        };
         let room = usize::from(row.width).saturating_sub(NAME + keys.width() + 1);
-        let name = paint::cut(command.name, NAME - 1, view.theme.glyphs.ellipsis);
-        let doc = paint::cut(command.doc, room, view.theme.glyphs.ellipsis);
+        let name = paint::cut(entry.name(), NAME - 1, view.theme.glyphs.ellipsis);
+        let doc = paint::cut(entry.doc(), room, view.theme.glyphs.ellipsis);
         let gap = room.saturating_sub(doc.width()) + 1;
         let line = Line::from(vec![
             Span::styled(format!("{name:<NAME$}"), view.theme.strong),

@@ -139,8 +139,9 @@ fn examples(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     if examples.is_empty() {
         return Vec::new();
     }
-    let (up, down) = (view.app.keymap.hint("example-up"), view.app.keymap.hint("example-down"));
-    let head = format!("Examples: a digit, or {up} {down} and Enter");
+    let hint = |command| view.app.keymap.hint(command);
+    let (up, down, run) = (hint("example-up"), hint("example-down"), hint("example-run"));
+    let head = format!("Examples: a digit, {up} {down} Enter; {run} also runs it");
     let mut lines: Vec<Line<'static>> =
         paint::wrap(&head, width).into_iter().map(|row| Line::styled(row, view.theme.dim)).collect();
     for (at, example) in examples.iter().enumerate() {

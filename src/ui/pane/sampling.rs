@@ -76,14 +76,7 @@ pub(in crate::ui) fn share(view: &View<'_>, pane: Rect, row: usize, column: u16)
 /// The order of the chain and what the selected row does, as far as there is room.
 fn foot_lines(view: &View<'_>, area: Rect) -> Vec<Line<'static>> {
     let (theme, sampler) = (view.theme, &view.app.sampler);
-    let doc = match sampler.row() {
-        Row::Param(spec) => spec.doc,
-        Row::Bias => {
-            "Added to the logits of tokens before all stages; ban: never. Text in quotes, or an id: \" the\":+2.5 464:ban"
-        }
-        Row::Stop => "Strings that end the text; they are not shown. Written with escapes: \"\\n\" \"Q:\"",
-    };
-    let doc = paint::wrap(doc, area.width);
+    let doc = paint::wrap(sampler.row().doc(), area.width);
     let mut lines: Vec<Line<'static>> = Vec::new();
     lines.extend(paint::wrap(&order_text(sampler), area.width).into_iter().map(|row| Line::styled(row, theme.dim)));
     if view.has_keys(PaneId::Sampling) && lines.len() + doc.len() <= usize::from(area.height) {
@@ -111,14 +104,14 @@ fn draw_row(view: &View<'_>, row: Row, area: Rect, buf: &mut Buffer) {
         }
         Row::Param(spec) => draw_slider(view, spec, area, buf),
         Row::Stop | Row::Bias => {
-            let (label, text) = match row {
-                Row::Bias => ("logit_bias", sampler.bias_text()),
-                _ => ("stop", sampler.stop_text()),
+            let text = match row {
+                Row::Bias => sampler.bias_text(),
+                _ => sampler.stop_text(),
             };
             let text = if text.is_empty() { "none".to_owned() } else { text };
             let room = usize::from(area.width.saturating_sub(LABEL));
             let text = paint::cut(&text, room, view.theme.glyphs.ellipsis);
-            paint::line(buf, area, &Line::from(format!("{label:<0$}{text}", usize::from(LABEL))));
+            paint::line(buf, area, &Line::from(format!("{:<1$}{text}", row.key(), usize::from(LABEL))));
         }
     }
 }
