@@ -305,7 +305,7 @@ fn best_of_prints_the_sample_with_the_largest_mean() {
 #[test]
 fn tables_and_pages_of_the_command_line() {
     let world = World::new();
-    let made = world.kshot(&["generate", "-p", "sea ->", "-n", "6", "--format", "csv"]);
+    let made = world.kshot(&["generate", "-p", "sea ->", "-n", "6", "--ignore-eos", "--format", "csv"]);
     let mut reader = csv::Reader::from_reader(made.stdout.as_bytes());
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let typed = rows.iter().filter(|row| &row[3] == "typed").count();
