@@ -7,7 +7,7 @@ mod scripted;
 
 use std::path::Path;
 
-use kshot::app::screen::{Layer, PaneId};
+use kshot::app::screen::{Layer, PaneId, Place};
 use kshot::app::{Entry, KeyMap, Message, TerminalRequest};
 use kshot::config;
 use kshot::engine::FinishReason;
@@ -112,6 +112,9 @@ fn the_palette_goes_to_a_sampling_setting() {
     let app = &driver.shell.app;
     assert_eq!((app.focus, app.layers.as_slice(), app.sampler.row().key()), (PaneId::Sampling, &[][..], "top_p"));
     assert_eq!(app.document.text(), "text");
+    driver.run("<F8><Ctrl+P>top_k<Enter>").unwrap();
+    let app = &driver.shell.app;
+    assert_eq!((app.place, app.focus, app.sampler.row().key()), (Place::Playground, PaneId::Sampling, "top_k"));
 }
 
 #[test]

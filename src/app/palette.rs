@@ -8,11 +8,11 @@ use super::command::{COMMANDS, CommandSpec, Cx, Scope};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::sampler::{Row, Sampler};
-use super::screen::{Layer, PaneId};
+use super::screen::{Layer, PaneId, Place};
 use super::versions::Way;
 
 /// What the palette leaves out: itself, and commands that read which of their keys was pressed.
-const NOT_OFFERED: [&str; 3] = ["palette", "shots-count", "value-digit"];
+const NOT_OFFERED: [&str; 5] = ["palette", "shots-count", "value-digit", "example-digit", "example-run"];
 
 /// What the palette offers.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,7 @@ impl Cx<'_> {
         let command = match entry {
             Entry::Command(command) => command,
             Entry::Setting(row, _) => {
-                self.app.layers.clear();
+                self.app.place = Place::Playground;
                 self.app.focus_pane(PaneId::Sampling);
                 self.app.sampler.selected = row;
                 return;

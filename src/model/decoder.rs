@@ -137,7 +137,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Whole blocks at a time where that can be: the gradients of their weights wait in `gradients` until they are merged
-    /// into those of candle's backward pass. For models all of whose embeddings are trained: candle follows nothing else.
+    /// into those of candle's backward pass. For models whose block weights are variables themselves: a gradient that
+    /// is merged does not flow on to what a weight was made of.
     #[must_use]
     pub fn collecting(self, gradients: &'a grad::Gradients) -> Self {
         Self { gradients: Some(gradients), ..self }
@@ -439,7 +440,12 @@ impl Decoder {
     ) -> Option<Result<Tensor>> {
         let (Some(gradients), Rows::Whole { length }) = (pass.gradients, rows) else { return None };
         let (block, gelu) = (&self.h[layer], self.config.activation == Activation::GeluTanh);
-        let plain = gelu && pass.trace.is_none() && pass.dropout.is_none() && x_tc.track_op() && grad::serves(x_tc);
+        let plain = gelu
+            && pass.path == Path::Training
+            && pass.trace.is_none()
+            && pass.dropout.is_none()
+            && x_tc.track_op()
+            && grad::serves(x_tc);
         let mlp = block.mlp.as_ref().filter(|_| plain)?;
         let ((ln_1, first), (ln_2, second)) = (block.ln_1.pair(), mlp.ln_2.pair());
         let of = grad::BlockOf {

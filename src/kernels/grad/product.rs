@@ -183,7 +183,10 @@ impl Product<'_> {
     pub(super) fn share(self, out: &mut [f32], onto: Onto<'_>) {
         let Self { m, n, k, .. } = self;
         assert!(out.len() == m * n, "C of {m} by {n} in {}", out.len());
-        if k == 0 || out.is_empty() {
+        if out.is_empty() {
+            return;
+        }
+        if k == 0 && matches!(onto, Onto::Nothing) {
             return out.fill(0.0);
         }
         // What is not packed yet is packed by each part anew, so the longer side is cut, into no more parts than needed.
@@ -254,7 +257,8 @@ impl Product<'_> {
                             (b_scratch.as_ptr().cast(), panel_stride)
                         }
                     };
-                    let interleaved = a.column_step != 1;
+                    // A column's values lie side by side as a dozen rows that are interleaved do not: the kernels know it by this step.
+                    let interleaved = a.column_step != 1 || a.row_step == 1;
                     if interleaved {
                         interleave(a.from(row, depth), rows, depths, a_scratch);
                     }

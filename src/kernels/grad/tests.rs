@@ -29,7 +29,9 @@ fn same(name: &str, args: &[Var], ours: impl Fn(&[Var]) -> Tensor, stock: impl F
 
 #[test]
 fn linear_equals_the_stock_operations() {
-    for (n, inputs, outputs) in [(1, 1, 1), (3, 5, 7), (64, 128, 384), (257, 100, 33), (1000, 32, 8)] {
+    for (n, inputs, outputs) in
+        [(1, 1, 1), (3, 5, 7), (64, 128, 384), (257, 100, 33), (1000, 32, 8), (300, 7, 1), (300, 1, 7)]
+    {
         let args = [var(&[n, inputs]), var(&[outputs, inputs]), var(&[outputs])];
         same(
             &format!("linear {n} {inputs} {outputs}"),
@@ -175,8 +177,19 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
 fn products_equal_plain_sums_on_every_tier() {
     use super::product::{Matrix, Onto, Panels, Product, Right};
     use crate::kernels::Tier;
-    let shapes =
-        [(1, 1, 1), (2, 3, 5), (12, 32, 128), (13, 33, 129), (25, 16, 7), (64, 256, 32), (500, 40, 300), (7, 530, 260)];
+    let shapes = [
+        (1, 1, 1),
+        (2, 3, 5),
+        (12, 32, 128),
+        (13, 33, 129),
+        (25, 16, 7),
+        (64, 256, 32),
+        (500, 40, 300),
+        (7, 530, 260),
+        (1, 5, 300),
+        (5, 1, 140),
+        (30, 20, 1),
+    ];
     for (m, n, k) in shapes {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         let (bias, matrix) = (numbers(n, 3), numbers(m * n, 4));

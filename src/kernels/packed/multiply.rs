@@ -226,6 +226,9 @@ impl Product<'_> {
     /// # Safety
     /// The products are there, and no other thread touches those columns of `out`.
     unsafe fn finish(&self, rows: Range<usize>, columns: &Range<usize>, from: (*mut f32, usize)) {
+        if rows.is_empty() {
+            return;
+        }
         let Around { bias, gelu, residual, .. } = self.around;
         let at = rows.start * self.w.n + columns.start;
         let finish = Finish {
