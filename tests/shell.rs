@@ -94,7 +94,7 @@ fn the_palette_opens_with_a_colon_only_where_nothing_is_typed_and_leaves_nothing
     driver.run("<F3>:").unwrap();
     assert_eq!(driver.shell.app.layers, [Layer::Palette]);
     driver.run("zzzz<Enter>").unwrap();
-    assert!(said(&driver).contains("no command matches") && screen(&driver).contains("No command matches."));
+    assert!(said(&driver).contains("nothing matches") && screen(&driver).contains("Nothing matches."));
     for leave in ["<Esc>", "<Ctrl+P>", "<F1><Esc>", "<F2><Esc>", "<Tab>", "<Ctrl+G>"] {
         driver.run("<Esc 3><F3><Ctrl+P>abc").unwrap();
         assert!(driver.shell.app.palette_query().is_some(), "{leave}");

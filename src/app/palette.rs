@@ -60,7 +60,7 @@ impl App {
         self.input.as_ref().filter(|input| input.purpose == Purpose::Command).map(|input| input.text.as_str())
     }
 
-    /// What matches what was typed, the best first, commands before settings. Where nothing was typed the commands alone:
+    /// What matches what was typed, the best first, of equals the commands before the settings. Where nothing was typed the commands alone:
     /// those with a hint first, and the commands of the place before those that count everywhere.
     pub fn palette_entries(&self) -> Vec<Entry> {
         let query = self.palette_query().unwrap_or_default();
@@ -111,7 +111,7 @@ impl Cx<'_> {
     pub fn run_picked(&mut self) {
         let picked = self.app.palette_entries().get(self.app.picked).copied();
         let Some(entry) = picked else {
-            self.app.log.say(Level::Notice, "no command matches");
+            self.app.log.say(Level::Notice, "nothing matches");
             return;
         };
         self.app.toggle_palette();

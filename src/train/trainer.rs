@@ -181,7 +181,7 @@ impl Trainer {
         for index in 0..VALIDATION_BATCHES {
             let rows = self.source.validation(Noise::of(seed, "validation", index), batch, context);
             let batch = Batch { tokens: &rows.tokens, length: context };
-            let hidden = self.decoder.forward_batch(batch, Pass::training(None))?.detach();
+            let hidden = self.decoder.forward_batch(batch, Pass::training(None).collecting(&self.collected))?.detach();
             count += f64::from(rows.counts.iter().sum::<f32>());
             let (part, _) = self.decoder.loss(&hidden, HeadTargets { targets: rows.targets, weights: rows.counts })?;
             sum += f64::from(part.to_scalar::<f32>()?);

@@ -12,7 +12,6 @@ use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::attention::Attention;
-use super::product::Onto;
 use super::{column_sums, gelu, layer_norm, linear, rows, storage, tensor_like, values, with_values};
 use crate::kernels::pool;
 
@@ -212,19 +211,19 @@ impl CustomOp1 for Block {
         let mut normed = buffer(width);
         self.normalise(&of.ln_1, 0, x, &mut normed)?;
         let mut qkv = buffer(3 * width);
-        of.c_attn.with(|weight, bias| linear::forward(&normed, weight, Onto::Row(bias), &mut qkv))?;
+        of.c_attn.with(|weight, bias| linear::forward(&normed, weight, bias, None, &mut qkv))?;
         let mut mixed = buffer(width);
         self.attention.forward(&qkv, width, &mut mixed);
         let mut middle = buffer(width);
-        of.attn_c_proj.with(|w, bias| linear::forward(&mixed, w, Onto::RowAndMatrix(bias, x), &mut middle))?;
+        of.attn_c_proj.with(|w, bias| linear::forward(&mixed, w, bias, Some(x), &mut middle))?;
 
         self.normalise(&of.ln_2, 1, &middle, &mut normed)?;
         let mut hidden = buffer(inner);
-        of.c_fc.with(|weight, bias| linear::forward(&normed, weight, Onto::Row(bias), &mut hidden))?;
+        of.c_fc.with(|weight, bias| linear::forward(&normed, weight, bias, None, &mut hidden))?;
         let mut activated = buffer(inner);
         gelu::forward(&hidden, &mut activated);
         let mut out = pool::zeros(n * width);
-        of.mlp_c_proj.with(|w, bias| linear::forward(&activated, w, Onto::RowAndMatrix(bias, &middle), &mut out))?;
+        of.mlp_c_proj.with(|w, bias| linear::forward(&activated, w, bias, Some(&middle), &mut out))?;
 
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         *kept = Some(Kept { qkv, mixed, middle, hidden });

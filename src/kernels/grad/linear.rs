@@ -42,7 +42,7 @@ impl CustomOp3 for Linear {
         }
         let (x, weight, bias) = (values(x, x_layout)?, values(weight, weight_layout)?, values(bias, bias_layout)?);
         let mut out = pool::zeros(n * outputs);
-        forward(x, weight, Onto::Row(bias), &mut out);
+        forward(x, weight, bias, None, &mut out);
         Ok(storage(out, &Shape::from((n, outputs))))
     }
 
@@ -69,9 +69,9 @@ impl CustomOp3 for Linear {
     }
 }
 
-/// x·Wᵀ, onto a bias (and more): `[N, in]` and `[out, in]` to `[N, out]`. `onto` says how many outputs there are.
-pub(super) fn forward(x: &[f32], weight: &[f32], onto: Onto<'_>, out: &mut [f32]) {
-    let (Onto::Row(bias) | Onto::RowAndMatrix(bias, _)) = onto else { return };
+/// x·Wᵀ + b, and the residual stream where there is one: `[N, in]`, `[out, in]` and `[out]` to `[N, out]`.
+pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
+    let onto = residual.map_or(Onto::Row(bias), |residual| Onto::RowAndMatrix(bias, residual));
     let outputs = bias.len();
     let inputs = weight.len() / outputs;
     let panels = Panels::of(Matrix::rows(weight, inputs).t(), inputs, outputs);

@@ -257,8 +257,7 @@ impl Product<'_> {
                             (b_scratch.as_ptr().cast(), panel_stride)
                         }
                     };
-                    // A column's values lie side by side as a dozen rows that are interleaved do not: the kernels know it by this step.
-                    let interleaved = a.column_step != 1 || a.row_step == 1;
+                    let interleaved = a.column_step != 1;
                     if interleaved {
                         interleave(a.from(row, depth), rows, depths, a_scratch);
                     }
@@ -267,15 +266,14 @@ impl Product<'_> {
                         let width = (beside * LANES).min(columns - first);
                         let mut at = 0;
                         while at < rows {
-                            let (a, a_row) = match interleaved {
-                                true => (
-                                    a_scratch[at / TOGETHER * (TOGETHER * depths + GAP) + at % TOGETHER..]
-                                        .as_ptr()
-                                        .cast(),
-                                    1,
-                                ),
-                                false => (a.from(row + at, depth).values.as_ptr(), a.row_step),
+                            let left = match interleaved {
+                                true => {
+                                    let group = at / TOGETHER * (TOGETHER * depths + GAP);
+                                    a_scratch[group + at % TOGETHER..].as_ptr().cast()
+                                }
+                                false => a.from(row + at, depth).values.as_ptr(),
                             };
+                            // SAFETY: the panel and the place in C are there.
                             let (b, out) = unsafe {
                                 (
                                     panels.add(first / LANES * panel_stride),
@@ -286,8 +284,9 @@ impl Product<'_> {
                                 rows: if interleaved { (rows - at).min(TOGETHER - at % TOGETHER) } else { rows - at },
                                 width,
                                 depth: depths,
-                                a,
-                                a_row,
+                                a: left,
+                                a_row: a.row_step,
+                                interleaved,
                                 b,
                                 b_stride: panel_stride,
                                 out,
@@ -324,8 +323,10 @@ struct Tile {
     width: usize,
     depth: usize,
     a: *const f32,
-    /// From a row of A to the next: 1 where [`interleave`] has put a dozen together.
+    /// From a row of A to the next, where they lie one after the other.
     a_row: usize,
+    /// Whether [`interleave`] has put a dozen together.
+    interleaved: bool,
     b: *const f32,
     b_stride: usize,
     out: *mut f32,
@@ -416,10 +417,10 @@ macro_rules! kernel {
         unsafe fn $name(t: &Tile) -> usize {
             // SAFETY: as the caller has it.
             unsafe {
-                match (t.width.div_ceil(LANES), t.a_row) {
+                match (t.width.div_ceil(LANES), t.interleaved) {
                     $($(
-                        ($panels, 1) if t.rows >= $rows => tile::<$lanes, $rows, $panels, TOGETHER>(t),
-                        ($panels, _) if t.rows >= $rows => tile::<$lanes, $rows, $panels, 1>(t),
+                        ($panels, true) if t.rows >= $rows => tile::<$lanes, $rows, $panels, TOGETHER>(t),
+                        ($panels, false) if t.rows >= $rows => tile::<$lanes, $rows, $panels, 1>(t),
                     )*)*
                     (panels, _) => unreachable!("a tile of {} rows and {panels} panels", t.rows),
                 }

@@ -20,12 +20,12 @@ const HEIGHT: u16 = 24;
 /// Draws the palette; gives the cell of the caret.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = super::centred(body, 96, HEIGHT);
-    let inner = window(view, area, buf, "Commands".to_owned(), Scope::Palette);
+    let inner = window(view, area, buf, "Commands and settings".to_owned(), Scope::Palette);
     let caret = view.app.input.as_ref().and_then(|input| draw_input(view, input, inner, buf));
     let list = paint::below(inner, 2);
     let entries = view.app.palette_entries();
     if entries.is_empty() {
-        paint::line(buf, list, &Line::styled("No command matches.", view.theme.dim));
+        paint::line(buf, list, &Line::styled("Nothing matches.", view.theme.dim));
     }
     let picked = view.app.picked.min(entries.len().saturating_sub(1));
     let visible = visible_rows(picked, entries.len(), list.height);
