@@ -38,6 +38,8 @@ pub(super) trait Integers: Copy {
     type Floats: Floats;
     /// The integers of one four of inputs for 16 outputs.
     type Bytes: Copy;
+    /// Sums of a group of 32 products with weights of 0 to 15: 16 bits hold them.
+    type Small: Copy;
     /// Added to the weights of q8_0 by the time they are multiplied, so that the sums can be corrected.
     const Q8_OFFSET: i32;
     /// `value` in every lane.
@@ -48,8 +50,12 @@ pub(super) trait Integers: Copy {
     unsafe fn load_q4(at: *const u8) -> (Self::Bytes, Self::Bytes);
     /// Adds to each lane the dot product of its four weights with the four signed bytes at `x`.
     unsafe fn dot_q8(self, weights: Self::Bytes, x: *const i8) -> Self;
-    /// The same with weights of 0 to 15.
-    unsafe fn dot_q4(self, weights: Self::Bytes, x: *const i8) -> Self;
+    /// No products yet; `value` is what the whole sums begin with.
+    unsafe fn small(value: i32) -> Self::Small;
+    /// As [`Integers::dot_q8`] with weights of 0 to 15, at most eight times.
+    unsafe fn dot_q4(sums: Self::Small, weights: Self::Bytes, x: *const i8) -> Self::Small;
+    /// The whole sums, with the `value` they begin with.
+    unsafe fn whole(sums: Self::Small, value: i32) -> Self;
     /// As floats.
     unsafe fn floats(self) -> Self::Floats;
 }
@@ -122,6 +128,7 @@ pub(super) struct ScalarIntegers([i32; LANES]);
 impl Integers for ScalarIntegers {
     type Floats = ScalarFloats;
     type Bytes = [[u8; 4]; LANES];
+    type Small = Self;
     const Q8_OFFSET: i32 = 128;
 
     #[inline(always)]
@@ -152,9 +159,20 @@ impl Integers for ScalarIntegers {
     }
 
     #[inline(always)]
-    unsafe fn dot_q4(self, weights: Self::Bytes, x: *const i8) -> Self {
+    unsafe fn small(value: i32) -> Self {
         // SAFETY: as the caller has it.
-        unsafe { self.dot_q8(weights, x) }
+        unsafe { Self::splat(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_q4(sums: Self, weights: Self::Bytes, x: *const i8) -> Self {
+        // SAFETY: as the caller has it.
+        unsafe { sums.dot_q8(weights, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn whole(sums: Self, _: i32) -> Self {
+        sums
     }
 
     #[inline(always)]
@@ -250,6 +268,7 @@ mod x86 {
     impl Integers for Avx2Integers {
         type Floats = Avx2Floats;
         type Bytes = (__m256i, __m256i);
+        type Small = (__m256i, __m256i);
         /// The weights are made signed again: products of unsigned and signed bytes of this size overflow 16 bits in pairs.
         const Q8_OFFSET: i32 = 0;
 
@@ -290,12 +309,26 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn dot_q4(self, weights: Self::Bytes, x: *const i8) -> Self {
+        unsafe fn small(_: i32) -> Self::Small {
+            unsafe { (_mm256_setzero_si256(), _mm256_setzero_si256()) }
+        }
+
+        #[inline(always)]
+        unsafe fn dot_q4(sums: Self::Small, weights: Self::Bytes, x: *const i8) -> Self::Small {
             unsafe {
                 let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
-                let ones = _mm256_set1_epi16(1);
-                let dot = |w| _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), ones);
-                Self(_mm256_add_epi32(self.0, dot(weights.0)), _mm256_add_epi32(self.1, dot(weights.1)))
+                // Eight times at most 2 · 15 · 127: 30,480, which 16 bits hold.
+                let dot = |sums, w| _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x));
+                (dot(sums.0, weights.0), dot(sums.1, weights.1))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn whole(sums: Self::Small, value: i32) -> Self {
+            unsafe {
+                let (ones, value) = (_mm256_set1_epi16(1), _mm256_set1_epi32(value));
+                let whole = |sums| _mm256_add_epi32(value, _mm256_madd_epi16(sums, ones));
+                Self(whole(sums.0), whole(sums.1))
             }
         }
 
@@ -373,6 +406,7 @@ mod x86 {
     impl Integers for Avx512Integers {
         type Floats = Avx512Floats;
         type Bytes = __m512i;
+        type Small = Self;
         const Q8_OFFSET: i32 = 128;
 
         #[inline(always)]
@@ -399,8 +433,18 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn dot_q4(self, weights: Self::Bytes, x: *const i8) -> Self {
-            unsafe { self.dot_q8(weights, x) }
+        unsafe fn small(value: i32) -> Self {
+            unsafe { Self::splat(value) }
+        }
+
+        #[inline(always)]
+        unsafe fn dot_q4(sums: Self, weights: Self::Bytes, x: *const i8) -> Self {
+            unsafe { sums.dot_q8(weights, x) }
+        }
+
+        #[inline(always)]
+        unsafe fn whole(sums: Self, _: i32) -> Self {
+            sums
         }
 
         #[inline(always)]

@@ -144,9 +144,9 @@ pub(in crate::kernels) fn of(tier: Tier, dtype: Dtype) -> Kernels {
         Tier::Avx2 => match dtype {
             Dtype::F32 => kernels(Floats, 6, [1, 1, 3], avx2::f32_few, avx2::f32_wide, 1, 6),
             Dtype::Bf16 => kernels(Floats, 6, [1, 1, 3], avx2::bf16_few, avx2::bf16_wide, 1, 6),
-            Dtype::F16 => kernels(Floats, 6, [1, 1, 3], avx2::f16_few, avx2::f16_few, 1, 0),
-            Dtype::Q8_0 => kernels(Integers, 4, [1, 1, 2], avx2::q8_few, avx2::q8_few, 1, 0),
-            Dtype::Q4_0 => kernels(Integers, 4, [1, 1, 1], avx2::q4_few, avx2::q4_few, 1, 0),
+            Dtype::F16 => kernels(Floats, 6, [1, 1, 3], avx2::f16_few, avx2::f16_wide, 1, 6),
+            Dtype::Q8_0 => kernels(Integers, 4, [1, 1, 2], avx2::q8_few, avx2::q8_wide, 1, 0),
+            Dtype::Q4_0 => kernels(Integers, 4, [1, 1, 1], avx2::q4_few, avx2::q4_wide, 1, 0),
         },
         _ => match dtype {
             Dtype::F32 => kernels(Floats, 4, [1, 0, 0], scalar::f32_few, scalar::f32_few, 1, 0),
@@ -274,9 +274,15 @@ unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, 
 trait IntegerWeights<I: Integers> {
     const BYTES: usize;
     const OFFSET: i32;
+    /// Sums of the products of a half of a block.
+    type Sums: Copy;
+    /// No products yet; `value` is what the whole sums begin with.
+    unsafe fn begin(value: i32) -> Self::Sums;
     /// The weights of inputs 4 · `four` to 4 · `four` + 3 of a half of a block.
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes;
-    unsafe fn dot(sum: I, weights: I::Bytes, x: *const i8) -> I;
+    unsafe fn dot(sums: Self::Sums, weights: I::Bytes, x: *const i8) -> Self::Sums;
+    /// The whole sums, with the `value` they begin with.
+    unsafe fn end(sums: Self::Sums, value: i32) -> I;
 }
 
 struct AsQ8;
@@ -285,6 +291,12 @@ struct AsQ4;
 impl<I: Integers> IntegerWeights<I> for AsQ8 {
     const BYTES: usize = SCALES + DEPTH * LANES;
     const OFFSET: i32 = I::Q8_OFFSET;
+    type Sums = I;
+
+    #[inline(always)]
+    unsafe fn begin(value: i32) -> I {
+        unsafe { I::splat(value) }
+    }
 
     #[inline(always)]
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes {
@@ -292,14 +304,25 @@ impl<I: Integers> IntegerWeights<I> for AsQ8 {
     }
 
     #[inline(always)]
-    unsafe fn dot(sum: I, weights: I::Bytes, x: *const i8) -> I {
-        unsafe { sum.dot_q8(weights, x) }
+    unsafe fn dot(sums: I, weights: I::Bytes, x: *const i8) -> I {
+        unsafe { sums.dot_q8(weights, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn end(sums: I, _: i32) -> I {
+        sums
     }
 }
 
 impl<I: Integers> IntegerWeights<I> for AsQ4 {
     const BYTES: usize = SCALES + DEPTH * LANES / 2;
     const OFFSET: i32 = 8;
+    type Sums = I::Small;
+
+    #[inline(always)]
+    unsafe fn begin(value: i32) -> I::Small {
+        unsafe { I::small(value) }
+    }
 
     #[inline(always)]
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes {
@@ -311,8 +334,13 @@ impl<I: Integers> IntegerWeights<I> for AsQ4 {
     }
 
     #[inline(always)]
-    unsafe fn dot(sum: I, weights: I::Bytes, x: *const i8) -> I {
-        unsafe { sum.dot_q4(weights, x) }
+    unsafe fn dot(sums: I::Small, weights: I::Bytes, x: *const i8) -> I::Small {
+        unsafe { I::dot_q4(sums, weights, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn end(sums: I::Small, value: i32) -> I {
+        unsafe { I::whole(sums, value) }
     }
 }
 
@@ -334,9 +362,11 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
                 I::Floats::prefetch(panels[panel].wrapping_add(far));
             }
             for half in 0..2 {
-                let mut dots = [[I::splat(0); P]; M];
+                let mut dots = [[W::begin(0); P]; M];
+                let mut values = [0; M];
                 for row in 0..M {
-                    dots[row] = [I::splat(-W::OFFSET * (*groups[row].add(half)).sum); P];
+                    values[row] = -W::OFFSET * (*groups[row].add(half)).sum;
+                    dots[row] = [W::begin(values[row]); P];
                 }
                 for four in 0..GROUP / 4 {
                     for panel in 0..P {
@@ -357,7 +387,8 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
                     let scales = I::Floats::load_f16(panels[panel].add(half * LANES * 2));
                     for row in 0..M {
                         let scale = scales.mul(I::Floats::splat(&(*groups[row].add(half)).scale));
-                        total[row][panel] = total[row][panel].mul_add(dots[row][panel].floats(), scale);
+                        total[row][panel] =
+                            total[row][panel].mul_add(W::end(dots[row][panel], values[row]).floats(), scale);
                     }
                 }
             }
@@ -412,8 +443,11 @@ mod avx2 {
     kernel2!(bf16_few, floats, Avx2Floats, AsBf16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
     kernel2!(bf16_wide, floats, Avx2Floats, AsBf16, 6, [1: 1 2 3 4 5 6]);
     kernel2!(f16_few, floats, Avx2Floats, AsF16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
+    kernel2!(f16_wide, floats, Avx2Floats, AsF16, 6, [1: 1 2 3 4 5 6]);
     kernel2!(q8_few, integers, Avx2Integers, AsQ8, 0, [1: 1 2 3 4] [2: 1 2] [4: 1]);
+    kernel2!(q8_wide, integers, Avx2Integers, AsQ8, 4, [1: 1 2 3 4]);
     kernel2!(q4_few, integers, Avx2Integers, AsQ4, 0, [1: 1 2 3 4] [4: 1]);
+    kernel2!(q4_wide, integers, Avx2Integers, AsQ4, 4, [1: 1 2 3 4]);
 }
 
 #[cfg(target_arch = "x86_64")]
