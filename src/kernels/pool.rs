@@ -172,6 +172,51 @@ impl Asked {
     }
 }
 
+/// Through which workers go to a job: its number, whether others may still come, and how many are inside.
+///
+/// The caller shuts it when nothing is left to begin, and waits for those inside only. So a worker that another program
+/// keeps from its core costs what it would have done, and not the time until it is back.
+struct Door(Line);
+
+impl Door {
+    /// Workers inside are counted below this bit.
+    const OPEN: usize = 1 << 16;
+    const JOB: usize = Self::OPEN << 1;
+
+    fn state(&self) -> usize {
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    /// Opens it for the next job.
+    fn open(&self) {
+        self.0.0.fetch_add(Self::JOB | Self::OPEN, Ordering::SeqCst);
+    }
+
+    fn shut(&self) {
+        self.0.0.fetch_and(!Self::OPEN, Ordering::Relaxed);
+    }
+
+    /// Whether all have left.
+    fn is_empty(&self) -> bool {
+        self.0.0.load(Ordering::Acquire).is_multiple_of(Self::OPEN)
+    }
+
+    /// Whether it is open to a job other than `seen`.
+    fn calls(state: usize, seen: usize) -> bool {
+        state & Self::OPEN != 0 && state / Self::JOB != seen
+    }
+
+    /// Goes in, if the door is still as `state` has it: then the number of the job.
+    fn enter(&self, state: usize) -> Option<usize> {
+        let entered = self.0.0.compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed);
+        entered.ok().map(|state| state / Self::JOB)
+    }
+
+    fn leave(&self) {
+        self.0.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
 type Job = *const (dyn Fn(usize) + Sync);
 
 struct Pool {
@@ -184,10 +229,7 @@ struct Pool {
 }
 
 struct Shared {
-    /// Counts jobs; a change is the signal to begin.
-    epoch: Line,
-    /// Workers that have not ended the present job.
-    running: Line,
+    door: Door,
     job: UnsafeCell<Option<Job>>,
     asleep: Vec<AtomicBool>,
     /// What each thread reads next, the caller first.
@@ -195,8 +237,8 @@ struct Shared {
     panicked: AtomicBool,
 }
 
-// SAFETY: `job` is written only by the holder of `busy` while no worker runs, and read by workers after they saw the
-// epoch change, which is released after the write.
+// SAFETY: `job` is written only by the holder of `busy` while the door is closed and nobody inside, and read by workers
+// that went through the door, which is opened after the write.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the pointer is only followed while its owner waits for the workers.
 unsafe impl Send for Shared {}
@@ -212,15 +254,14 @@ impl Pool {
 
     fn new(wanted: usize) -> Self {
         let shared = Arc::new(Shared {
-            epoch: Line(AtomicUsize::new(0)),
-            running: Line(AtomicUsize::new(0)),
+            door: Door(Line(AtomicUsize::new(0))),
             job: UnsafeCell::new(None),
             asleep: (1..wanted).map(|_| AtomicBool::new(false)).collect(),
             next: (0..wanted).map(|_| Next(AtomicPtr::default())).collect(),
             panicked: AtomicBool::new(false),
         });
         let mut workers = Vec::new();
-        for index in 0..wanted - 1 {
+        for index in 0..(wanted - 1).min(Door::OPEN - 1) {
             let shared = shared.clone();
             let name = format!("kshot-compute-{}", index + 1);
             // With fewer threads than asked for, the work is shared among those there are.
@@ -275,15 +316,16 @@ impl Pool {
         });
     }
 
-    /// Runs `job` on every thread, with the index of the thread, and waits for all.
+    /// Runs `job` here and on every worker that comes while it runs here, with the index of the thread, and waits for
+    /// those that came. So whoever runs it must not leave before there is nothing more to begin.
     fn run(&self, asked: &mut Asked, job: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
         // SAFETY: the lifetime is only dropped in the type: `Wait` below does not let this function end, by return or by
-        // panic, before every worker has ended the job. No worker reads the cell now: none runs.
+        // panic, before every worker that has come has ended the job, nor can one come later. No worker reads the cell
+        // now: none is inside.
         unsafe { *shared.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job)) };
         shared.panicked.store(false, Ordering::Relaxed);
-        shared.running.0.store(self.workers.len(), Ordering::Relaxed);
-        shared.epoch.0.fetch_add(1, Ordering::SeqCst);
+        shared.door.open();
         for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
             if asleep.swap(false, Ordering::SeqCst) {
                 worker.unpark();
@@ -301,7 +343,7 @@ impl Pool {
     }
 }
 
-/// Waits for the workers when it is dropped.
+/// Shuts the door and waits for the workers inside when it is dropped.
 struct Wait<'a> {
     shared: &'a Shared,
     asked: &'a mut Asked,
@@ -309,8 +351,9 @@ struct Wait<'a> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
+        self.shared.door.shut();
         let mut spins = 0u32;
-        while self.shared.running.0.load(Ordering::Acquire) != 0 {
+        while !self.shared.door.is_empty() {
             spins += 1;
             if spins.is_multiple_of(SPINS) { thread::yield_now() } else { self.asked.more(&self.shared.next[0]) }
         }
@@ -323,25 +366,28 @@ impl Shared {
         let mut asked = Asked::default();
         loop {
             seen = self.job_after(seen, index, &mut asked);
-            // SAFETY: the epoch has changed, so the job was written before, and its owner waits until it is counted as done.
+            // SAFETY: this thread is inside, so the job was written before, and its owner waits until it has left.
             if let Some(job) = unsafe { *self.job.get() } {
                 // SAFETY: as above.
                 let job = unsafe { &*job };
                 let ended = catch_unwind(AssertUnwindSafe(|| job(index + 1)));
                 self.panicked.fetch_or(ended.is_err(), Ordering::Relaxed);
             }
-            self.running.0.fetch_sub(1, Ordering::Release);
+            self.door.leave();
         }
     }
 
-    /// Waits for an epoch other than `seen`, awake for a while, then asleep.
+    /// Goes in to a job other than `seen`, waiting for it awake for a while, then asleep. The number of the job.
     fn job_after(&self, seen: usize, index: usize, asked: &mut Asked) -> usize {
         let mut since = None;
         let mut spins = 0u32;
         loop {
-            let epoch = self.epoch.0.load(Ordering::SeqCst);
-            if epoch != seen {
-                return epoch;
+            let state = self.door.state();
+            if Door::calls(state, seen) {
+                match self.door.enter(state) {
+                    Some(job) => return job,
+                    None => continue,
+                }
             }
             spins += 1;
             if !spins.is_multiple_of(SPINS) {
@@ -351,7 +397,7 @@ impl Shared {
             } else {
                 self.asleep[index].store(true, Ordering::SeqCst);
                 // Whoever began a job before it could see the flag is seen here; whoever sees it wakes this thread.
-                if self.epoch.0.load(Ordering::SeqCst) == seen {
+                if !Door::calls(self.door.state(), seen) {
                     thread::park();
                 }
                 self.asleep[index].store(false, Ordering::SeqCst);
@@ -401,6 +447,14 @@ mod tests {
             }
         });
         pool.ranges(8, 1, &|_| counted(&pool, 16, 1));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_does_not_come() {
+        let mut pool = Pool::new(1);
+        pool.workers.push(thread::current());
+        pool.starts.push(Line(AtomicUsize::new(0)));
+        counted(&pool, 100, 3);
     }
 
     #[test]

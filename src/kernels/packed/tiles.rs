@@ -14,9 +14,10 @@ pub(in crate::kernels) const MAX_ROWS: usize = 12;
 /// Most panels in a tile of any kernel.
 pub(in crate::kernels) const MAX_PANELS: usize = 4;
 
-/// How far ahead of the weights being multiplied the next of a panel are asked for, in bytes.
+/// How far ahead of the weights being multiplied the next of a panel are asked for, in bytes: 8 KiB on their way are what
+/// one core can get of a memory bus, however many streams they are.
 const fn ahead(panels: usize) -> usize {
-    if panels < 4 { 4096 } else { 2048 }
+    8192 / panels
 }
 
 /// From the weights of that block of a panel to those that are asked for meanwhile: behind the end of the panel those of
@@ -89,10 +90,11 @@ pub(in crate::kernels) struct Kernels {
     pub(in crate::kernels) form: Form,
     /// Most rows of x at a time.
     pub(in crate::kernels) rows: usize,
-    /// For weights that come from memory: one panel at a time, or several side by side. Several streams get more out of
-    /// the memory bus than one.
+    /// For weights that come from memory: one panel at a time, which the bus likes best, or several side by side, so that
+    /// the units have enough to do.
     pub(in crate::kernels) few: Kernel,
-    /// Fewest and most rows for which `few` takes 4 panels, and most for which it takes 2, as they were measured to be best.
+    /// Most rows for which `few` takes 1 panel, most for which it takes 4, and most for which it takes 2, each beyond the
+    /// one before; with more it takes 1. As they were measured to be best.
     pub(in crate::kernels) streams: [usize; 3],
     /// For weights in the cache: several panels at a time, so that a value of x is loaded once for all of them.
     pub(in crate::kernels) wide: Kernel,
@@ -107,9 +109,11 @@ pub(in crate::kernels) struct Kernels {
 impl Kernels {
     /// How many panels `few` takes with that many rows of x.
     pub(in crate::kernels) fn streams(&self, rows: usize) -> usize {
+        let [one, four, two] = self.streams;
         match rows.min(self.rows) {
-            rows if (self.streams[0]..=self.streams[1]).contains(&rows) => 4,
-            rows if rows <= self.streams[2] => 2,
+            rows if rows <= one => 1,
+            rows if rows <= four => 4,
+            rows if rows <= two => 2,
             _ => 1,
         }
     }
@@ -130,30 +134,30 @@ pub(in crate::kernels) fn of(tier: Tier, dtype: Dtype) -> Kernels {
     match tier {
         #[cfg(target_arch = "x86_64")]
         Tier::Avx512Bf16 if dtype == Dtype::Bf16 => {
-            kernels(Bf16, 12, [2, 4, 12], avx512::bf16_dot_few, avx512::bf16_dot_wide, 2, 0)
+            kernels(Bf16, 12, [1, 4, 12], avx512::bf16_dot_few, avx512::bf16_dot_wide, 2, 0)
         }
         #[cfg(target_arch = "x86_64")]
         Tier::Avx512 | Tier::Avx512Bf16 => match dtype {
-            Dtype::F32 => kernels(Floats, 12, [1, 4, 12], avx512::f32_few, avx512::f32_wide, 2, 12),
+            Dtype::F32 => kernels(Floats, 12, [6, 0, 12], avx512::f32_few, avx512::f32_wide, 2, 12),
             Dtype::Bf16 => kernels(Floats, 12, [1, 4, 12], avx512::bf16_few, avx512::bf16_wide, 2, 12),
             Dtype::F16 => kernels(Floats, 12, [1, 4, 12], avx512::f16_few, avx512::f16_wide, 2, 12),
-            Dtype::Q8_0 => kernels(Integers, 6, [1, 3, 6], avx512::q8_one_or_few, avx512::q8_wide, 2, 0),
-            Dtype::Q4_0 => kernels(Integers, 6, [1, 3, 6], avx512::q4_few, avx512::q4_wide, 2, 0),
+            Dtype::Q8_0 => kernels(Integers, 6, [5, 0, 6], avx512::q8_few, avx512::q8_wide, 2, 0),
+            Dtype::Q4_0 => kernels(Integers, 6, [5, 0, 6], avx512::q4_few, avx512::q4_wide, 2, 0),
         },
         #[cfg(target_arch = "x86_64")]
         Tier::Avx2 => match dtype {
-            Dtype::F32 => kernels(Floats, 6, [1, 1, 3], avx2::f32_few, avx2::f32_wide, 1, 6),
-            Dtype::Bf16 => kernels(Floats, 6, [1, 1, 3], avx2::bf16_few, avx2::bf16_wide, 1, 6),
-            Dtype::F16 => kernels(Floats, 6, [1, 1, 3], avx2::f16_few, avx2::f16_wide, 1, 6),
-            Dtype::Q8_0 => kernels(Integers, 4, [1, 1, 2], avx2::q8_few, avx2::q8_wide, 1, 0),
-            Dtype::Q4_0 => kernels(Integers, 4, [1, 1, 1], avx2::q4_few, avx2::q4_wide, 1, 0),
+            Dtype::F32 => kernels(Floats, 6, [1, 0, 3], avx2::f32_few, avx2::f32_wide, 1, 6),
+            Dtype::Bf16 => kernels(Floats, 6, [1, 0, 3], avx2::bf16_few, avx2::bf16_wide, 1, 6),
+            Dtype::F16 => kernels(Floats, 6, [1, 0, 3], avx2::f16_few, avx2::f16_wide, 1, 6),
+            Dtype::Q8_0 => kernels(Integers, 4, [1, 0, 2], avx2::q8_few, avx2::q8_wide, 1, 0),
+            Dtype::Q4_0 => kernels(Integers, 4, [4, 0, 0], avx2::q4_few, avx2::q4_wide, 1, 0),
         },
         _ => match dtype {
-            Dtype::F32 => kernels(Floats, 4, [1, 0, 0], scalar::f32_few, scalar::f32_few, 1, 0),
-            Dtype::Bf16 => kernels(Floats, 4, [1, 0, 0], scalar::bf16_few, scalar::bf16_few, 1, 0),
-            Dtype::F16 => kernels(Floats, 4, [1, 0, 0], scalar::f16_few, scalar::f16_few, 1, 0),
-            Dtype::Q8_0 => kernels(Integers, 4, [1, 0, 0], scalar::q8_few, scalar::q8_few, 1, 0),
-            Dtype::Q4_0 => kernels(Integers, 4, [1, 0, 0], scalar::q4_few, scalar::q4_few, 1, 0),
+            Dtype::F32 => kernels(Floats, 4, [4, 0, 0], scalar::f32_few, scalar::f32_few, 1, 0),
+            Dtype::Bf16 => kernels(Floats, 4, [4, 0, 0], scalar::bf16_few, scalar::bf16_few, 1, 0),
+            Dtype::F16 => kernels(Floats, 4, [4, 0, 0], scalar::f16_few, scalar::f16_few, 1, 0),
+            Dtype::Q8_0 => kernels(Integers, 4, [4, 0, 0], scalar::q8_few, scalar::q8_few, 1, 0),
+            Dtype::Q4_0 => kernels(Integers, 4, [4, 0, 0], scalar::q4_few, scalar::q4_few, 1, 0),
         },
     }
 }
@@ -438,15 +442,15 @@ mod avx2 {
         ($($words:tt)*) => { kernel!($($words)*, "avx2,fma,f16c"); };
     }
 
-    kernel2!(f32_few, floats, Avx2Floats, AsF32, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
+    kernel2!(f32_few, floats, Avx2Floats, AsF32, 0, [1: 1 2 3 4 5 6] [2: 1 2 3]);
     kernel2!(f32_wide, floats, Avx2Floats, AsF32, 6, [1: 1 2 3 4 5 6]);
-    kernel2!(bf16_few, floats, Avx2Floats, AsBf16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
+    kernel2!(bf16_few, floats, Avx2Floats, AsBf16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3]);
     kernel2!(bf16_wide, floats, Avx2Floats, AsBf16, 6, [1: 1 2 3 4 5 6]);
-    kernel2!(f16_few, floats, Avx2Floats, AsF16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3] [4: 1]);
+    kernel2!(f16_few, floats, Avx2Floats, AsF16, 0, [1: 1 2 3 4 5 6] [2: 1 2 3]);
     kernel2!(f16_wide, floats, Avx2Floats, AsF16, 6, [1: 1 2 3 4 5 6]);
-    kernel2!(q8_few, integers, Avx2Integers, AsQ8, 0, [1: 1 2 3 4] [2: 1 2] [4: 1]);
+    kernel2!(q8_few, integers, Avx2Integers, AsQ8, 0, [1: 1 2 3 4] [2: 1 2]);
     kernel2!(q8_wide, integers, Avx2Integers, AsQ8, 4, [1: 1 2 3 4]);
-    kernel2!(q4_few, integers, Avx2Integers, AsQ4, 0, [1: 1 2 3 4] [4: 1]);
+    kernel2!(q4_few, integers, Avx2Integers, AsQ4, 0, [1: 1 2 3 4]);
     kernel2!(q4_wide, integers, Avx2Integers, AsQ4, 4, [1: 1 2 3 4]);
 }
 
@@ -468,7 +472,7 @@ mod avx512 {
     }
     macro_rules! integers512 {
         ($few:ident, $wide:ident, $weights:ty, $features:literal) => {
-            kernel!($few, integers, Avx512Integers, $weights, 0, [1: 1 2 3 4 5 6] [2: 1 2 3 4 5 6] [4: 1 2 3], $features);
+            kernel!($few, integers, Avx512Integers, $weights, 0, [1: 1 2 3 4 5 6] [2: 1 2 3 4 5 6], $features);
             kernel!($wide, integers, Avx512Integers, $weights, 6, [1: 1 2 3 4 5 6] [2: 1 2 3 4 5 6], $features);
         };
     }
@@ -480,17 +484,6 @@ mod avx512 {
     integers512!(q4_few, q4_wide, AsQ4, "avx512f,avx512bw,avx512vl,avx512vnni");
     // The same with dot products of bf16.
     floats512!(bf16_dot_few, bf16_dot_wide, bf16_dot, AsBf16, "avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16");
-
-    /// With one row, registers half as wide get more out of the bus, with the same integers and sums: 83 GB/s for 73 on a
-    /// Zen 5, and the tier of AVX2 as a whole was faster on a Cascade Lake too.
-    ///
-    /// # Safety
-    /// As [`floats`]; every processor of this tier has what that of AVX2 needs.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    pub(in crate::kernels) unsafe fn q8_one_or_few(tile: &Tile) {
-        // SAFETY: as the caller has it.
-        unsafe { if tile.rows == 1 { avx2::q8_few(tile) } else { q8_few(tile) } }
-    }
 
     #[inline(always)]
     fn as_bf16(bits: __m512i) -> __m512bh {
