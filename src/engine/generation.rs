@@ -10,6 +10,7 @@ use crate::model::{Decoder, FiniteCheck, KvCache, ModelError, Pass, Span};
 use crate::sampling::{Chain, Rng, SamplingError, random_seed};
 use crate::text::{TokenId, Tokenizer};
 
+use super::read::Rows;
 use super::{CancelToken, EngineError, Finish, FinishReason, GenerateRequest, OnEndOfText, Step, Timings};
 
 /// Tokens of a prompt that are run at once. Large enough for the matrix products, small enough to be cancelled soon.
@@ -37,6 +38,8 @@ pub struct Generation<'m> {
     cancel: CancelToken,
     seed: u64,
     lanes: Vec<Lane>,
+    /// What the tokens that ran last expect next, `[R, V]`; each lane knows its row.
+    logits: Tensor,
     ready: VecDeque<Step>,
     prefilled: Prefilled,
     decoding: Duration,
@@ -51,7 +54,8 @@ struct Lane {
     rng: Rng,
     /// Prompt and sampled tokens.
     ids: Vec<TokenId>,
-    logits: Vec<f32>,
+    /// Its row of the logits.
+    row: usize,
     sampled: usize,
     reason: Option<FinishReason>,
 }
@@ -83,7 +87,7 @@ impl<'m> Generation<'m> {
         let cached = cache.common_prefix(&request.prompt).min(tokens - 1);
         cache.truncate(cached);
         let hidden = prefill(decoder, cache, &request.prompt, &cancel)?;
-        let logits = decoder.logits(&hidden)?.flatten_all()?.to_vec1::<f32>()?;
+        let logits = decoder.logits(&hidden)?;
         let prefilled = Prefilled { tokens, cached, seconds: begun.elapsed().as_secs_f64() };
 
         let seed = request.seed.unwrap_or_else(random_seed);
@@ -94,7 +98,7 @@ impl<'m> Generation<'m> {
                     chain: Chain::new(&request.settings_of(index)?).with_top(request.top),
                     rng: Rng::with_stream(seed, index as u64),
                     ids: request.prompt.clone(),
-                    logits: logits.clone(),
+                    row: 0,
                     sampled: 0,
                     reason: (request.max_tokens == 0).then_some(FinishReason::Length),
                 })
@@ -108,6 +112,7 @@ impl<'m> Generation<'m> {
             cancel,
             seed,
             lanes,
+            logits,
             ready: VecDeque::new(),
             prefilled,
             decoding: Duration::ZERO,
@@ -146,7 +151,6 @@ impl<'m> Generation<'m> {
     /// Runs the token that each live sequence sampled last, where it has not been run.
     fn advance(&mut self) -> Result<(), EngineError> {
         let Self { decoder, cache, lanes, cancel, .. } = self;
-        let mut live: Vec<_> = Vec::new();
         let mut own = Some(&mut **cache);
         let mut spans = Vec::new();
         for lane in lanes.iter_mut() {
@@ -155,18 +159,15 @@ impl<'m> Generation<'m> {
                 None => own.take().ok_or_else(|| EngineError::Engine("two sequences share a cache".into()))?,
             };
             if lane.reason.is_none() && lane_cache.len() < lane.ids.len() {
+                lane.row = spans.len();
                 spans.push(Span { tokens: &lane.ids[lane_cache.len()..], cache: lane_cache });
-                live.push(&mut lane.logits);
             }
         }
         if spans.is_empty() {
             return Ok(());
         }
         let hidden = decoder.forward(&mut spans, Pass::fused(cancel.flag()))?;
-        let logits = decoder.logits(&hidden)?;
-        for (row, target) in live.into_iter().enumerate() {
-            *target = logits.get(row)?.to_vec1::<f32>()?;
-        }
+        self.logits = decoder.logits(&hidden)?;
         Ok(())
     }
 
@@ -175,9 +176,11 @@ impl<'m> Generation<'m> {
         let context = self.decoder.config().n_positions;
         let live = self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.reason.is_none());
         let mut draws: Vec<_> = live.map(|(index, lane)| (index, lane, None)).collect();
-        kernels::each(&mut draws, |_, (_, lane, drawn)| {
-            *drawn = Some(lane.chain.sample(&lane.logits, &lane.ids, &mut lane.rng));
-        });
+        Rows::read(&self.logits, |rows| {
+            kernels::each(&mut draws, |_, (_, lane, drawn)| {
+                *drawn = Some(lane.chain.sample(rows.row(lane.row), &lane.ids, &mut lane.rng));
+            });
+        })?;
         let draws: Vec<_> = draws.into_iter().filter_map(|(index, _, drawn)| Some((index, drawn?))).collect();
         for (index, drawn) in draws {
             let sampled = match drawn {

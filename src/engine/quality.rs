@@ -2,13 +2,15 @@
 //!
 //! The figures are those of llama.cpp's `llama-perplexity --kl-divergence` (tools/perplexity), all in nats.
 
+use candle_core::Tensor;
+
 use crate::kernels;
 use crate::model::{Decoder, KvCache, Pass, Span};
 use crate::sampling::Row;
 use crate::text::TokenId;
 
 use super::generation::{PREFILL_CHUNK, check_ids};
-use super::read::{Rows, each_row};
+use super::read::{Rows, each_part};
 use super::{CancelToken, EngineError};
 
 /// How the distribution of one decoder differs from that of another over the positions of a text.
@@ -72,11 +74,13 @@ pub fn compare(
             let [ours, theirs] = &mut caches;
             let ours = rows_of(reference, ours, tokens, cancel)?;
             let theirs = rows_of(other, theirs, tokens, cancel)?;
-            for (ours, theirs) in ours.iter().zip(&theirs) {
-                let (at, ours, theirs) = (first + ours.0, &ours.1, &theirs.1);
-                let compared = kernels::map(ours.len(), |row| {
-                    window.get(at + row + 1).map(|&came| place(ours.row(row), theirs.row(row), came))
-                });
+            for ((at, ours), (_, theirs)) in ours.iter().zip(&theirs) {
+                let compare = |ours: Rows<'_>, theirs: Rows<'_>| {
+                    kernels::map(ours.len(), |row| {
+                        window.get(first + at + row + 1).map(|&came| place(ours.row(row), theirs.row(row), came))
+                    })
+                };
+                let compared = Rows::read(ours, |ours| Rows::read(theirs, |theirs| compare(ours, theirs)))??;
                 places.extend(compared.into_iter().flatten().collect::<Result<Vec<_>, _>>()?);
             }
             progress(index * reference.config().n_positions + first + tokens.len(), ids.len());
@@ -85,17 +89,17 @@ pub fn compare(
     Ok(summary(&places))
 }
 
-/// The logits of all of some tokens, by parts: the row of the first, and the rows.
+/// The logits of all of some tokens, by parts: the row of the first, and all rows.
 fn rows_of(
     decoder: &Decoder,
     cache: &mut KvCache,
     tokens: &[TokenId],
     cancel: &CancelToken,
-) -> Result<Vec<(usize, Rows)>, EngineError> {
+) -> Result<Vec<(usize, Tensor)>, EngineError> {
     let hidden = decoder.forward(&mut [Span { tokens, cache }], Pass::fused(cancel.flag()))?;
     let mut all = Vec::new();
-    each_row(decoder, &hidden, cancel, &mut |first, rows| {
-        all.push((first, rows));
+    each_part(decoder, &hidden, cancel, &mut |first, logits| {
+        all.push((first, logits));
         Ok(())
     })?;
     Ok(all)

@@ -1,6 +1,6 @@
 //! Reading a document as it is typed: a score for every token, and the whole row of logits after the last one.
 
-use candle_core::Tensor;
+use candle_core::{CpuStorage, Storage, Tensor};
 
 use crate::kernels;
 use crate::model::{Decoder, KvCache, MemoryEstimate, Pass, Span};
@@ -58,12 +58,23 @@ pub(super) fn read(
 }
 
 /// Some rows of logits, one after the other.
-pub(super) struct Rows {
-    values: Vec<f32>,
+pub(super) struct Rows<'a> {
+    values: &'a [f32],
     vocab: usize,
 }
 
-impl Rows {
+impl Rows<'_> {
+    /// Reads logits `[R, V]` where the decoder left them: at 50,257 to a row even a copy would be seen in a token's time.
+    pub(super) fn read<T>(logits: &Tensor, read: impl FnOnce(Rows<'_>) -> T) -> Result<T, EngineError> {
+        let vocab = logits.dim(1)?;
+        let (storage, layout) = logits.storage_and_layout();
+        if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) = (&*storage, layout.contiguous_offsets()) {
+            return Ok(read(Rows { values: &values[start..end], vocab }));
+        }
+        drop(storage);
+        Ok(read(Rows { values: &logits.flatten_all()?.to_vec1()?, vocab }))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.values.len() / self.vocab
     }
@@ -74,7 +85,7 @@ impl Rows {
 }
 
 /// Takes the index of the first of some rows, and the rows.
-type Visit<'a> = &'a mut dyn FnMut(usize, Rows) -> Result<(), EngineError>;
+type Visit<'a> = &'a mut dyn FnMut(usize, Rows<'_>) -> Result<(), EngineError>;
 
 /// Hands out the logits of hidden states, part by part, so that they are never all in memory.
 pub(super) fn each_row(
@@ -83,14 +94,22 @@ pub(super) fn each_row(
     cancel: &CancelToken,
     visit: Visit<'_>,
 ) -> Result<(), EngineError> {
+    each_part(decoder, hidden, cancel, &mut |first, logits| Rows::read(&logits, |rows| visit(first, rows))?)
+}
+
+/// As [`each_row`], with tensors that can be kept.
+pub(super) fn each_part(
+    decoder: &Decoder,
+    hidden: &Tensor,
+    cancel: &CancelToken,
+    visit: &mut dyn FnMut(usize, Tensor) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
     let (count, at_once) = (hidden.dim(0)?, MemoryEstimate::LOGIT_ROWS);
     for first in (0..count).step_by(at_once) {
         if cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
-        let logits = decoder.logits(&hidden.narrow(0, first, at_once.min(count - first))?)?;
-        let vocab = logits.dim(1)?;
-        visit(first, Rows { values: logits.flatten_all()?.to_vec1()?, vocab })?;
+        visit(first, decoder.logits(&hidden.narrow(0, first, at_once.min(count - first))?)?)?;
     }
     Ok(())
 }
@@ -122,7 +141,11 @@ fn rows(
 }
 
 /// The scores of tokens that came after some of the rows, on all threads.
-pub(super) fn score_rows(rows: &Rows, came: &[(usize, TokenId)], keep: usize) -> Result<Vec<TokenScore>, EngineError> {
+pub(super) fn score_rows(
+    rows: &Rows<'_>,
+    came: &[(usize, TokenId)],
+    keep: usize,
+) -> Result<Vec<TokenScore>, EngineError> {
     kernels::map(came.len(), |at| score_of(rows.row(came[at].0), came[at].1, keep)).into_iter().collect()
 }
 

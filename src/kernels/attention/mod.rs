@@ -185,13 +185,17 @@ impl<'a> CustomOp1 for Attention<'a> {
             work += sequence.tokens * (sequence.start() + sequence.tokens) * c;
         }
         // All sequences of a head in turn: what they share stays in the cache of the thread.
+        let tasks = self.sequences.len() * nh;
+        let job_of = |task: usize| (task / caches.len(), caches[task % caches.len()]);
         let task = |task: usize| {
-            let (head, (sequence, row, parts)) = (task / caches.len(), caches[task % caches.len()]);
+            let (head, (sequence, row, parts)) = job_of(task);
+            let (next, (_, _, [_, next_own])) = job_of((task + 1) % tasks);
             let job = Job {
                 queries: &qkv[row * 3 * c + head * hs..],
                 query_stride: 3 * c,
                 keys: parts.map(|part| part.head(head, hs)),
                 values: parts.map(|part| part.head(nh + head, hs)),
+                next: next_own.head(next, hs),
                 tokens: sequence.tokens,
                 start: sequence.start(),
                 width: hs,
@@ -201,7 +205,6 @@ impl<'a> CustomOp1 for Attention<'a> {
             };
             if sequence.tokens == 1 { one::attend(&job) } else { many::attend(&job) }
         };
-        let tasks = self.sequences.len() * nh;
         if work < WORTH_SHARING {
             (0..tasks).for_each(task)
         } else {
@@ -220,6 +223,8 @@ struct Job<'a> {
     keys: [&'a [f32]; 2],
     /// As the keys.
     values: [&'a [f32]; 2],
+    /// The keys that the thread most likely reads after this job.
+    next: &'a [f32],
     tokens: usize,
     start: usize,
     /// HS.

@@ -7,7 +7,7 @@ use crate::kernels::lanes::{Avx2Floats, Avx512Floats};
 use crate::kernels::tier::Tier;
 use crate::kernels::{dots, softmax};
 
-/// Cache lines of the values that are asked for before they are needed: as far as the sum looks ahead by itself.
+/// Cache lines that are asked for before they are needed: as far as the sum looks ahead by itself.
 const FIRST: usize = 64;
 
 pub(super) fn attend(job: &Job<'_>) {
@@ -18,18 +18,22 @@ pub(super) fn attend(job: &Job<'_>) {
         dots::rows(job.query(0), keys, &mut scores[weights]);
     }
     // The sums below begin with these, right after the softmax.
-    for line in job.values.into_iter().flat_map(|values| values.chunks(LANES)).take(FIRST) {
-        lanes::prefetch_l2(line.as_ptr().cast());
-    }
+    ask(job.values.into_iter().flat_map(|values| values.chunks(LANES)));
     scores.iter_mut().for_each(|score| *score *= job.scale);
     let max = softmax::scan(&scores).max;
     let total = softmax::exp_shifted(&mut scores, max).total;
+    ask(job.next.chunks(LANES));
     out.fill(0.0);
     let (first, behind) = scores.split_at(shared);
     weighted_sum(first, job.values[0], out);
     weighted_sum(behind, job.values[1], out);
     let share = (1.0 / total) as f32;
     out.iter_mut().for_each(|value| *value *= share);
+}
+
+/// Asks for what is needed next.
+fn ask<'a>(lines: impl Iterator<Item = &'a [f32]>) {
+    lines.take(FIRST).for_each(|line| lanes::prefetch_l2(line.as_ptr().cast()));
 }
 
 /// Adds Σ weight · row to `out`, for rows as long as it.
