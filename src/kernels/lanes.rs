@@ -38,7 +38,7 @@ pub(super) trait Integers: Copy {
     type Floats: Floats;
     /// The integers of one four of inputs for 16 outputs.
     type Bytes: Copy;
-    /// Sums of a group of 32 products with weights of 0 to 15: 16 bits hold them.
+    /// Sums of a group of 32 products with weights of 0 to 15, where 16 bits hold those of 16.
     type Small: Copy;
     /// Added to the weights of q8_0 by the time they are multiplied, so that the sums can be corrected.
     const Q8_OFFSET: i32;

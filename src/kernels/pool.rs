@@ -326,12 +326,12 @@ impl Pool {
         unsafe { *shared.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job)) };
         shared.panicked.store(false, Ordering::Relaxed);
         shared.door.open();
+        let wait = Wait { shared, asked };
         for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
             if asleep.swap(false, Ordering::SeqCst) {
                 worker.unpark();
             }
         }
-        let wait = Wait { shared, asked };
         job(0);
         drop(wait);
         if shared.panicked.load(Ordering::Relaxed) {
@@ -396,7 +396,8 @@ impl Shared {
                 thread::yield_now();
             } else {
                 self.asleep[index].store(true, Ordering::SeqCst);
-                // Whoever began a job before it could see the flag is seen here; whoever sees it wakes this thread.
+                // A job begun before the flag could be seen is seen here, unless it is over; whoever sees the flag wakes
+                // this thread.
                 if !Door::calls(self.door.state(), seen) {
                     thread::park();
                 }
@@ -451,10 +452,25 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_thread_that_does_not_come() {
-        let mut pool = Pool::new(1);
-        pool.workers.push(thread::current());
-        pool.starts.push(Line(AtomicUsize::new(0)));
-        counted(&pool, 100, 3);
+        let (done, ended) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let mut pool = Pool::new(1);
+            pool.workers.push(thread::current());
+            pool.starts.push(Line(AtomicUsize::new(0)));
+            counted(&pool, 100, 3);
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(60)).expect("the caller did it all");
+    }
+
+    #[test]
+    fn a_shut_door_lets_nobody_in() {
+        let door = Door(Line(AtomicUsize::new(0)));
+        door.open();
+        let state = door.state();
+        assert!(Door::calls(state, 0) && !Door::calls(state, 1));
+        door.shut();
+        assert!(door.enter(state).is_none() && !Door::calls(door.state(), 0) && door.is_empty());
     }
 
     #[test]

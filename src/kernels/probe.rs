@@ -33,10 +33,11 @@ pub fn memory() -> Vec<Probe> {
     // Every page has to be there before it is read: untouched ones would all be the same page of zeros.
     pool::chunks(buffer.bytes_mut(), 1 << 20, |_, piece| piece.fill(1));
     let bytes = buffer.bytes();
-    let ways: [(&'static str, usize, usize); 5] = [
+    let ways: [(&'static str, usize, usize); 6] = [
         ("one stream a thread", 1, 0),
         ("one stream, asked for 2 KiB ahead", 1, 2048),
         ("one stream, asked for 4 KiB ahead", 1, 4096),
+        ("one stream, asked for 8 KiB ahead", 1, 8192),
         ("four streams a thread", 4, 0),
         ("four streams, asked for 2 KiB ahead", 4, 2048),
     ];

@@ -223,7 +223,7 @@ struct Job<'a> {
     keys: [&'a [f32]; 2],
     /// As the keys.
     values: [&'a [f32]; 2],
-    /// The keys that the thread most likely reads after this job.
+    /// Keys that the thread most likely reads soon after this job: the own ones of the next.
     next: &'a [f32],
     tokens: usize,
     start: usize,

@@ -132,7 +132,12 @@ impl Product<'_> {
         let columns = self.columns(&panels);
         let rows = self.around.residual.into_iter().flat_map(|residual| residual.chunks(self.w.n));
         for row in self.around.bias.into_iter().chain(rows) {
-            row[columns.clone()].chunks(LANES).for_each(|line| lanes::prefetch_l2(line.as_ptr().cast()));
+            // The ends of each panel's values, which need not begin where a line does.
+            for values in row[columns.clone()].chunks(LANES) {
+                let ends = values.as_ptr_range();
+                lanes::prefetch_l2(ends.start.cast());
+                lanes::prefetch_l2(ends.end.wrapping_sub(1).cast());
+            }
         }
         // The kernels know whole groups and single panels.
         let width = if panels.len() == width { width } else { 1 };

@@ -93,8 +93,8 @@ pub(in crate::kernels) struct Kernels {
     /// For weights that come from memory: one panel at a time, which the bus likes best, or several side by side, so that
     /// the units have enough to do.
     pub(in crate::kernels) few: Kernel,
-    /// Most rows for which `few` takes 1 panel, most for which it takes 4, and most for which it takes 2, each beyond the
-    /// one before; with more it takes 1. As they were measured to be best.
+    /// Most rows for which `few` takes 1 panel, most beyond those for which it takes 4, and most beyond those for which it
+    /// takes 2 (0: for none); with still more it takes 1. As they were measured to be best.
     pub(in crate::kernels) streams: [usize; 3],
     /// For weights in the cache: several panels at a time, so that a value of x is loaded once for all of them.
     pub(in crate::kernels) wide: Kernel,
@@ -463,9 +463,9 @@ mod avx512 {
 
     /// Kernels with the features of the tier: with few rows and with many.
     macro_rules! floats512 {
-        ($few:ident, $wide:ident, $inner:ident, $weights:ty, $features:literal) => {
+        ($few:ident, $wide:ident, $inner:ident, $weights:ty, [$($four:literal)*], $features:literal) => {
             kernel!($few, $inner, Avx512Floats, $weights, 0,
-                [1: 1 2 3 4 5 6 7 8 9 10 11 12] [2: 1 2 3 4 5 6 7 8 9 10 11 12] [4: 1 2 3 4], $features);
+                [1: 1 2 3 4 5 6 7 8 9 10 11 12] [2: 1 2 3 4 5 6 7 8 9 10 11 12] [4: $($four)*], $features);
             kernel!($wide, $inner, Avx512Floats, $weights, 12,
                 [1: 1 2 3 4 5 6 7 8 9 10 11 12] [2: 1 2 3 4 5 6 7 8 9 10 11 12], $features);
         };
@@ -477,13 +477,13 @@ mod avx512 {
         };
     }
 
-    floats512!(f32_few, f32_wide, floats, AsF32, "avx512f,avx512bw,avx512vl,avx512vnni");
-    floats512!(bf16_few, bf16_wide, floats, AsBf16, "avx512f,avx512bw,avx512vl,avx512vnni");
-    floats512!(f16_few, f16_wide, floats, AsF16, "avx512f,avx512bw,avx512vl,avx512vnni");
+    floats512!(f32_few, f32_wide, floats, AsF32, [], "avx512f,avx512bw,avx512vl,avx512vnni");
+    floats512!(bf16_few, bf16_wide, floats, AsBf16, [1 2 3 4], "avx512f,avx512bw,avx512vl,avx512vnni");
+    floats512!(f16_few, f16_wide, floats, AsF16, [1 2 3 4], "avx512f,avx512bw,avx512vl,avx512vnni");
     integers512!(q8_few, q8_wide, AsQ8, "avx512f,avx512bw,avx512vl,avx512vnni");
     integers512!(q4_few, q4_wide, AsQ4, "avx512f,avx512bw,avx512vl,avx512vnni");
     // The same with dot products of bf16.
-    floats512!(bf16_dot_few, bf16_dot_wide, bf16_dot, AsBf16, "avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16");
+    floats512!(bf16_dot_few, bf16_dot_wide, bf16_dot, AsBf16, [1 2 3 4], "avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16");
 
     #[inline(always)]
     fn as_bf16(bits: __m512i) -> __m512bh {
