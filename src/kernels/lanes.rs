@@ -39,7 +39,7 @@ pub(super) trait Integers: Copy {
     /// The integers of one four of inputs for 16 outputs.
     type Bytes: Copy;
     /// Sums of a group of 32 products with weights of 0 to 15, where 16 bits hold those of 16.
-    type Small: Copy;
+    type Small: Sums<Self>;
     /// Added to the weights of q8_0 by the time they are multiplied, so that the sums can be corrected.
     const Q8_OFFSET: i32;
     /// `value` in every lane.
@@ -50,14 +50,37 @@ pub(super) trait Integers: Copy {
     unsafe fn load_q4(at: *const u8) -> (Self::Bytes, Self::Bytes);
     /// Adds to each lane the dot product of its four weights with the four signed bytes at `x`.
     unsafe fn dot_q8(self, weights: Self::Bytes, x: *const i8) -> Self;
-    /// No products yet; `value` is what the whole sums begin with.
-    unsafe fn small(value: i32) -> Self::Small;
-    /// As [`Integers::dot_q8`] with weights of 0 to 15, at most eight times.
-    unsafe fn dot_q4(sums: Self::Small, weights: Self::Bytes, x: *const i8) -> Self::Small;
-    /// The whole sums, with the `value` they begin with.
-    unsafe fn whole(sums: Self::Small, value: i32) -> Self;
     /// As floats.
     unsafe fn floats(self) -> Self::Floats;
+}
+
+/// Sums of the products of a group of 32.
+pub(super) trait Sums<I: Integers>: Copy {
+    /// No products yet; `value` is what the whole sums begin with.
+    unsafe fn begin(value: i32) -> Self;
+    /// Adds to each lane the dot product of its four weights with the four signed bytes at `x`, at most eight times.
+    unsafe fn dot(self, weights: I::Bytes, x: *const i8) -> Self;
+    /// The whole sums, with the `value` they begin with.
+    unsafe fn whole(self, value: i32) -> I;
+}
+
+impl<I: Integers> Sums<I> for I {
+    #[inline(always)]
+    unsafe fn begin(value: i32) -> Self {
+        // SAFETY: as the caller has it.
+        unsafe { I::splat(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, weights: I::Bytes, x: *const i8) -> Self {
+        // SAFETY: as the caller has it.
+        unsafe { self.dot_q8(weights, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn whole(self, _: i32) -> Self {
+        self
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -159,23 +182,6 @@ impl Integers for ScalarIntegers {
     }
 
     #[inline(always)]
-    unsafe fn small(value: i32) -> Self {
-        // SAFETY: as the caller has it.
-        unsafe { Self::splat(value) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot_q4(sums: Self, weights: Self::Bytes, x: *const i8) -> Self {
-        // SAFETY: as the caller has it.
-        unsafe { sums.dot_q8(weights, x) }
-    }
-
-    #[inline(always)]
-    unsafe fn whole(sums: Self, _: i32) -> Self {
-        sums
-    }
-
-    #[inline(always)]
     unsafe fn floats(self) -> ScalarFloats {
         ScalarFloats(self.0.map(|value| value as f32))
     }
@@ -186,7 +192,7 @@ pub(super) use x86::{Avx2Floats, Avx2Integers, Avx512Floats, Avx512Integers};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Floats, Integers};
+    use super::{Floats, Integers, Sums};
     use std::arch::x86_64::*;
 
     #[derive(Clone, Copy)]
@@ -265,10 +271,40 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(in super::super) struct Avx2Integers(__m256i, __m256i);
 
+    /// Sixteen bits for each pair of inputs.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Avx2Small(__m256i, __m256i);
+
+    impl Sums<Avx2Integers> for Avx2Small {
+        #[inline(always)]
+        unsafe fn begin(_: i32) -> Self {
+            unsafe { Self(_mm256_setzero_si256(), _mm256_setzero_si256()) }
+        }
+
+        #[inline(always)]
+        unsafe fn dot(self, weights: (__m256i, __m256i), x: *const i8) -> Self {
+            unsafe {
+                let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
+                // Eight times at most 2 · 15 · 127: 30,480, which 16 bits hold.
+                let dot = |sums, w| _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x));
+                Self(dot(self.0, weights.0), dot(self.1, weights.1))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn whole(self, value: i32) -> Avx2Integers {
+            unsafe {
+                let (ones, value) = (_mm256_set1_epi16(1), _mm256_set1_epi32(value));
+                let whole = |sums| _mm256_add_epi32(value, _mm256_madd_epi16(sums, ones));
+                Avx2Integers(whole(self.0), whole(self.1))
+            }
+        }
+    }
+
     impl Integers for Avx2Integers {
         type Floats = Avx2Floats;
         type Bytes = (__m256i, __m256i);
-        type Small = (__m256i, __m256i);
+        type Small = Avx2Small;
         /// The weights are made signed again: products of unsigned and signed bytes of this size overflow 16 bits in pairs.
         const Q8_OFFSET: i32 = 0;
 
@@ -305,30 +341,6 @@ mod x86 {
                 // |x| · (w with the sign of x): at most 2 · 127 · 127, which 16 bits hold.
                 let dot = |w| _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(w, x)), ones);
                 Self(_mm256_add_epi32(self.0, dot(weights.0)), _mm256_add_epi32(self.1, dot(weights.1)))
-            }
-        }
-
-        #[inline(always)]
-        unsafe fn small(_: i32) -> Self::Small {
-            unsafe { (_mm256_setzero_si256(), _mm256_setzero_si256()) }
-        }
-
-        #[inline(always)]
-        unsafe fn dot_q4(sums: Self::Small, weights: Self::Bytes, x: *const i8) -> Self::Small {
-            unsafe {
-                let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
-                // Eight times at most 2 · 15 · 127: 30,480, which 16 bits hold.
-                let dot = |sums, w| _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x));
-                (dot(sums.0, weights.0), dot(sums.1, weights.1))
-            }
-        }
-
-        #[inline(always)]
-        unsafe fn whole(sums: Self::Small, value: i32) -> Self {
-            unsafe {
-                let (ones, value) = (_mm256_set1_epi16(1), _mm256_set1_epi32(value));
-                let whole = |sums| _mm256_add_epi32(value, _mm256_madd_epi16(sums, ones));
-                Self(whole(sums.0), whole(sums.1))
             }
         }
 
@@ -430,21 +442,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn dot_q8(self, weights: Self::Bytes, x: *const i8) -> Self {
             unsafe { Self(_mm512_dpbusd_epi32(self.0, weights, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()))) }
-        }
-
-        #[inline(always)]
-        unsafe fn small(value: i32) -> Self {
-            unsafe { Self::splat(value) }
-        }
-
-        #[inline(always)]
-        unsafe fn dot_q4(sums: Self, weights: Self::Bytes, x: *const i8) -> Self {
-            unsafe { sums.dot_q8(weights, x) }
-        }
-
-        #[inline(always)]
-        unsafe fn whole(sums: Self, _: i32) -> Self {
-            sums
         }
 
         #[inline(always)]

@@ -5,7 +5,7 @@ use super::block::{GROUP, SCALES};
 use super::{DEPTH, Dtype, LANES};
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::lanes::{Avx2Floats, Avx2Integers, Avx512Floats, Avx512Integers};
-use crate::kernels::lanes::{Floats, Integers, ScalarFloats, ScalarIntegers};
+use crate::kernels::lanes::{Floats, Integers, ScalarFloats, ScalarIntegers, Sums};
 use crate::kernels::tier::Tier;
 
 /// Most rows of x in a tile of any kernel.
@@ -279,14 +279,9 @@ trait IntegerWeights<I: Integers> {
     const BYTES: usize;
     const OFFSET: i32;
     /// Sums of the products of a half of a block.
-    type Sums: Copy;
-    /// No products yet; `value` is what the whole sums begin with.
-    unsafe fn begin(value: i32) -> Self::Sums;
+    type Sums: Sums<I>;
     /// The weights of inputs 4 · `four` to 4 · `four` + 3 of a half of a block.
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes;
-    unsafe fn dot(sums: Self::Sums, weights: I::Bytes, x: *const i8) -> Self::Sums;
-    /// The whole sums, with the `value` they begin with.
-    unsafe fn end(sums: Self::Sums, value: i32) -> I;
 }
 
 struct AsQ8;
@@ -298,23 +293,8 @@ impl<I: Integers> IntegerWeights<I> for AsQ8 {
     type Sums = I;
 
     #[inline(always)]
-    unsafe fn begin(value: i32) -> I {
-        unsafe { I::splat(value) }
-    }
-
-    #[inline(always)]
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes {
         unsafe { I::load_q8(half.add(four * 64)) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(sums: I, weights: I::Bytes, x: *const i8) -> I {
-        unsafe { sums.dot_q8(weights, x) }
-    }
-
-    #[inline(always)]
-    unsafe fn end(sums: I, _: i32) -> I {
-        sums
     }
 }
 
@@ -324,27 +304,12 @@ impl<I: Integers> IntegerWeights<I> for AsQ4 {
     type Sums = I::Small;
 
     #[inline(always)]
-    unsafe fn begin(value: i32) -> I::Small {
-        unsafe { I::small(value) }
-    }
-
-    #[inline(always)]
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes {
         const HALF: usize = GROUP / 8;
         unsafe {
             let (lower, upper) = I::load_q4(half.add(four % HALF * 64));
             if four < HALF { lower } else { upper }
         }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(sums: I::Small, weights: I::Bytes, x: *const i8) -> I::Small {
-        unsafe { I::dot_q4(sums, weights, x) }
-    }
-
-    #[inline(always)]
-    unsafe fn end(sums: I::Small, value: i32) -> I {
-        unsafe { I::whole(sums, value) }
     }
 }
 
@@ -366,11 +331,11 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
                 I::Floats::prefetch(panels[panel].wrapping_add(far));
             }
             for half in 0..2 {
-                let mut dots = [[W::begin(0); P]; M];
+                let mut dots = [[W::Sums::begin(0); P]; M];
                 let mut values = [0; M];
                 for row in 0..M {
                     values[row] = -W::OFFSET * (*groups[row].add(half)).sum;
-                    dots[row] = [W::begin(values[row]); P];
+                    dots[row] = [W::Sums::begin(values[row]); P];
                 }
                 for four in 0..GROUP / 4 {
                     for panel in 0..P {
@@ -383,7 +348,7 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
                         let weights = W::four(at, four);
                         for row in 0..M {
                             let x = rows[row].add(half * GROUP + 4 * four);
-                            dots[row][panel] = W::dot(dots[row][panel], weights, x);
+                            dots[row][panel] = dots[row][panel].dot(weights, x);
                         }
                     }
                 }
@@ -392,7 +357,7 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
                     for row in 0..M {
                         let scale = scales.mul(I::Floats::splat(&(*groups[row].add(half)).scale));
                         total[row][panel] =
-                            total[row][panel].mul_add(W::end(dots[row][panel], values[row]).floats(), scale);
+                            total[row][panel].mul_add(dots[row][panel].whole(values[row]).floats(), scale);
                     }
                 }
             }
