@@ -77,7 +77,7 @@ fn full_context() {
     let mut terminal = Terminal::with_options(backend, TerminalOptions { viewport: Viewport::Fixed(area) }).unwrap();
     driver.run("<Esc>").unwrap();
     for colouring in Colouring::ALL {
-        driver.shell.app.colouring = colouring;
+        driver.shell.app.token.colouring = colouring;
         let mut times: Vec<Duration> = (0..300)
             .map(|index| {
                 // Another token each time, so that every frame differs from the one before.

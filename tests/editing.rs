@@ -180,7 +180,7 @@ fn a_search_marks_counts_and_steps_through_the_matches() {
     assert_eq!(driver.shell.page.caret(), 0, "back where the search began");
     driver.run("<Esc>").unwrap();
     assert_eq!((selected(&driver).as_str(), driver.shell.page.caret()), ("", 0));
-    assert!(driver.shell.app.find.places().is_empty());
+    assert!(driver.shell.app.editing.find.places().is_empty());
     // Enter stays, and the match can be typed over; an empty query takes the last one.
     driver.run("<Ctrl+F>river<Enter>sea").unwrap();
     assert_eq!(text(&driver), "Water water sea Water");
@@ -332,7 +332,7 @@ fn one_key_puts_an_example_in_and_runs_it() {
 fn with_prompts() -> (Driver<Scripted>, tempfile::TempDir) {
     let place = tempfile::tempdir().unwrap();
     let mut driver = loaded((80, 24));
-    driver.shell.app.saved.folder = Some(PromptFolder(place.path().join("prompts")));
+    driver.shell.app.storage.prompts.folder = Some(PromptFolder(place.path().join("prompts")));
     (driver, place)
 }
 
@@ -358,7 +358,7 @@ fn a_prompt_is_saved_listed_loaded_renamed_and_deleted() {
     let shown = screen(&driver);
     assert!(shown.contains("river") && shown.contains("sea -> mer"), "{shown}");
     driver.run("<Enter>").unwrap();
-    assert_eq!((text(&driver).as_str(), driver.shell.app.layers.len()), ("sea -> mer", 0));
+    assert_eq!((text(&driver).as_str(), driver.shell.app.screen.layers.len()), ("sea -> mer", 0));
     driver.run("<Ctrl+_>").unwrap();
     assert_eq!(text(&driver), "other", "undo brings the old text back");
     driver.run("<Alt+O>r<Ctrl+U>river<Enter>").unwrap();
@@ -366,7 +366,7 @@ fn a_prompt_is_saved_listed_loaded_renamed_and_deleted() {
     driver.run("<Esc>r<Ctrl+U>ocean<Enter>").unwrap();
     assert_eq!((file("ocean.txt").is_some(), file("sea.txt")), (true, None), "{}", screen(&driver));
     driver.run("dn").unwrap();
-    assert!(file("ocean.txt").is_some() && driver.shell.app.layers == [Layer::Prompts]);
+    assert!(file("ocean.txt").is_some() && driver.shell.app.screen.layers == [Layer::Prompts]);
     driver.run("d").unwrap();
     assert!(screen(&driver).contains("Delete the prompt?"), "{}", screen(&driver));
     driver.run("y").unwrap();
@@ -574,7 +574,7 @@ fn random_editing_agrees_with_a_plain_model() {
                 0..=4 => {
                     press(&mut driver, key(MOVES[numbers.next(MOVES.len())]));
                     // Esc may have gone over to the tokens, where letters are commands.
-                    if driver.shell.app.at.is_some() {
+                    if driver.shell.app.token.at.is_some() {
                         press(&mut driver, key("esc"));
                     }
                 }
@@ -656,7 +656,7 @@ fn random_editing_agrees_with_a_plain_model() {
             assert_eq!(app.document.bytes(), model.bytes, "seed {seed}, step {step}");
             assert!(driver.shell.page.caret() <= app.document.len());
             assert!(driver.shell.page.selection().is_none_or(|range| range.end <= app.document.len()));
-            assert!(driver.shell.app.layers.is_empty() && !driver.shell.app.is_searching());
+            assert!(driver.shell.app.screen.layers.is_empty() && !driver.shell.app.is_searching());
             if step % 16 == 0 {
                 driver.pump().unwrap();
             }

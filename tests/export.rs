@@ -404,14 +404,14 @@ fn a_table_goes_to_the_clipboard() {
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 8 + 3, "{copied}");
     assert_eq!((&rows[8][2], &rows[8][3], &rows[8][5]), (" eau", "model", "1"));
-    assert!(driver.shell.app.layers.is_empty(), "the overlay closes");
+    assert!(driver.shell.app.screen.layers.is_empty(), "the overlay closes");
 }
 
 #[test]
 fn a_file_is_named_by_its_format_and_never_replaced_unasked() {
     let mut driver = generated();
     driver.run("<Alt+E><Down 3><Enter>").unwrap();
-    assert_eq!(driver.shell.app.input.as_ref().unwrap().text, "kshot.html");
+    assert_eq!(driver.shell.app.screen.input.as_ref().unwrap().text, "kshot.html");
     driver.run("<Enter>").unwrap();
     {
         let asked = driver.executor.asked.borrow();
@@ -425,7 +425,7 @@ fn a_file_is_named_by_its_format_and_never_replaced_unasked() {
     let taken = IoEvent::Exported(Ok(Exported::Taken("kshot.md".into())));
     driver.executor.io_sender().send(taken).unwrap();
     driver.pump().unwrap();
-    assert!(driver.shell.app.input.as_ref().unwrap().error.as_ref().unwrap().contains("again replaces"));
+    assert!(driver.shell.app.screen.input.as_ref().unwrap().error.as_ref().unwrap().contains("again replaces"));
     driver.run("<Enter>").unwrap();
     assert_eq!(driver.executor.asked.borrow().existing.last(), Some(&Existing::Replace));
 }
@@ -439,7 +439,7 @@ fn what_is_not_there_cannot_be_exported() {
     assert!(screen(&driver).contains("nothing was generated yet"), "{}", screen(&driver));
     driver.run("<Esc 3>a<Ctrl+G><Alt+E><Down 5><Enter>").unwrap();
     assert!(screen(&driver).contains("still running"), "{}", screen(&driver));
-    assert!(driver.shell.app.input.is_none() && driver.copied().is_none());
+    assert!(driver.shell.app.screen.input.is_none() && driver.copied().is_none());
 }
 
 #[test]
@@ -504,9 +504,9 @@ fn samples_grow_side_by_side_and_one_is_taken() {
         driver.run("b<Enter>").unwrap();
         assert_eq!(text(&driver), "sun mer");
         let app = &driver.shell.app;
-        assert!(app.layers.is_empty() && app.batch.is_none());
-        assert_eq!(app.run.as_ref().unwrap().steps.len(), 1);
-        assert!(app.run.as_ref().unwrap().ending().unwrap().contains("stop string"));
+        assert!(app.screen.layers.is_empty() && app.runs.batch.is_none());
+        assert_eq!(app.runs.current.as_ref().unwrap().steps.len(), 1);
+        assert!(app.runs.current.as_ref().unwrap().ending().unwrap().contains("stop string"));
         assert!(app.document.tokens().last().unwrap().info.is_some(), "its figures come along");
         driver.run("<Ctrl+_ 2>").unwrap();
         assert_eq!(text(&driver), "sun", "one step of undo, announced since it is a generation");
@@ -536,7 +536,7 @@ fn a_sample_taken_early_stops_the_others_first() {
     let (mut driver, job) = sampling((120, 36));
     driver.run("<Enter>").unwrap();
     assert_eq!(text(&driver), "sun");
-    assert!(driver.shell.app.batch.as_ref().unwrap().cancel.is_cancelled());
+    assert!(driver.shell.app.runs.batch.as_ref().unwrap().cancel.is_cancelled());
     grow(&mut driver, job, 0, " la", -1.0);
     end(&mut driver, job);
     assert_eq!(text(&driver), "sun eau de la", "what the engine still had to say is in it");
@@ -546,17 +546,17 @@ fn a_sample_taken_early_stops_the_others_first() {
 fn leaving_the_samples_changes_nothing() {
     let (mut driver, job) = sampling((120, 36));
     driver.run("<Esc>").unwrap();
-    assert!(driver.shell.app.layers.contains(&Layer::Samples), "the first Esc stops");
+    assert!(driver.shell.app.screen.layers.contains(&Layer::Samples), "the first Esc stops");
     end(&mut driver, job);
     driver.run("<Esc>").unwrap();
-    assert!(driver.shell.app.batch.is_none() && driver.shell.app.layers.is_empty());
+    assert!(driver.shell.app.runs.batch.is_none() && driver.shell.app.screen.layers.is_empty());
     grow(&mut driver, job, 2, " une", -1.0);
     assert_eq!(text(&driver), "sun", "late tokens are dropped");
     // Another overlay or pane in its place ends it too.
     let (mut driver, _) = sampling((120, 36));
-    let cancel = driver.shell.app.batch.as_ref().unwrap().cancel.clone();
+    let cancel = driver.shell.app.runs.batch.as_ref().unwrap().cancel.clone();
     driver.run("<F3>").unwrap();
-    assert!(cancel.is_cancelled() && driver.shell.app.batch.is_none());
+    assert!(cancel.is_cancelled() && driver.shell.app.runs.batch.is_none());
 }
 
 fn saved_presets(driver: &Driver<Scripted>) -> Option<String> {

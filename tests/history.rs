@@ -56,7 +56,7 @@ fn regenerating_keeps_every_version_and_two_keys_go_through_them() {
         tokens.iter().filter(|token| token.origin == Origin::Sampled).map(|token| token.id).collect();
     assert_eq!(sampled, [257, 260, 261, 263], "its own ids");
     assert!(tokens.iter().rev().take(4).all(|token| token.info.is_some()), "and what was known about them");
-    assert_eq!(driver.shell.app.run.as_ref().unwrap().steps.len(), 4, "the next-token pane shows its steps");
+    assert_eq!(driver.shell.app.runs.current.as_ref().unwrap().steps.len(), 4, "the next-token pane shows its steps");
     driver.run("<Alt+,>").unwrap();
     assert_eq!(end(&driver), " une river", "around the end");
     driver.run("<Alt+.><Alt+.>").unwrap();
@@ -223,7 +223,7 @@ fn an_empty_tree_says_what_to_do() {
     driver.run("<Alt+V>").unwrap();
     assert!(screen(&driver).contains("Nothing is kept yet"), "{}", screen(&driver));
     driver.run("=Dba<Enter>ujkr<Left><Right><Up><Down>").unwrap();
-    assert_eq!(driver.shell.app.layers, [Layer::Tree]);
+    assert_eq!(driver.shell.app.screen.layers, [Layer::Tree]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn the_tree_is_walked_and_opened() {
     let mut driver = tree((120, 36));
     let selected = |driver: &Driver<Scripted>| {
         let tree = &driver.shell.app.versions.tree;
-        let node = tree.node(driver.shell.app.tree.selected).unwrap();
+        let node = tree.node(driver.shell.app.versions.view.selected).unwrap();
         String::from_utf8_lossy(&node.piece.bytes).into_owned()
     };
     assert_eq!(selected(&driver), "!");
@@ -249,7 +249,7 @@ fn the_tree_is_walked_and_opened() {
     assert_eq!(selected(&driver), "The word for water is");
     driver.run("j<Enter>").unwrap();
     assert_eq!(text(&driver), "The word for water is eau de la mer");
-    assert!(driver.shell.app.layers.is_empty());
+    assert!(driver.shell.app.screen.layers.is_empty());
 }
 
 #[test]

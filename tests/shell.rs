@@ -75,14 +75,14 @@ fn the_palette_finds_commands_of_the_place_and_of_everywhere_by_typing() {
     let shown = screen(&driver);
     assert!(shown.contains("command: prest") && shown.contains("choose a preset"), "{shown}");
     driver.run("<Enter>").unwrap();
-    assert_eq!(driver.shell.app.layers, [Layer::Presets], "the command ran, and the palette is gone");
-    assert_eq!(driver.shell.app.input, None);
+    assert_eq!(driver.shell.app.screen.layers, [Layer::Presets], "the command ran, and the palette is gone");
+    assert_eq!(driver.shell.app.screen.input, None);
 
     // Words of the explanation are found too; what is chosen by arrow runs.
     driver.run("<Esc 2>text<Ctrl+P>redraw<Ctrl+U>seed").unwrap();
     assert!(names(&driver).starts_with(&["regenerate"]) || names(&driver).contains(&"regenerate"));
     driver.run("<Ctrl+U>help<Down><Up><Enter>").unwrap();
-    assert_eq!(driver.shell.app.layers, [Layer::Help]);
+    assert_eq!(driver.shell.app.screen.layers, [Layer::Help]);
     assert_eq!(driver.shell.app.document.text(), "text", "nothing of the line went into the text");
 }
 
@@ -92,14 +92,18 @@ fn the_palette_opens_with_a_colon_only_where_nothing_is_typed_and_leaves_nothing
     driver.run(":").unwrap();
     assert_eq!(driver.shell.app.document.text(), ":");
     driver.run("<F3>:").unwrap();
-    assert_eq!(driver.shell.app.layers, [Layer::Palette]);
+    assert_eq!(driver.shell.app.screen.layers, [Layer::Palette]);
     driver.run("zzzz<Enter>").unwrap();
     assert!(said(&driver).contains("nothing matches") && screen(&driver).contains("Nothing matches."));
     for leave in ["<Esc>", "<Ctrl+P>", "<F1><Esc>", "<F2><Esc>", "<Tab>", "<Ctrl+G>"] {
         driver.run("<Esc 3><F3><Ctrl+P>abc").unwrap();
         assert!(driver.shell.app.palette_query().is_some(), "{leave}");
         driver.run(leave).unwrap();
-        assert!(driver.shell.app.layers.is_empty() && driver.shell.app.input.is_none(), "{leave}: {}", screen(&driver));
+        assert!(
+            driver.shell.app.screen.layers.is_empty() && driver.shell.app.screen.input.is_none(),
+            "{leave}: {}",
+            screen(&driver)
+        );
     }
 }
 
@@ -110,11 +114,17 @@ fn the_palette_goes_to_a_sampling_setting() {
     assert!(screen(&driver).contains("top_p"), "{}", screen(&driver));
     driver.run("<Enter>").unwrap();
     let app = &driver.shell.app;
-    assert_eq!((app.focus, app.layers.as_slice(), app.sampler.row().key()), (PaneId::Sampling, &[][..], "top_p"));
+    assert_eq!(
+        (app.screen.focus, app.screen.layers.as_slice(), app.sampler.row().key()),
+        (PaneId::Sampling, &[][..], "top_p")
+    );
     assert_eq!(app.document.text(), "text");
     driver.run("<F8><Ctrl+P>top_k<Enter>").unwrap();
     let app = &driver.shell.app;
-    assert_eq!((app.place, app.focus, app.sampler.row().key()), (Place::Playground, PaneId::Sampling, "top_k"));
+    assert_eq!(
+        (app.screen.place, app.screen.focus, app.sampler.row().key()),
+        (Place::Playground, PaneId::Sampling, "top_k")
+    );
 }
 
 #[test]
@@ -124,7 +134,7 @@ fn every_command_can_be_run_from_the_palette_without_a_panic() {
     let names: Vec<&str> = driver.shell.app.palette_entries().iter().map(Entry::name).collect();
     for name in names.iter().filter(|name| !["quit", "interrupt"].contains(name)) {
         driver.run("<Esc 3>").unwrap();
-        if driver.shell.app.at.is_some() {
+        if driver.shell.app.token.at.is_some() {
             driver.run("<Esc>").unwrap();
         }
         driver.run(&format!("<Ctrl+P>{name}")).unwrap();
@@ -135,7 +145,7 @@ fn every_command_can_be_run_from_the_palette_without_a_panic() {
             Player::new(&driver).finish(&mut driver, FinishReason::Length);
         }
         driver.run("<Esc 3>").unwrap();
-        if driver.shell.app.place != kshot::app::screen::Place::Playground {
+        if driver.shell.app.screen.place != kshot::app::screen::Place::Playground {
             driver.run("<F8>").unwrap();
         }
     }
@@ -152,18 +162,21 @@ fn clicks_focus_panes_and_put_the_caret() {
     for (title, pane) in [("Few-shot", PaneId::Shots), ("Next token", PaneId::Next), ("Sampling", PaneId::Sampling)] {
         let (x, y) = place(&driver, title);
         driver.run(&format!("<click {x},{y}>")).unwrap();
-        assert_eq!(driver.shell.app.focus, pane);
+        assert_eq!(driver.shell.app.screen.focus, pane);
     }
     // One pane at a time: its tabs.
     let mut driver = loaded((60, 16));
     for pane in [PaneId::Sampling, PaneId::Next, PaneId::Document, PaneId::Shots] {
         let (x, y) = place(&driver, pane.name());
         driver.run(&format!("<click {x},{y}>")).unwrap();
-        assert_eq!(driver.shell.app.focus, pane);
+        assert_eq!(driver.shell.app.screen.focus, pane);
     }
     // Under an overlay nothing is clicked.
     driver.run("<F1><click 3,3>").unwrap();
-    assert_eq!((driver.shell.app.focus, driver.shell.app.layers.as_slice()), (PaneId::Shots, [Layer::Help].as_slice()));
+    assert_eq!(
+        (driver.shell.app.screen.focus, driver.shell.app.screen.layers.as_slice()),
+        (PaneId::Shots, [Layer::Help].as_slice())
+    );
 }
 
 #[test]
@@ -176,7 +189,7 @@ fn a_drag_sets_the_slider_it_began_on_wherever_the_pointer_goes() {
         let end = screen(&driver).lines().nth(usize::from(y)).unwrap().chars().position(|c| c == '●').unwrap() as u16;
         driver.run(&format!("<drag {end},{y} {x},0>")).unwrap();
         assert_eq!(value(&driver, ParamId::TopP), 0.0, "{size:?}");
-        assert_eq!(driver.shell.app.focus, PaneId::Sampling);
+        assert_eq!(driver.shell.app.screen.focus, PaneId::Sampling);
         driver.run(&format!("<drag {},{y} {},{}>", end - 2, size.0 - 1, y + 3)).unwrap();
         assert_eq!(value(&driver, ParamId::TopP), 1.0, "{size:?}");
         assert_eq!(value(&driver, ParamId::Temperature), temperature, "{size:?}");
@@ -208,7 +221,7 @@ fn the_wheel_scrolls_what_is_under_it() {
 #[test]
 fn one_key_gives_the_mouse_back_to_the_terminal() {
     let mut driver = driver((120, 36));
-    driver.shell.app.mouse = true;
+    driver.shell.app.screen.mouse = true;
     let requests = |driver: &mut Driver<Scripted>| -> Vec<bool> {
         let key = kshot::app::keymap::parse("alt-m").unwrap();
         let crokey::OneToThree::One(code) = key.codes else { panic!("one key") };
@@ -246,7 +259,7 @@ fn any_size_is_drawn_and_shows_the_caret_also_while_the_model_writes() {
             continue;
         }
         // The caret is on the screen, inside the pane, and the terminal is told so.
-        assert_eq!(driver.shell.app.focus, PaneId::Document);
+        assert_eq!(driver.shell.app.screen.focus, PaneId::Document);
         let caret = driver.shell.render(ratatui::layout::Rect::new(0, 0, width, height), &mut driver.buffer().clone());
         let caret = caret.unwrap_or_else(|| panic!("no caret at {width}x{height}"));
         assert!(

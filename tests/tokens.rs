@@ -73,7 +73,7 @@ fn an_edit_is_read_from_the_change_on() {
 fn walking_and_jumping_through_tokens() {
     let mut driver = loaded((120, 36));
     driver.run("abcdefgh").unwrap();
-    let at = |driver: &Driver<Scripted>| driver.shell.app.at;
+    let at = |driver: &Driver<Scripted>| driver.shell.app.token.at;
     assert_eq!(at(&driver), None);
     driver.run("<Esc>").unwrap();
     assert_eq!(at(&driver), Some(7), "the token before the end");
@@ -89,7 +89,7 @@ fn walking_and_jumping_through_tokens() {
     assert_eq!(at(&driver), Some(3));
     driver.run("G").unwrap();
     assert_eq!(at(&driver), None);
-    assert_eq!(driver.shell.app.focus, PaneId::Document);
+    assert_eq!(driver.shell.app.screen.focus, PaneId::Document);
     driver.run("!<Esc>h<Esc>?").unwrap();
     assert_eq!((text(&driver).len(), at(&driver)), (10, None), "back in the text, keys are text");
 }
@@ -102,7 +102,7 @@ fn another_token_is_taken_and_gone_on_from() {
     assert_eq!(text(&driver), "a water");
     let (_, request) = driver.executor.asked.borrow().generation.clone().unwrap();
     assert_eq!(request.prompt, [u32::from(b'a'), 259]);
-    assert_eq!(driver.shell.app.at, None);
+    assert_eq!(driver.shell.app.token.at, None);
     let mut player = Player::new(&driver);
     player.tokens(&mut driver, &[" mer"]);
     player.finish(&mut driver, FinishReason::Length);
@@ -118,7 +118,7 @@ fn another_token_is_taken_and_gone_on_from() {
 fn you_are_the_sampler() {
     let mut driver = loaded((120, 36));
     driver.run("ab<Tab><Tab>").unwrap();
-    assert_eq!(driver.shell.app.focus, PaneId::Next);
+    assert_eq!(driver.shell.app.screen.focus, PaneId::Next);
     driver.run("<Space><Down><Space>").unwrap();
     assert_eq!(text(&driver), "ab eau l");
     assert!(driver.executor.asked.borrow().generation.is_none(), "nothing was sampled");
@@ -253,19 +253,19 @@ fn the_chart_and_the_text_are_clicked_in() {
         for (token, name) in [(2, "surprisal "), (5, "surprisal "), (1, "entropy   ")] {
             let (x, y) = chart(&driver, name);
             driver.run(&format!("<click {},{y}>", x + token)).unwrap();
-            assert_eq!(driver.shell.app.at, Some(token), "{size:?}\n{}", screen(&driver));
+            assert_eq!(driver.shell.app.token.at, Some(token), "{size:?}\n{}", screen(&driver));
         }
         let (x, y) = chart(&driver, "surprisal ");
         driver.run(&format!("<drag {},{y} {},{y}>", x + 1, x + 6)).unwrap();
-        assert_eq!(driver.shell.app.at, Some(6), "{size:?}");
+        assert_eq!(driver.shell.app.token.at, Some(6), "{size:?}");
         // Beside the chart nothing moves.
         let (x, y) = chart(&driver, "surprisal ");
         driver.run(&format!("<click {},{y}>", x - 3)).unwrap();
-        assert_eq!(driver.shell.app.at, Some(6), "{size:?}");
+        assert_eq!(driver.shell.app.token.at, Some(6), "{size:?}");
         let shown = screen(&driver);
         let (y, row) = shown.lines().enumerate().find(|(_, row)| row.contains("abcdefgh")).unwrap();
         let x = row[..row.find("abcdefgh").unwrap()].chars().count();
         driver.run(&format!("<click {},{y}>", x + 3)).unwrap();
-        assert_eq!(driver.shell.app.at, Some(3), "{size:?}");
+        assert_eq!(driver.shell.app.token.at, Some(3), "{size:?}");
     }
 }

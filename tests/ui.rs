@@ -210,7 +210,7 @@ fn a_stopped_run_takes_no_late_tokens() {
     first.tokens(&mut driver, &[" late", " later"]);
     assert_eq!(text(&driver), "a river");
     first.finish(&mut driver, FinishReason::Cancelled);
-    let run = driver.shell.app.run.as_ref().unwrap();
+    let run = driver.shell.app.runs.current.as_ref().unwrap();
     assert_eq!(run.ending().as_deref(), Some("stopped by you"));
     assert_eq!(driver.shell.app.last_seed(), Some(42));
 
@@ -220,7 +220,7 @@ fn a_stopped_run_takes_no_late_tokens() {
     second.tokens(&mut driver, &[" ocean"]);
     assert_eq!(text(&driver), "a river ocean");
     first.finish(&mut driver, FinishReason::Length);
-    assert!(matches!(driver.shell.app.run.as_ref().unwrap().phase, Phase::Streaming));
+    assert!(matches!(driver.shell.app.runs.current.as_ref().unwrap().phase, Phase::Streaming));
 }
 
 #[test]
@@ -498,7 +498,7 @@ fn random_keys_at_random_sizes_never_panic() {
             }
         }
         let app = &driver.shell.app;
-        assert!(PaneId::ALL.contains(&app.focus) && app.document.bytes().len() < 10_000_000);
+        assert!(PaneId::ALL.contains(&app.screen.focus) && app.document.bytes().len() < 10_000_000);
     }
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
@@ -658,7 +658,7 @@ fn a_training_run_is_paused_gone_on_with_and_stopped() {
     driver.run("<Space>").unwrap();
     assert_eq!(phase(&driver), TrainPhase::Paused);
     let elapsed =
-        |driver: &Driver<Scripted>| driver.shell.app.train.run.as_ref().unwrap().elapsed(driver.shell.app.now);
+        |driver: &Driver<Scripted>| driver.shell.app.train.run.as_ref().unwrap().elapsed(driver.shell.app.screen.now);
     let before = elapsed(&driver);
     driver.run("<Down><Up>").unwrap();
     assert_eq!(elapsed(&driver), before, "a pause takes no time");
@@ -708,7 +708,7 @@ fn a_trained_model_is_saved_and_opened_with_one_key() {
     assert_eq!(commands(&driver).last().unwrap(), "Save");
     say(&mut driver, |job| train::Event::Saved(job, 400, "/data/runs/characters".into()));
     assert_eq!(driver.executor.asked.borrow().find.as_ref().unwrap().1, "/data/runs/characters");
-    assert_eq!(driver.shell.app.place, Place::Playground);
+    assert_eq!(driver.shell.app.screen.place, Place::Playground);
 
     let mut driver = trained((120, 36), "copy");
     driver.run("o").unwrap();
@@ -722,9 +722,9 @@ fn a_text_that_is_too_short_is_refused_with_the_number() {
     assert!(screen(&driver).contains("has 5 characters"), "{}", screen(&driver));
     assert!(commands(&driver).is_empty());
     driver.run("<Esc>").unwrap();
-    assert_eq!(driver.shell.app.place, Place::Train, "the first dismisses the message");
+    assert_eq!(driver.shell.app.screen.place, Place::Train, "the first dismisses the message");
     driver.run("<Esc>").unwrap();
-    assert_eq!(driver.shell.app.place, Place::Playground);
+    assert_eq!(driver.shell.app.screen.place, Place::Playground);
     driver.run("er").unwrap();
     assert_eq!(text(&driver), "shorter", "nothing of the train view's keys is left");
 }

@@ -64,7 +64,7 @@ impl Cx<'_> {
 
     /// Puts in what was copied or cut last, for what is selected.
     pub fn put_back(&mut self) {
-        let bytes = std::mem::take(&mut self.app.register);
+        let bytes = std::mem::take(&mut self.app.editing.register);
         if bytes.is_empty() {
             let copy = self.app.keymap.hint("copy");
             let text = format!("nothing was copied here yet ({copy}); your terminal pastes what other programs copied");
@@ -72,7 +72,7 @@ impl Cx<'_> {
         } else if !self.app.refuse_while_running("pasting") {
             self.put(self.place(), &bytes);
         }
-        self.app.register = bytes;
+        self.app.editing.register = bytes;
     }
 
     /// Takes in what the terminal pastes, as one step of undo. Line ends become `\n`; other control characters but tabs
@@ -116,7 +116,7 @@ impl App {
             return;
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
-        self.register = bytes.to_vec();
+        self.editing.register = bytes.to_vec();
         self.send_to_clipboard(text);
     }
 
@@ -131,7 +131,7 @@ impl App {
         match self.last_seed().or_else(|| self.last_generation().and_then(|(_, made)| made.seed)) {
             Some(seed) => {
                 let (text, what) = (seed.to_string(), format!("seed {seed}"));
-                self.register = text.clone().into_bytes();
+                self.editing.register = text.clone().into_bytes();
                 self.outbox.push(Effect::Terminal(TerminalRequest::Copy { text, what }));
             }
             None => {

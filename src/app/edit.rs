@@ -6,11 +6,34 @@ use std::path::PathBuf;
 use super::App;
 use super::command::Cx;
 use super::effect::{Effect, IoRequest, TerminalRequest};
+use super::examples::Examples;
+use super::find::Find;
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::page::{Hold, Motion};
 use super::versions::Way;
 use crate::session::Existing;
+
+/// What editing knows beside the document.
+#[derive(Debug, Default)]
+pub struct Editing {
+    /// The search in the document.
+    pub find: Find,
+    /// Example prompts on an empty page.
+    pub examples: Examples,
+    /// Whether the document shows its tokens.
+    pub shows_tokens: bool,
+    /// Whether the document shows its white space.
+    pub shows_spaces: bool,
+    /// What was copied or cut last.
+    pub(super) register: Vec<u8>,
+    /// The revision whose pending bytes are being encoded.
+    pub(super) tokenising: Option<u64>,
+    /// The document's revision at which it was said what a step of its history changes.
+    pub(super) announced: Option<u64>,
+    /// The end of the text is to be shown.
+    pub(super) show_end: bool,
+}
 
 impl Cx<'_> {
     /// Inserts what a key typed.
@@ -29,7 +52,7 @@ impl Cx<'_> {
     /// Moves the caret; the next edit is a new step of undo. It leaves a selection at the side it goes to, unless a mark
     /// holds that.
     pub fn move_caret(&mut self, motion: Motion) {
-        if self.app.run.as_ref().is_none_or(|run| !run.takes_steps()) {
+        if self.app.runs.current.as_ref().is_none_or(|run| !run.takes_steps()) {
             self.app.document.seal();
         }
         if self.page.hold() != Some(Hold::Mark) {
@@ -135,7 +158,7 @@ impl App {
 
     /// Whether the text differs from the file it was saved to.
     pub fn unsaved(&self) -> bool {
-        !self.document.is_empty() && self.saved_revision != Some(self.document.revision())
+        !self.document.is_empty() && self.storage.saved_revision != Some(self.document.revision())
     }
 
     pub(super) fn open_editor(&mut self) {
@@ -146,7 +169,7 @@ impl App {
     }
 
     pub(super) fn ask_save(&mut self) {
-        let own = self.file.as_ref().map_or_else(|| "kshot.txt".to_owned(), |path| path.display().to_string());
+        let own = self.storage.file.as_ref().map_or_else(|| "kshot.txt".to_owned(), |path| path.display().to_string());
         self.ask(Input::new(Purpose::SaveAs, "save the document as", own).offered());
     }
 
@@ -154,7 +177,7 @@ impl App {
         let (revision, bytes) = (self.document.revision(), self.document.bytes().to_vec());
         let path = PathBuf::from(path);
         // Its own file may be written again, and another one after a second Enter.
-        let again = self.refused.take().as_ref() == Some(&path) || self.file.as_ref() == Some(&path);
+        let again = self.storage.refused.take().as_ref() == Some(&path) || self.storage.file.as_ref() == Some(&path);
         let existing = if again { Existing::Replace } else { Existing::Keep };
         self.outbox.push(Effect::Io(IoRequest::Save { revision, path, bytes, existing }));
     }
@@ -163,15 +186,15 @@ impl App {
     pub(super) fn saved(&mut self, revision: u64, path: PathBuf, result: Result<(), String>) {
         match result {
             Ok(()) => {
-                self.saved_revision = Some(revision);
+                self.storage.saved_revision = Some(revision);
                 self.log.say(Level::Notice, format!("saved as {}", path.display()));
-                self.file = Some(path);
+                self.storage.file = Some(path);
             }
             Err(error) if error.ends_with("exists already") => {
                 let input = Input::new(Purpose::SaveAs, "save the document as", path.display().to_string());
                 let error = format!("exists already; {} again replaces it", self.keymap.hint("input-accept"));
-                self.input = Some(Input { error: Some(error), ..input });
-                self.refused = Some(path);
+                self.screen.input = Some(Input { error: Some(error), ..input });
+                self.storage.refused = Some(path);
             }
             Err(error) => self.log.say(Level::Error, error),
         }
@@ -181,10 +204,10 @@ impl App {
     pub(super) fn tokenise(&mut self) {
         let revision = self.document.revision();
         let Some(loaded) = &self.models.loaded else { return };
-        if self.document.pending().is_empty() || self.tokenising == Some(revision) {
+        if self.document.pending().is_empty() || self.editing.tokenising == Some(revision) {
             return;
         }
-        self.tokenising = Some(revision);
+        self.editing.tokenising = Some(revision);
         self.outbox.push(Effect::Io(IoRequest::Tokenise {
             revision,
             bytes: self.document.pending().to_vec(),
@@ -193,23 +216,23 @@ impl App {
     }
 
     pub(super) fn tokenised(&mut self, revision: u64, tokens: Result<Vec<(u32, usize)>, String>) {
-        if self.tokenising != Some(revision) {
+        if self.editing.tokenising != Some(revision) {
             return;
         }
-        self.tokenising = None;
+        self.editing.tokenising = None;
         match tokens {
             // Stale ids are no failure: the newer revision is encoded next.
             Ok(tokens) => {
                 if let Err(error @ crate::session::SettleError::Length { .. }) = self.document.settle(revision, &tokens)
                 {
-                    self.queued = None;
-                    self.tokenising = Some(revision);
+                    self.runs.queued = None;
+                    self.editing.tokenising = Some(revision);
                     self.log.say(Level::Error, error.to_string());
                 }
             }
             Err(error) => {
-                self.queued = None;
-                self.tokenising = Some(revision);
+                self.runs.queued = None;
+                self.editing.tokenising = Some(revision);
                 self.log.say(Level::Error, error);
             }
         }

@@ -60,6 +60,31 @@ pub enum Effect {
     Quit,
 }
 
+/// Effects that are to be carried out, and the numbers of their jobs.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    effects: Vec<Effect>,
+    jobs: u64,
+}
+
+impl Outbox {
+    /// Adds an effect behind those that wait.
+    pub(super) fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// All effects that wait, in order.
+    pub(super) fn take(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// A number that no job had before.
+    pub(super) fn new_job(&mut self) -> JobId {
+        self.jobs += 1;
+        JobId(self.jobs)
+    }
+}
+
 /// Work for an I/O thread.
 #[derive(Debug)]
 pub enum IoRequest {

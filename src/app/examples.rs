@@ -25,7 +25,7 @@ impl App {
             (None, Some(job)) => job.name.as_str(),
             (None, None) => return &[],
         };
-        let off = self.examples.hidden || !self.document.is_empty() || self.is_running();
+        let off = self.editing.examples.hidden || !self.document.is_empty() || self.is_running();
         match name {
             _ if off => &[],
             builtin::NAME => examples(ExamplesFor::BuiltIn),
@@ -35,13 +35,13 @@ impl App {
 
     /// Whether the keys of the list count.
     pub(super) fn offers_examples(&self) -> bool {
-        let has_keys = self.focus == PaneId::Document && self.place == Place::Playground;
-        has_keys && self.layers.is_empty() && self.input.is_none() && !self.examples().is_empty()
+        let has_keys = self.screen.focus == PaneId::Document && self.screen.place == Place::Playground;
+        has_keys && self.screen.layers.is_empty() && self.screen.input.is_none() && !self.examples().is_empty()
     }
 
     pub(super) fn examples_select(&mut self, rows: isize) {
         let last = self.examples().len().saturating_sub(1);
-        self.examples.selected = Some(match self.examples.selected {
+        self.editing.examples.selected = Some(match self.editing.examples.selected {
             None if rows < 0 => last,
             None => 0,
             Some(at) => at.saturating_add_signed(rows).min(last),
@@ -49,13 +49,13 @@ impl App {
     }
 
     pub(super) fn hide_examples(&mut self) {
-        self.examples = Examples { selected: None, hidden: true };
+        self.editing.examples = Examples { selected: None, hidden: true };
     }
 
     /// An empty page after a text begins with the list again.
     pub(super) fn refresh_examples(&mut self) {
         if !self.document.is_empty() {
-            self.examples = Examples::default();
+            self.editing.examples = Examples::default();
         }
     }
 }
@@ -63,7 +63,7 @@ impl App {
 impl Cx<'_> {
     /// Enter: puts the selected example in; without one it is a new line.
     pub fn examples_take(&mut self) {
-        match self.app.examples.selected {
+        match self.app.editing.examples.selected {
             Some(at) => self.put_example(at),
             None => self.type_text("\n"),
         }
@@ -92,7 +92,7 @@ impl Cx<'_> {
 
     /// Esc: what it does everywhere where that is something to do, else it sends the list away.
     pub fn examples_leave(&mut self) {
-        let waits = self.app.queued.is_some() || self.app.log.current().is_some();
+        let waits = self.app.runs.queued.is_some() || self.app.log.current().is_some();
         if waits || self.page.hold().is_some() {
             self.escape();
         } else {

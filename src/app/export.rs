@@ -32,20 +32,21 @@ pub enum Exported {
 
 impl App {
     pub(super) fn open_export(&mut self) {
-        self.picked = 0;
+        self.screen.picked = 0;
         self.toggle_layer(Layer::Export);
     }
 
     /// The selected row of the overlay.
     fn format(&self) -> Option<&'static FormatSpec> {
-        formats().get(self.picked)
+        formats().get(self.screen.picked)
     }
 
     /// Asks for a file's name.
     pub(super) fn export_to_file(&mut self) {
         let Some(spec) = self.format() else { return };
         if self.exportable(spec) {
-            let name = self.file.as_ref().map_or_else(|| PathBuf::from("kshot"), |file| file.with_extension(""));
+            let name =
+                self.storage.file.as_ref().map_or_else(|| PathBuf::from("kshot"), |file| file.with_extension(""));
             let name = name.with_extension(spec.extension);
             self.ask(
                 Input::new(Purpose::ExportTo, format!("export {} to", spec.name), name.display().to_string()).offered(),
@@ -64,7 +65,8 @@ impl App {
     pub(super) fn export_as(&mut self, path: &str) {
         let Some(spec) = self.format() else { return };
         let path = PathBuf::from(path);
-        let existing = if self.refused.take().as_ref() == Some(&path) { Existing::Replace } else { Existing::Keep };
+        let existing =
+            if self.storage.refused.take().as_ref() == Some(&path) { Existing::Replace } else { Existing::Keep };
         self.export(spec.format, Destination::File(path, existing));
     }
 
@@ -80,17 +82,18 @@ impl App {
     pub(super) fn exported(&mut self, result: Result<Exported, String>) {
         match result {
             Ok(Exported::Text(text)) => {
-                self.layers.retain(|layer| *layer != Layer::Export);
+                self.screen.layers.retain(|layer| *layer != Layer::Export);
                 self.send_to_clipboard(text);
             }
             Ok(Exported::Written(path)) => {
-                self.layers.retain(|layer| *layer != Layer::Export);
+                self.screen.layers.retain(|layer| *layer != Layer::Export);
                 self.log.say(Level::Notice, format!("exported to {}", path.display()));
             }
             Ok(Exported::Taken(path)) => {
                 let input = Input::new(Purpose::ExportTo, "export to", path.display().to_string());
-                self.input = Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
-                self.refused = Some(path);
+                self.screen.input =
+                    Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
+                self.storage.refused = Some(path);
             }
             Err(error) => self.log.say(Level::Error, error),
         }
@@ -113,11 +116,11 @@ impl App {
 
     /// The last generation, if it has ended.
     fn record(&self) -> Option<Record> {
-        let run = self.run.as_ref()?;
-        if let Some((batch, picked)) = self.taken.as_ref().filter(|(batch, _)| batch.job == run.job) {
+        let run = self.runs.current.as_ref()?;
+        if let Some((batch, picked)) = self.runs.taken.as_ref().filter(|(batch, _)| batch.job == run.job) {
             return batch.record(Some(*picked));
         }
-        let (_, request) = self.request.as_ref().filter(|(job, _)| *job == run.job)?;
+        let (_, request) = self.runs.request.as_ref().filter(|(job, _)| *job == run.job)?;
         Some(Record {
             model: run.model.info.clone(),
             tokenizer: run.model.tokenizer.clone(),

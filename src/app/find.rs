@@ -43,18 +43,19 @@ impl Cx<'_> {
     /// Opens the line to search with.
     pub fn find(&mut self) {
         let origin = self.page.selection().map_or(self.page.caret(), |selected| selected.start);
-        self.app.find = Find { origin, last: std::mem::take(&mut self.app.find.last), ..Find::default() };
+        self.app.editing.find =
+            Find { origin, last: std::mem::take(&mut self.app.editing.find.last), ..Find::default() };
         self.app.ask(Input::new(Purpose::Find, "find", ""));
     }
 
     /// Goes on to another place, around the ends of the text. Without a query: the last one again.
     pub fn find_step(&mut self, steps: isize) {
-        let Some(input) = &mut self.app.input else { return };
+        let Some(input) = &mut self.app.screen.input else { return };
         if input.text.is_empty() {
-            input.insert(&self.app.find.last);
+            input.insert(&self.app.editing.find.last);
             return;
         }
-        let find = &mut self.app.find;
+        let find = &mut self.app.editing.find;
         let len = find.found.places.len();
         if let (Some(at), true) = (find.current, len > 0) {
             let to = (at as isize + steps).rem_euclid(len as isize) as usize;
@@ -64,20 +65,20 @@ impl Cx<'_> {
 
     /// Ends the search and goes back to where it began.
     pub fn find_leave(&mut self) {
-        let origin = self.app.find.origin;
+        let origin = self.app.editing.find.origin;
         self.app.input_cancel();
         self.page.set_caret(&self.app.document, origin);
     }
 
     /// Searches again where the query or the text is another one.
     pub(super) fn search(&mut self) {
-        let Some(input) = self.app.input.as_mut().filter(|input| input.purpose == Purpose::Find) else {
-            if self.app.find.asked.take().is_some() {
-                (self.app.find.found, self.app.find.current) = (Found::default(), None);
+        let Some(input) = self.app.screen.input.as_mut().filter(|input| input.purpose == Purpose::Find) else {
+            if self.app.editing.find.asked.take().is_some() {
+                (self.app.editing.find.found, self.app.editing.find.current) = (Found::default(), None);
             }
             return;
         };
-        let (find, revision) = (&mut self.app.find, self.app.document.revision());
+        let (find, revision) = (&mut self.app.editing.find, self.app.document.revision());
         let typed = find.asked.as_ref().is_none_or(|(query, _)| *query != input.text);
         if !typed && find.asked.as_ref().is_some_and(|(_, at)| *at == revision) {
             return;
@@ -108,13 +109,13 @@ impl Cx<'_> {
 
     /// Selects a place; `None`: there is none, so the caret goes back.
     fn find_at(&mut self, at: Option<usize>) {
-        self.app.find.current = at;
-        match at.and_then(|at| self.app.find.found.places.get(at)).cloned() {
+        self.app.editing.find.current = at;
+        match at.and_then(|at| self.app.editing.find.found.places.get(at)).cloned() {
             Some(place) => self.page.select(&self.app.document, place),
-            None => self.page.set_caret(&self.app.document, self.app.find.origin),
+            None => self.page.set_caret(&self.app.document, self.app.editing.find.origin),
         }
-        if let Some(input) = &mut self.app.input {
-            input.label = self.app.find.label();
+        if let Some(input) = &mut self.app.screen.input {
+            input.label = self.app.editing.find.label();
         }
     }
 }
@@ -122,6 +123,6 @@ impl Cx<'_> {
 impl App {
     /// Whether a search is open.
     pub fn is_searching(&self) -> bool {
-        self.input.as_ref().is_some_and(|input| input.purpose == Purpose::Find)
+        self.screen.input.as_ref().is_some_and(|input| input.purpose == Purpose::Find)
     }
 }

@@ -40,7 +40,7 @@ impl Cx<'_> {
         self.page.set_hold(None);
         self.page.follow_end(&self.app.document);
         // What streams in is to be seen.
-        self.app.layers.clear();
+        self.app.screen.layers.clear();
         self.app.start(Wish { seeding: Seeding::AsSet, extent });
     }
 }
@@ -63,7 +63,7 @@ impl App {
             match &self.models.job {
                 Some(job) if matches!(job.stage, Stage::Finding | Stage::Loading(..)) => {
                     let name = job.name.clone();
-                    self.queued = Some(wish);
+                    self.runs.queued = Some(wish);
                     self.log.say(Level::Notice, format!("generating as soon as {name} is loaded"));
                 }
                 Some(job) => {
@@ -77,17 +77,18 @@ impl App {
             }
             return;
         }
-        self.queued = Some(wish);
+        self.runs.queued = Some(wish);
         self.generate_queued();
     }
 
     /// Starts the generation that waits for ids, if they are there.
     pub(super) fn generate_queued(&mut self) {
-        let (Some(wish), Some(prompt), Some(model)) = (self.queued, self.document.ids(), self.models.loaded.clone())
+        let (Some(wish), Some(prompt), Some(model)) =
+            (self.runs.queued, self.document.ids(), self.models.loaded.clone())
         else {
             return;
         };
-        self.queued = None;
+        self.runs.queued = None;
         let context = model.info.context;
         if prompt.len() >= context {
             let error = EngineError::PromptTooLong { tokens: prompt.len(), context };
@@ -115,7 +116,7 @@ impl App {
             model,
             max_tokens,
             revision: self.document.revision(),
-            now: self.now,
+            now: self.screen.now,
         });
         let request = GenerateRequest {
             prompt,
@@ -136,8 +137,8 @@ impl App {
         self.version_begins(seed);
         self.document.begin_generation();
         self.leave_tokens();
-        self.run = Some(run);
-        self.request = Some((job, request.clone()));
+        self.runs.current = Some(run);
+        self.runs.request = Some((job, request.clone()));
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
     }
 
@@ -150,13 +151,13 @@ impl App {
         }
         self.stop();
         // A run that sampled nothing has left no version to make again.
-        let nothing = self.run.as_ref().is_some_and(|run| run.left_at == run.began_at);
-        let nothing = nothing && self.run.as_ref().is_some_and(|run| run.left_at == self.document.revision());
+        let nothing = self.runs.current.as_ref().is_some_and(|run| run.left_at == run.began_at);
+        let nothing = nothing && self.runs.current.as_ref().is_some_and(|run| run.left_at == self.document.revision());
         let last = self.last_generation().map(|(at, made)| (at, made.seed));
         let seed = if nothing { self.last_seed() } else { last.and_then(|(_, seed)| seed) };
         if last.is_none() && !nothing {
             let key = self.keymap.hint("generate");
-            let said = match (&self.run, self.versions.tree.is_empty()) {
+            let said = match (&self.runs.current, self.versions.tree.is_empty()) {
                 (None, true) => "nothing was generated yet".to_owned(),
                 _ => format!("the text was changed after the generation: {key} goes on from its end"),
             };
@@ -178,14 +179,14 @@ impl App {
 
     /// Stops the generation; what was made stays.
     pub(super) fn stop(&mut self) {
-        if let Some(run) = self.run.as_mut().filter(|run| run.is_running()) {
+        if let Some(run) = self.runs.current.as_mut().filter(|run| run.is_running()) {
             run.cancel.cancel();
             run.phase = Phase::Stopping;
             self.document.seal();
             self.version_made();
         }
         self.stop_batch();
-        self.queued = None;
+        self.runs.queued = None;
     }
 
     /// Takes in what the engine says; what belongs to no current job is dropped.
@@ -194,7 +195,7 @@ impl App {
             Event::Loading(job, done, total) => self.loading(job, done, total),
             Event::Loaded(job, info, tokenizer) => self.loaded(job, info, tokenizer),
             Event::Step(job, step) => {
-                if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.takes_steps()) {
+                if let Some(run) = self.runs.current.as_mut().filter(|run| run.job == job && run.takes_steps()) {
                     let (score, step) = split(*step);
                     let (id, index) = (step.sampled.id, self.document.tokens().len());
                     self.document.append_token(id, &step.bytes, step.shown, Some(step.clone()));
@@ -202,7 +203,7 @@ impl App {
                         self.reading.sampled(index, score);
                     }
                     run.left_at = self.document.revision();
-                    run.push(step, self.now);
+                    run.push(step, self.screen.now);
                 } else {
                     self.batch_step(job, step.into());
                 }
@@ -219,7 +220,7 @@ impl App {
     }
 
     fn finished(&mut self, job: JobId, finish: Box<Finish>) {
-        if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
+        if let Some(run) = self.runs.current.as_mut().filter(|run| run.job == job && run.is_running()) {
             run.phase = Phase::Ended(finish.clone());
             let nothing = run.steps.iter().all(|step| step.shown == 0);
             if let (true, Some(ending)) = (nothing && finish.reasons != [FinishReason::Cancelled], run.ending()) {
@@ -237,14 +238,14 @@ impl App {
         if self.read_failed(job, error) || self.score_failed(job, error) {
             return;
         }
-        if let Some(run) = self.run.as_mut().filter(|run| run.job == job && run.is_running()) {
+        if let Some(run) = self.runs.current.as_mut().filter(|run| run.job == job && run.is_running()) {
             run.phase = Phase::Failed;
             self.document.seal();
             self.version_made();
             self.log.say(Level::Error, chain(error));
         } else if !self.batch_failed(job, error) && self.models.current(job).is_some() {
             self.models.job = None;
-            self.queued = None;
+            self.runs.queued = None;
             if !matches!(error, EngineError::Cancelled) {
                 self.log.say(Level::Error, chain(error));
             }
@@ -253,7 +254,7 @@ impl App {
 
     /// The seed that the run on the screen used.
     pub fn last_seed(&self) -> Option<u64> {
-        Some(self.run.as_ref()?.finish()?.seed)
+        Some(self.runs.current.as_ref()?.finish()?.seed)
     }
 }
 

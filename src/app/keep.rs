@@ -126,7 +126,7 @@ struct StateRecord {
 impl App {
     /// From now on changes are handed over to be kept. What is there already counts as kept.
     pub fn keep_session(&mut self) {
-        self.keeping = Some(self.keeping_now());
+        self.storage.keeping = Some(self.keeping_now());
     }
 
     /// All versions are handed over with the next change: they are to be kept in another place.
@@ -140,13 +140,13 @@ impl App {
             settings: self.sampler.settings.clone(),
             stop: self.sampler.stop.clone(),
             shots: self.shots.choices(),
-            at: self.now,
+            at: self.screen.now,
         }
     }
 
     /// Whether something has changed that is not handed over yet.
     pub fn has_to_keep(&self) -> bool {
-        self.keeping.as_ref().is_some_and(|kept| {
+        self.storage.keeping.as_ref().is_some_and(|kept| {
             kept.revision != self.document.revision()
                 || kept.shots != self.shots.choices()
                 || kept.settings != self.sampler.settings
@@ -157,7 +157,7 @@ impl App {
 
     /// Hands changes over, not more often than they need to be written.
     pub(super) fn keep_changes(&mut self) {
-        let due = self.keeping.as_ref().is_some_and(|kept| self.now.saturating_sub(kept.at) >= PACE);
+        let due = self.storage.keeping.as_ref().is_some_and(|kept| self.screen.now.saturating_sub(kept.at) >= PACE);
         if due && let Some(kept) = self.take_kept() {
             self.outbox.push(Effect::Io(IoRequest::Keep(Box::new(kept))));
         }
@@ -168,7 +168,7 @@ impl App {
         if !self.has_to_keep() {
             return None;
         }
-        self.keeping = Some(self.keeping_now());
+        self.storage.keeping = Some(self.keeping_now());
         let mut journal = Vec::new();
         let (made, mut marked) = self.versions.tree.take_news();
         for id in &made {
@@ -220,8 +220,8 @@ impl App {
         self.versions.tree = tree;
         self.follow_versions();
         // It lies where it is kept.
-        self.saved_revision = Some(self.document.revision());
-        self.show_end = true;
+        self.storage.saved_revision = Some(self.document.revision());
+        self.editing.show_end = true;
         if with_settings {
             self.sampler.settings = state.settings;
             self.sampler.stop = state.stop;
@@ -240,7 +240,7 @@ impl Cx<'_> {
         if self.app.refuse_while_running("new session") {
             return;
         }
-        if self.app.keeping.is_none() {
+        if self.app.storage.keeping.is_none() {
             let clear = self.app.keymap.hint("clear");
             self.app.log.say(Level::Notice, format!("sessions are not kept here; {clear} empties the document"));
             return;
@@ -252,7 +252,7 @@ impl Cx<'_> {
         self.app.outbox.push(Effect::Io(IoRequest::NewSession));
         self.clear_document();
         self.app.forget_versions();
-        self.app.layers.clear();
+        self.app.screen.layers.clear();
         self.app.keep_session();
         self.app.log.say(Level::Notice, "an empty session; the one before is kept");
     }

@@ -33,6 +33,7 @@ pub mod screen;
 mod shot_edit;
 pub mod shots;
 pub mod statistics;
+pub mod storage;
 pub mod token;
 pub mod train;
 pub mod tree;
@@ -48,124 +49,56 @@ pub use effect::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
 pub use keymap::{KeyMap, KeyMapError, Rebinding, Refused};
 pub use palette::Entry;
 
-use crate::engine::{GenerateRequest, JobId};
+use crate::engine::JobId;
 use crate::prompt::Library;
-use examples::Examples;
-use find::Find;
-use input::Input;
-use keep::Keeping;
+use edit::Editing;
+use effect::Outbox;
 use keymap::Typing;
 use log::{Level, Log};
 use models::Models;
 use page::{Document, Page};
-use presets::PresetFile;
-use question::Question;
 pub use reading::Reading;
-use run::{Run, Wish};
+use run::{Run, Runs};
 use sampler::Sampler;
 use samples::Batch;
-use saved::Saved;
-use screen::{Layer, PaneId, Place, SizeClass};
+use screen::{PaneId, Place, Screen, SizeClass};
 use shots::Shots;
-use statistics::LongText;
-use token::{Colouring, FoundTokens, Picks, Pin};
+use storage::Storage;
+use token::TokenMode;
 use train::{TrainPhase, TrainView};
-use tree::TreeView;
 use versions::Versions;
 
-/// All that the program knows.
+/// All that the program knows: small states, each in a module of its own.
 pub struct App {
     /// The one buffer of prompt and output.
     pub document: Document,
     /// Every version of its text.
     pub versions: Versions,
-    /// What the view of the tree of versions knows beside it.
-    pub tree: TreeView,
+    /// What the model makes of it.
+    pub reading: Reading,
+    /// The token that is looked at.
+    pub token: TokenMode,
+    /// What editing knows beside the document.
+    pub editing: Editing,
     /// The few-shot task.
     pub shots: Shots,
     /// Sampling parameters, stop strings.
     pub sampler: Sampler,
     /// Models.
     pub models: Models,
-    /// The current generation, or the last one.
-    pub run: Option<Run>,
-    /// The continuations to choose from, while they are shown.
-    pub batch: Option<Batch>,
+    /// Generations: the current one, or the last one.
+    pub runs: Runs,
     /// The training run.
     pub train: TrainView,
+    /// What is in front of the user: view, overlays, the line being typed.
+    pub screen: Screen,
     /// What the program has to say.
     pub log: Log,
     /// The live key map.
     pub keymap: KeyMap,
-    /// What fills the screen.
-    pub place: Place,
-    /// The pane that has the keys where no overlay has them.
-    pub focus: PaneId,
-    /// The overlays, the topmost last.
-    pub layers: Vec<Layer>,
-    /// The line being typed.
-    pub input: Option<Input>,
-    /// What the model makes of the document.
-    pub reading: Reading,
-    /// The token that is looked at; `None`: the place where the text goes on.
-    pub at: Option<usize>,
-    /// The selected row of the next-token pane.
-    pub candidate: usize,
-    /// What the colours of the document mean.
-    pub colouring: Colouring,
-    /// A position to compare with.
-    pub pin: Option<Pin>,
-    /// First row on screen of what the keys scroll: help, preview, messages, statistics.
-    pub scroll: usize,
-    /// The selected row of a list to choose from.
-    pub picked: usize,
-    /// Whether the mouse is ours.
-    pub mouse: bool,
-    /// The sampling row whose slider is held by the mouse.
-    pub dragged: Option<usize>,
-    /// Whose commands the palette offers.
-    pub palette: Vec<Scope>,
-    /// The screen, in cells.
-    pub size: (u16, u16),
-    /// Time since the start.
-    pub now: Duration,
-    picks: Picks,
-    searched: Option<String>,
-    long_text: LongText,
-    found: Option<FoundTokens>,
-    /// The search in the document.
-    pub find: Find,
-    /// Prompts saved under a name.
-    pub saved: Saved,
-    /// What is asked before it is done.
-    pub question: Option<Question>,
-    /// Example prompts on an empty page.
-    pub examples: Examples,
-    /// Whether the document shows its tokens.
-    pub shows_tokens: bool,
-    /// Whether the document shows its white space.
-    pub shows_spaces: bool,
-    /// What was copied or cut last.
-    register: Vec<u8>,
-    file: Option<PathBuf>,
-    refused: Option<PathBuf>,
-    saved_revision: Option<u64>,
-    tokenising: Option<u64>,
-    /// What the last run was asked, and the batch that one of its continuations was taken from.
-    request: Option<(JobId, GenerateRequest)>,
-    taken: Option<(Batch, usize)>,
-    preset_file: PresetFile,
-    queued: Option<Wish>,
-    quit_armed: bool,
-    /// The document's revision at which it was said what a step of its history changes.
-    announced: Option<u64>,
-    show_end: bool,
-    /// Where the session is kept: what was handed over last.
-    keeping: Option<Keeping>,
-    /// Keeping has failed once: what is not saved may be lost.
-    keep_failed: bool,
-    jobs: u64,
-    outbox: Vec<Effect>,
+    /// What is kept on disk.
+    pub storage: Storage,
+    outbox: Outbox,
 }
 
 impl App {
@@ -177,57 +110,19 @@ impl App {
         let mut app = Self {
             document: Document::new(),
             versions: Versions::default(),
-            tree: TreeView::default(),
+            reading: Reading::default(),
+            token: TokenMode::default(),
+            editing: Editing::default(),
             shots: Shots::new(library),
             sampler,
             models: Models::default(),
-            run: None,
-            batch: None,
+            runs: Runs::default(),
             train: TrainView::default(),
+            screen: Screen::default(),
             log: Log::default(),
             keymap: KeyMap::new(COMMANDS)?,
-            place: Place::Playground,
-            focus: PaneId::Document,
-            layers: Vec::new(),
-            input: None,
-            reading: Reading::default(),
-            at: None,
-            candidate: 0,
-            colouring: Colouring::default(),
-            pin: None,
-            picks: Picks::default(),
-            searched: None,
-            long_text: LongText::default(),
-            found: None,
-            scroll: 0,
-            picked: 0,
-            mouse: false,
-            dragged: None,
-            palette: Vec::new(),
-            size: (0, 0),
-            now: Duration::ZERO,
-            find: Find::default(),
-            saved: Saved::default(),
-            question: None,
-            examples: Examples::default(),
-            shows_tokens: false,
-            shows_spaces: false,
-            register: Vec::new(),
-            file: None,
-            refused: None,
-            saved_revision: None,
-            tokenising: None,
-            request: None,
-            taken: None,
-            preset_file: PresetFile::default(),
-            queued: None,
-            quit_armed: false,
-            announced: None,
-            show_end: false,
-            keeping: None,
-            keep_failed: false,
-            jobs: 0,
-            outbox: Vec::new(),
+            storage: Storage::default(),
+            outbox: Outbox::default(),
         };
         app.list_models();
         Ok(app)
@@ -237,14 +132,14 @@ impl App {
     pub fn open_text(&mut self, text: &str, file: Option<PathBuf>) {
         self.document = Document::with_text(text);
         self.forget_versions();
-        self.file = file;
-        self.show_end = true;
-        self.saved_revision = Some(self.document.revision());
+        self.storage.file = file;
+        self.editing.show_end = true;
+        self.storage.saved_revision = Some(self.document.revision());
     }
 
     /// Takes in what happened at the time `now` since the start; gives what is to be done.
     pub fn update(&mut self, now: Duration, message: Message, page: &mut dyn Page) -> Vec<Effect> {
-        self.now = now;
+        self.screen.now = now;
         match message {
             Message::Key(event) => self.press(keymap::chord(event), page),
             Message::Command(name) => self.run_named(name, page),
@@ -269,28 +164,32 @@ impl App {
         self.count_shots();
         self.keep_changes();
         page.sync(&self.document);
-        if std::mem::take(&mut self.show_end) {
+        if std::mem::take(&mut self.editing.show_end) {
             page.follow_end(&self.document);
         }
         self.refresh_examples();
         self.cx(page).search();
-        std::mem::take(&mut self.outbox)
+        self.outbox.take()
     }
 
     /// Whether figures on the screen change with the time alone.
     pub fn animates(&self) -> bool {
         let trains = self.train.run.as_ref().is_some_and(|run| run.phase == TrainPhase::Running);
-        self.has_to_keep() || self.is_running() || self.models.job.is_some() || (trains && self.place == Place::Train)
+        self.has_to_keep()
+            || self.is_running()
+            || self.models.job.is_some()
+            || (trains && self.screen.place == Place::Train)
     }
 
     /// Whether a generation runs.
     pub fn is_running(&self) -> bool {
-        self.run.as_ref().is_some_and(Run::is_running) || self.batch.as_ref().is_some_and(Batch::is_running)
+        self.runs.current.as_ref().is_some_and(Run::is_running)
+            || self.runs.batch.as_ref().is_some_and(Batch::is_running)
     }
 
     /// How the panes share the screen.
     pub fn class(&self) -> SizeClass {
-        SizeClass::of(self.size.0, self.size.1)
+        SizeClass::of(self.screen.size.0, self.screen.size.1)
     }
 
     /// The scopes whose keys count, the innermost first.
@@ -304,12 +203,12 @@ impl App {
         if self.offers_examples() {
             return vec![Scope::Examples, Scope::Document, Scope::Global];
         }
-        let inner = match (&self.input, self.layers.last()) {
+        let inner = match (&self.screen.input, self.screen.layers.last()) {
             (Some(_), _) => Scope::Input,
             (None, Some(layer)) => layer.scope(),
-            (None, None) if self.place == Place::Train => Scope::Train,
-            (None, None) => match self.focus {
-                PaneId::Document if self.at.is_some() => Scope::Next,
+            (None, None) if self.screen.place == Place::Train => Scope::Train,
+            (None, None) => match self.screen.focus {
+                PaneId::Document if self.token.at.is_some() => Scope::Next,
                 PaneId::Document => Scope::Document,
                 PaneId::Shots => Scope::Shots,
                 PaneId::Next => Scope::Next,
@@ -329,19 +228,19 @@ impl App {
 
     fn press(&mut self, key: crokey::KeyCombination, page: &mut dyn Page) {
         self.log.key_pressed();
-        let armed = std::mem::take(&mut self.quit_armed);
+        let armed = std::mem::take(&mut self.screen.quit_armed);
         let query = self.palette_query().map(str::to_owned);
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
-            self.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
+            self.screen.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
             self.run_command(command, key, page);
         } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
-            match &mut self.input {
+            match &mut self.screen.input {
                 Some(input) => input.insert(c.encode_utf8(&mut [0; 4])),
                 None => self.cx(page).type_text(c.encode_utf8(&mut [0; 4])),
             }
         }
         if query.is_some() && self.palette_query() != query.as_deref() {
-            self.picked = 0;
+            self.screen.picked = 0;
         }
     }
 
@@ -355,14 +254,14 @@ impl App {
     /// Runs a command as its key does.
     fn run_command(&mut self, command: &CommandSpec, key: crokey::KeyCombination, page: &mut dyn Page) {
         if command.scope == Scope::Global && !Self::stays_in_train_view(command.name) {
-            self.place = Place::Playground;
+            self.screen.place = Place::Playground;
         }
         (command.run)(&mut Cx { app: self, page, key });
     }
 
     fn paste(&mut self, text: &str, page: &mut dyn Page) {
         let typing = self.typing();
-        match (&mut self.input, typing) {
+        match (&mut self.screen.input, typing) {
             (Some(input), _) => input.insert(text),
             (None, Typing::Text) => self.cx(page).paste(text),
             (None, Typing::Commands) => {
@@ -396,7 +295,7 @@ impl App {
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
             IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),
             IoEvent::NotKept(error) => {
-                self.keep_failed = true;
+                self.storage.keep_failed = true;
                 self.log.say(Level::Error, error);
             }
             IoEvent::Pictured(Err(error)) => self.log.say(Level::Error, error),
@@ -404,7 +303,6 @@ impl App {
     }
 
     fn new_job(&mut self) -> JobId {
-        self.jobs += 1;
-        JobId(self.jobs)
+        self.outbox.new_job()
     }
 }

@@ -32,9 +32,9 @@ pub enum Target {
 
 impl App {
     pub(super) fn toggle_mouse(&mut self) {
-        self.mouse = !self.mouse;
-        self.outbox.push(Effect::Terminal(TerminalRequest::Mouse(self.mouse)));
-        let text = match self.mouse {
+        self.screen.mouse = !self.screen.mouse;
+        self.outbox.push(Effect::Terminal(TerminalRequest::Mouse(self.screen.mouse)));
+        let text = match self.screen.mouse {
             true => "the mouse is on: click, wheel, sliders; Shift+drag selects as the terminal does",
             false => "the mouse is off: it is the terminal's own",
         };
@@ -58,14 +58,14 @@ impl Cx<'_> {
         match event.kind {
             MouseEventKind::Down(MouseButton::Left) => self.click(target),
             MouseEventKind::Drag(MouseButton::Left) => {
-                match (self.app.dragged, target) {
+                match (self.app.screen.dragged, target) {
                     (Some(_), Target::Sampling(row, share)) => self.app.point_at_row(row, share),
                     // A drag along the chart walks through its tokens.
                     (None, Target::Token(token)) => self.look_at(Some(token)),
                     _ => {}
                 }
             }
-            MouseEventKind::Up(_) => self.app.dragged = None,
+            MouseEventKind::Up(_) => self.app.screen.dragged = None,
             MouseEventKind::ScrollUp => self.wheel(target, -1),
             MouseEventKind::ScrollDown => self.wheel(target, 1),
             _ => {}
@@ -79,20 +79,20 @@ impl Cx<'_> {
             Target::Pane(pane) => self.app.focus_pane(pane),
             Target::Token(token) => self.look_at(Some(token)),
             // While tokens are walked, a click on one looks at it.
-            Target::Text(at) if self.app.at.is_some() => {
+            Target::Text(at) if self.app.token.at.is_some() => {
                 self.app.focus_pane(PaneId::Document);
                 self.look_at(self.app.document.token_at(at).map(|(token, _)| token));
             }
             Target::Text(at) => {
                 self.app.focus_pane(PaneId::Document);
-                if self.app.run.as_ref().is_none_or(|run| !run.takes_steps()) {
+                if self.app.runs.current.as_ref().is_none_or(|run| !run.takes_steps()) {
                     self.app.document.seal();
                 }
                 self.page.set_caret(&self.app.document, at);
             }
             Target::Sampling(row, share) if row < Sampler::rows().count() => {
                 self.app.focus_pane(PaneId::Sampling);
-                self.app.dragged = share.map(|_| row);
+                self.app.screen.dragged = share.map(|_| row);
                 self.app.point_at_row(row, share);
             }
             Target::Sampling(..) => self.app.focus_pane(PaneId::Sampling),
@@ -106,7 +106,7 @@ impl Cx<'_> {
             Target::Pane(PaneId::Next) | Target::Token(_) => self.app.candidate_select(rows),
             Target::Pane(PaneId::Shots) => self.app.shots_select(rows),
             Target::Pane(PaneId::Sampling) | Target::Sampling(..) => self.app.sampler_select(rows),
-            Target::Layer => match self.app.layers.last().map(|layer| layer.scope()) {
+            Target::Layer => match self.app.screen.layers.last().map(|layer| layer.scope()) {
                 Some(Scope::Models) => self.app.models_select(rows),
                 Some(Scope::Picker) => self.app.pick_select(rows),
                 Some(Scope::Palette) => self.app.palette_select(rows),

@@ -46,8 +46,8 @@ impl App {
     }
 
     pub(super) fn open_models(&mut self) {
-        if self.layers.last() != Some(&Layer::Models) {
-            self.layers.retain(|layer| *layer != Layer::Models);
+        if self.screen.layers.last() != Some(&Layer::Models) {
+            self.screen.layers.retain(|layer| *layer != Layer::Models);
             self.list_models();
         }
         self.toggle_layer(Layer::Models);
@@ -95,7 +95,7 @@ impl App {
         };
         self.log.say(Level::Notice, format!("{} cancelled{kept}", job.name));
         self.models.job = None;
-        self.queued = None;
+        self.runs.queued = None;
         self.list_models();
     }
 
@@ -145,12 +145,12 @@ impl App {
             Ok(Found::Here(files)) => self.load(job, files),
             Ok(Found::Remote(offer)) => {
                 current.stage = Stage::Asking(offer);
-                self.queued = None;
-                self.layers.push(Layer::Confirm);
+                self.runs.queued = None;
+                self.screen.layers.push(Layer::Confirm);
             }
             Err(error) => {
                 self.models.job = None;
-                self.queued = None;
+                self.runs.queued = None;
                 self.log.say(Level::Error, error);
             }
         }
@@ -158,7 +158,7 @@ impl App {
 
     /// "Yes" to the download.
     pub(super) fn confirm(&mut self) {
-        self.layers.retain(|layer| *layer != Layer::Confirm);
+        self.screen.layers.retain(|layer| *layer != Layer::Confirm);
         if let Some(job) = self.models.job.as_mut()
             && let Stage::Asking(offer) = &job.stage
         {
@@ -226,11 +226,11 @@ impl App {
         let next =
             if self.is_first_page() { format!(": {generate} goes on from the end of the text") } else { String::new() };
         self.log.say(Level::Notice, format!("{} is ready{next}", info.name));
-        self.tokenising = None;
+        self.editing.tokenising = None;
         self.shots.recount();
         self.reading.forget();
         self.leave_tokens();
-        self.pin = None;
+        self.token.pin = None;
         if let Err(error) = self.sampler.resolve_bias(&tokenizer) {
             self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
         }
@@ -240,7 +240,7 @@ impl App {
         if let Some(rows) = self.models.rows.take() {
             self.models.rows = Some(self.with_loaded(rows));
         }
-        if self.layers.last() == Some(&Layer::Models) {
+        if self.screen.layers.last() == Some(&Layer::Models) {
             self.close_layer();
         }
     }

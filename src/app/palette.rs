@@ -43,21 +43,21 @@ impl Entry {
 
 impl App {
     pub(super) fn toggle_palette(&mut self) {
-        let open = self.layers.last() == Some(&Layer::Palette);
-        self.input = None;
-        self.layers.retain(|layer| *layer != Layer::Palette);
+        let open = self.screen.layers.last() == Some(&Layer::Palette);
+        self.screen.input = None;
+        self.screen.layers.retain(|layer| *layer != Layer::Palette);
         if open {
             return;
         }
-        self.palette = self.scopes();
-        self.picked = 0;
-        self.input = Some(Input::new(Purpose::Command, "command", ""));
-        self.layers.push(Layer::Palette);
+        self.screen.palette = self.scopes();
+        self.screen.picked = 0;
+        self.screen.input = Some(Input::new(Purpose::Command, "command", ""));
+        self.screen.layers.push(Layer::Palette);
     }
 
     /// What has been typed into the palette, where it is open.
     pub fn palette_query(&self) -> Option<&str> {
-        self.input.as_ref().filter(|input| input.purpose == Purpose::Command).map(|input| input.text.as_str())
+        self.screen.input.as_ref().filter(|input| input.purpose == Purpose::Command).map(|input| input.text.as_str())
     }
 
     /// What matches what was typed, the best first, of equals the commands before the settings. Where nothing was typed the commands alone:
@@ -66,7 +66,7 @@ impl App {
         let query = self.palette_query().unwrap_or_default();
         let commands = COMMANDS
             .iter()
-            .filter(|command| self.palette.contains(&command.scope) && !NOT_OFFERED.contains(&command.name))
+            .filter(|command| self.screen.palette.contains(&command.scope) && !NOT_OFFERED.contains(&command.name))
             .map(Entry::Command);
         let settings = Sampler::rows().enumerate().map(|(at, row)| Entry::Setting(at, row));
         let mut entries: Vec<(u32, Entry)> = if query.trim().is_empty() {
@@ -91,17 +91,17 @@ impl App {
 
     pub(super) fn palette_select(&mut self, rows: isize) {
         let last = self.palette_entries().len().saturating_sub(1);
-        self.picked = self.picked.min(last).saturating_add_signed(rows).min(last);
+        self.screen.picked = self.screen.picked.min(last).saturating_add_signed(rows).min(last);
     }
 
     /// The line of the palette belongs to its window: neither stays without the other.
     pub(super) fn tidy_palette(&mut self) {
-        let (line, window) = (self.palette_query().is_some(), self.layers.last() == Some(&Layer::Palette));
+        let (line, window) = (self.palette_query().is_some(), self.screen.layers.last() == Some(&Layer::Palette));
         if line && !window {
-            self.input = None;
+            self.screen.input = None;
         }
         if !(line && window) {
-            self.layers.retain(|layer| *layer != Layer::Palette);
+            self.screen.layers.retain(|layer| *layer != Layer::Palette);
         }
     }
 }
@@ -109,7 +109,7 @@ impl App {
 impl Cx<'_> {
     /// Closes the palette and runs the selected command as its first key would, or goes to the selected setting.
     pub fn run_picked(&mut self) {
-        let picked = self.app.palette_entries().get(self.app.picked).copied();
+        let picked = self.app.palette_entries().get(self.app.screen.picked).copied();
         let Some(entry) = picked else {
             self.app.log.say(Level::Notice, "nothing matches");
             return;
@@ -118,7 +118,7 @@ impl Cx<'_> {
         let command = match entry {
             Entry::Command(command) => command,
             Entry::Setting(row, _) => {
-                self.app.place = Place::Playground;
+                self.app.screen.place = Place::Playground;
                 self.app.focus_pane(PaneId::Sampling);
                 self.app.sampler.selected = row;
                 return;
@@ -126,7 +126,7 @@ impl Cx<'_> {
         };
         // Whoever finds a step of the history by its name need not be asked again.
         if Way::find(command.name).is_some() {
-            self.app.announced = Some(self.app.document.revision());
+            self.app.editing.announced = Some(self.app.document.revision());
         }
         let key = self.app.keymap.first_key(command.name).unwrap_or(self.key);
         self.app.run_command(command, key, self.page);

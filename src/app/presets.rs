@@ -66,24 +66,24 @@ fn changes(settings: &Settings) -> String {
 impl App {
     /// Takes over the user's presets. Those of a file that cannot be read are told, and the file is never written over.
     pub fn use_presets(&mut self, path: PathBuf, saved: Result<SavedPresets, String>) {
-        self.preset_file = PresetFile { path: Some(path), problem: None, armed: None };
+        self.sampler.file = PresetFile { path: Some(path), problem: None, armed: None };
         match saved {
             Ok(saved) => self.sampler.saved = saved,
             Err(problem) => {
                 self.log.say(Level::Warning, format!("your presets were left out: {}", one_line(&problem)));
-                self.preset_file.problem = Some(problem);
+                self.sampler.file.problem = Some(problem);
             }
         }
     }
 
     /// A second press counts no longer.
     pub(super) fn disarm_presets(&mut self) {
-        self.preset_file.armed = None;
+        self.sampler.file.armed = None;
     }
 
     pub(super) fn preset_ask_name(&mut self) {
         self.disarm_presets();
-        let own = self.sampler.presets().nth(self.picked).filter(|preset| preset.own);
+        let own = self.sampler.presets().nth(self.screen.picked).filter(|preset| preset.own);
         let name = own.map(|preset| preset.name.to_owned()).unwrap_or_default();
         self.ask(Input::new(Purpose::PresetName, "save these settings as", name).offered());
     }
@@ -91,11 +91,11 @@ impl App {
     /// The name was typed. One that is taken has to be accepted twice.
     pub(super) fn preset_save(&mut self, name: &str) -> Result<(), String> {
         if self.sampler.saved.get(name).is_some()
-            && self.preset_file.armed.replace(name.to_owned()).as_deref() != Some(name)
+            && self.sampler.file.armed.replace(name.to_owned()).as_deref() != Some(name)
         {
             return Err("exists already; Enter again replaces it".to_owned());
         }
-        self.preset_file.armed = None;
+        self.sampler.file.armed = None;
         let before = self.sampler.saved.clone();
         let settings = self.sampler.settings.clone();
         self.sampler.saved.insert(name, &settings)?;
@@ -103,16 +103,16 @@ impl App {
     }
 
     pub(super) fn preset_delete(&mut self) {
-        let preset = self.sampler.presets().nth(self.picked);
+        let preset = self.sampler.presets().nth(self.screen.picked);
         let Some((name, own)) = preset.map(|preset| (preset.name.to_owned(), preset.own)) else { return };
         if !own {
             self.log.say(Level::Notice, format!("{name} is built in and stays"));
             return;
         }
-        if self.preset_file.armed.take().as_deref() != Some(name.as_str()) {
+        if self.sampler.file.armed.take().as_deref() != Some(name.as_str()) {
             let key = self.keymap.hint("preset-delete");
             self.log.say(Level::Warning, format!("{key} again deletes your preset {name}"));
-            self.preset_file.armed = Some(name);
+            self.sampler.file.armed = Some(name);
             return;
         }
         let before = self.sampler.saved.clone();
@@ -125,7 +125,7 @@ impl App {
 
     /// Writes all presets; where that cannot be, all is as it was.
     fn write_presets(&mut self, before: SavedPresets, done: String) -> Result<(), String> {
-        let problem = self.preset_file.problem.as_ref();
+        let problem = self.sampler.file.problem.as_ref();
         let toml = match problem {
             Some(problem) => {
                 Err(format!("your presets cannot be saved until their file is mended: {}", one_line(problem)))
@@ -133,7 +133,7 @@ impl App {
             None => self.sampler.saved.to_toml(),
         };
         let toml = toml.inspect_err(|_| self.sampler.saved = before)?;
-        if let Some(path) = self.preset_file.path.clone() {
+        if let Some(path) = self.sampler.file.path.clone() {
             self.outbox.push(Effect::Io(IoRequest::SavePresets { path, toml }));
         }
         self.log.say(Level::Notice, done);

@@ -42,19 +42,19 @@ impl Question {
 
 impl App {
     pub(super) fn ask_question(&mut self, question: Question) {
-        self.question = Some(question);
-        self.layers.retain(|layer| *layer != Layer::Question);
-        self.layers.push(Layer::Question);
+        self.screen.question = Some(question);
+        self.screen.layers.retain(|layer| *layer != Layer::Question);
+        self.screen.layers.push(Layer::Question);
     }
 }
 
 impl Cx<'_> {
     /// "Yes" to the question on top.
     pub fn yes(&mut self) {
-        if self.app.layers.last() != Some(&Layer::Question) {
+        if self.app.screen.layers.last() != Some(&Layer::Question) {
             return self.confirm();
         }
-        let question = self.app.question.take();
+        let question = self.app.screen.question.take();
         self.app.close_layer();
         match question {
             Some(Question::Paste { text, dropped, .. }) => self.paste_plain(&text, dropped),

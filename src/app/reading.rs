@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::App;
 use super::effect::Effect;
 use super::log::Level;
+use super::statistics::LongText;
 use crate::engine::{Aside, AsideRequest, CancelToken, Command, JobId, ReadEnd, ReadRequest, Start, TokenScore};
 use crate::sampling::{Chain, Distribution, Row, Settings};
 use crate::text::{SpecialTokens, TokenId};
@@ -31,6 +32,7 @@ pub struct Reading {
     answer: Option<Answer>,
     /// The ids cannot be read; said once, until they change.
     refused: bool,
+    pub(super) long_text: LongText,
 }
 
 impl Default for Reading {
@@ -46,6 +48,7 @@ impl Default for Reading {
             older: None,
             answer: None,
             refused: false,
+            long_text: LongText::default(),
         }
     }
 }
@@ -176,11 +179,11 @@ impl App {
                 if let Some((_, cancel)) = &self.reading.job {
                     cancel.cancel();
                 }
-                self.at = self.at.filter(|at| *at < seen.1);
+                self.token.at = self.token.at.filter(|at| *at < seen.1);
             }
         }
         let settled = self.document.pending().is_empty() && self.reading.ids.len() == seen.1;
-        if self.is_running() || self.queued.is_some() {
+        if self.is_running() || self.runs.queued.is_some() {
             if let Some((_, cancel)) = &self.reading.job {
                 cancel.cancel();
             }
@@ -207,7 +210,7 @@ impl App {
 
     /// Asks for the whole row at the position that is looked at.
     fn read_older(&mut self) {
-        let Some(at) = self.at.filter(|_| !self.is_running() && self.reading.job.is_none()) else { return };
+        let Some(at) = self.token.at.filter(|_| !self.is_running() && self.reading.job.is_none()) else { return };
         let lead = match (self.reading.start, self.models.loaded.as_ref().and_then(|loaded| loaded.info.end_of_text)) {
             (Start::EndOfText, Some(id)) => vec![id],
             _ => Vec::new(),
@@ -252,7 +255,7 @@ impl App {
 
     /// Sends the shown row through the chain, where the row or the chain changed.
     fn show_preview(&mut self) {
-        let Some(row) = self.reading.row_at(self.at).cloned() else {
+        let Some(row) = self.reading.row_at(self.token.at).cloned() else {
             self.reading.preview = None;
             return;
         };
@@ -261,7 +264,7 @@ impl App {
         if known.is_some_and(|known| Arc::ptr_eq(&known.row, &row) && known.settings == *settings) {
             return;
         }
-        let history = self.reading.ids.get(..self.at.unwrap_or(self.reading.ids.len())).unwrap_or_default();
+        let history = self.reading.ids.get(..self.token.at.unwrap_or(self.reading.ids.len())).unwrap_or_default();
         let distribution = Chain::new(settings).distribution(&row, history, KEEP);
         self.reading.preview = match distribution {
             Ok(distribution) => Some(Preview { settings: settings.clone(), row, distribution }),
@@ -325,7 +328,7 @@ impl App {
 
     /// A token's rank and log-probability in the row that is shown: exact, over the whole vocabulary.
     pub fn figures_of(&self, id: TokenId) -> Option<(usize, f32)> {
-        let row = self.reading.row_at(self.at)?;
+        let row = self.reading.row_at(self.token.at)?;
         let row = Row::new(row).ok()?;
         Some((row.rank(id).ok()?, row.logprob(id).ok()?))
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::models::Loaded;
-use crate::engine::{CancelToken, Finish, FinishReason, JobId, Step};
+use super::samples::Batch;
+use crate::engine::{CancelToken, Finish, FinishReason, GenerateRequest, JobId, Step};
 
 /// Which seed a run takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,21 @@ pub(super) enum Extent {
     Token,
     /// A continuation at each of several temperatures.
     Sweep,
+}
+
+/// Generations.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// The current generation, or the last one.
+    pub current: Option<Run>,
+    /// The continuations to choose from, while they are shown.
+    pub batch: Option<Batch>,
+    /// What the last run was asked.
+    pub(super) request: Option<(JobId, GenerateRequest)>,
+    /// The batch that one continuation was taken from, and which.
+    pub(super) taken: Option<(Batch, usize)>,
+    /// A generation that waits for a model or for ids.
+    pub(super) queued: Option<Wish>,
 }
 
 /// How far a run is.

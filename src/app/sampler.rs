@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::App;
 use super::input::{Input, Purpose};
 use super::log::Level;
+use super::presets::PresetFile;
 use crate::engine::{BiasEntry, TokenName};
 use crate::sampling::{ParamId, ParamSpec, SavedPresets, Settings, Step, Value, random_seed, specs};
 use crate::text::{TokenId, Tokenizer, closing_quote, escape, unescape};
@@ -22,6 +23,7 @@ pub struct Sampler {
     pub selected: usize,
     /// The user's own presets.
     pub saved: SavedPresets,
+    pub(super) file: PresetFile,
     /// What parameters that are switched off had before.
     switched_off: HashMap<ParamId, Value>,
 }
@@ -68,6 +70,7 @@ impl Sampler {
             bias: Vec::new(),
             selected: 0,
             saved: SavedPresets::default(),
+            file: PresetFile::default(),
             switched_off: HashMap::new(),
         }
     }

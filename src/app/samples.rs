@@ -74,7 +74,7 @@ impl Batch {
 impl App {
     /// Starts the batch and shows it.
     pub(super) fn start_batch(&mut self, job: JobId, cancel: CancelToken, model: Loaded, request: GenerateRequest) {
-        self.batch = Some(Batch {
+        self.runs.batch = Some(Batch {
             job,
             cancel: cancel.clone(),
             model,
@@ -85,28 +85,28 @@ impl App {
             began_at: self.document.revision(),
             wanted: None,
         });
-        self.layers.clear();
-        self.layers.push(Layer::Samples);
+        self.screen.layers.clear();
+        self.screen.layers.push(Layer::Samples);
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
     }
 
     /// A batch that nobody sees any more ends and is forgotten.
     pub(super) fn drop_hidden_batch(&mut self) {
-        if let Some(batch) = self.batch.take_if(|_| !self.layers.contains(&Layer::Samples)) {
+        if let Some(batch) = self.runs.batch.take_if(|_| !self.screen.layers.contains(&Layer::Samples)) {
             batch.cancel.cancel();
         }
     }
 
     /// Ends the batch; what was sampled stays to choose from.
     pub(super) fn stop_batch(&mut self) {
-        if let Some(batch) = self.batch.as_mut().filter(|batch| batch.is_running()) {
+        if let Some(batch) = self.runs.batch.as_mut().filter(|batch| batch.is_running()) {
             batch.cancel.cancel();
             batch.phase = Phase::Stopping;
         }
     }
 
     pub(super) fn batch_step(&mut self, job: JobId, step: Arc<Step>) {
-        if let Some(batch) = self.batch.as_mut().filter(|batch| batch.job == job && batch.is_running()) {
+        if let Some(batch) = self.runs.batch.as_mut().filter(|batch| batch.job == job && batch.is_running()) {
             if !matches!(batch.phase, Phase::Stopping) {
                 batch.phase = Phase::Streaming;
             }
@@ -117,7 +117,7 @@ impl App {
     }
 
     pub(super) fn batch_finished(&mut self, job: JobId, finish: Box<Finish>) {
-        let Some(batch) = self.batch.as_mut().filter(|batch| batch.job == job) else { return };
+        let Some(batch) = self.runs.batch.as_mut().filter(|batch| batch.job == job) else { return };
         batch.phase = Phase::Ended(finish);
         if batch.wanted.is_some() {
             self.batch_take();
@@ -126,21 +126,21 @@ impl App {
 
     /// Whether the error was the batch's.
     pub(super) fn batch_failed(&mut self, job: JobId, error: &EngineError) -> bool {
-        let Some(batch) = self.batch.as_mut().filter(|batch| batch.job == job) else { return false };
+        let Some(batch) = self.runs.batch.as_mut().filter(|batch| batch.job == job) else { return false };
         batch.phase = Phase::Failed;
         self.log.say(Level::Error, error.to_string());
         true
     }
 
     pub(super) fn batch_select(&mut self, rows: isize) {
-        if let Some(batch) = &mut self.batch {
+        if let Some(batch) = &mut self.runs.batch {
             let last = batch.samples.len().saturating_sub(1);
             batch.selected = batch.selected.saturating_add_signed(rows).min(last);
         }
     }
 
     pub(super) fn batch_select_best(&mut self) {
-        if let Some(batch) = &mut self.batch
+        if let Some(batch) = &mut self.runs.batch
             && let Some(best) = batch.best()
         {
             batch.selected = best;
@@ -149,15 +149,15 @@ impl App {
 
     /// Puts the selected continuation into the document, as one step of undo. A batch that still runs is stopped first.
     pub(super) fn batch_take(&mut self) {
-        let Some(batch) = &mut self.batch else { return };
+        let Some(batch) = &mut self.runs.batch else { return };
         let selected = batch.wanted.unwrap_or(batch.selected);
         if batch.is_running() {
             batch.wanted = Some(selected);
             self.stop_batch();
             return;
         }
-        let Some(batch) = self.batch.take() else { return };
-        self.layers.retain(|layer| *layer != Layer::Samples);
+        let Some(batch) = self.runs.batch.take() else { return };
+        self.screen.layers.retain(|layer| *layer != Layer::Samples);
         let (Some(steps), Phase::Ended(finish)) = (batch.samples.get(selected), &batch.phase) else { return };
         if steps.is_empty() {
             self.log.say(Level::Notice, "that continuation has no token");
@@ -173,12 +173,12 @@ impl App {
             model: batch.model.clone(),
             max_tokens: batch.request.max_tokens,
             revision: batch.began_at,
-            now: self.now,
+            now: self.screen.now,
         });
         self.document.begin_generation();
         for step in steps {
             self.document.append_token(step.sampled.id, &step.bytes, step.shown, Some(step.clone()));
-            run.push(step.clone(), self.now);
+            run.push(step.clone(), self.screen.now);
         }
         self.document.seal();
         run.left_at = self.document.revision();
@@ -188,8 +188,8 @@ impl App {
             ..finish.as_ref().clone()
         }));
         self.leave_tokens();
-        self.run = Some(run);
-        self.show_end = true;
-        self.taken = Some((batch, selected));
+        self.runs.current = Some(run);
+        self.editing.show_end = true;
+        self.runs.taken = Some((batch, selected));
     }
 }

@@ -33,7 +33,7 @@ impl Saved {
 impl App {
     /// Has something done with the saved prompts; the list is read again afterwards.
     pub(super) fn prompts(&mut self, job: PromptJob) {
-        match self.saved.folder.clone() {
+        match self.storage.prompts.folder.clone() {
             Some(folder) => self.outbox.push(Effect::Io(IoRequest::Prompts(folder, job))),
             None => self.log.say(Level::Error, "there is no folder to keep prompts in"),
         }
@@ -41,15 +41,16 @@ impl App {
 
     /// Opens the list, or closes it.
     pub(super) fn open_prompts(&mut self) {
-        if !self.layers.contains(&Layer::Prompts) {
+        if !self.screen.layers.contains(&Layer::Prompts) {
             self.prompts(PromptJob::List);
         }
         self.toggle_layer(Layer::Prompts);
     }
 
     pub(super) fn prompts_select(&mut self, rows: isize) {
-        let len = self.saved.rows.as_ref().map_or(0, Vec::len);
-        self.saved.selected = self.saved.selected.saturating_add_signed(rows).min(len.saturating_sub(1));
+        let len = self.storage.prompts.rows.as_ref().map_or(0, Vec::len);
+        self.storage.prompts.selected =
+            self.storage.prompts.selected.saturating_add_signed(rows).min(len.saturating_sub(1));
     }
 
     /// Asks under which name the document is to be saved.
@@ -57,8 +58,8 @@ impl App {
         if self.document.is_empty() {
             self.log.say(Level::Notice, "there is nothing to save");
         } else {
-            self.saved.refused = None;
-            let name = self.saved.name.clone().unwrap_or_default();
+            self.storage.prompts.refused = None;
+            let name = self.storage.prompts.name.clone().unwrap_or_default();
             self.ask(Input::new(Purpose::PromptName, "save as the prompt", name).offered());
         }
     }
@@ -67,7 +68,7 @@ impl App {
         check_name(name)?;
         // Its own may be written again, and another one after a second Enter.
         let known = |taken: &Option<String>| taken.as_deref() == Some(name);
-        let again = known(&self.saved.refused.take()) || known(&self.saved.name);
+        let again = known(&self.storage.prompts.refused.take()) || known(&self.storage.prompts.name);
         let existing = if again { Existing::Replace } else { Existing::Keep };
         let (revision, bytes) = (self.document.revision(), self.document.bytes().to_vec());
         self.prompts(PromptJob::Save { name: name.to_owned(), bytes, existing, revision });
@@ -76,7 +77,7 @@ impl App {
 
     /// Enter on a row: the prompt becomes the document.
     pub(super) fn load_prompt(&mut self) {
-        if let Some(name) = self.saved.row().map(|row| row.name.clone())
+        if let Some(name) = self.storage.prompts.row().map(|row| row.name.clone())
             && !self.refuse_while_running("loading")
         {
             self.prompts(PromptJob::Load { name });
@@ -84,21 +85,21 @@ impl App {
     }
 
     pub(super) fn ask_prompt_rename(&mut self) {
-        if let Some(name) = self.saved.row().map(|row| row.name.clone()) {
+        if let Some(name) = self.storage.prompts.row().map(|row| row.name.clone()) {
             self.ask(Input::new(Purpose::PromptRename, format!("another name for {name}"), name).offered());
         }
     }
 
     pub(super) fn rename_prompt(&mut self, to: &str) -> Result<(), String> {
         check_name(to)?;
-        if let Some(from) = self.saved.row().map(|row| row.name.clone()).filter(|from| from != to) {
+        if let Some(from) = self.storage.prompts.row().map(|row| row.name.clone()).filter(|from| from != to) {
             self.prompts(PromptJob::Rename { from, to: to.to_owned() });
         }
         Ok(())
     }
 
     pub(super) fn ask_prompt_delete(&mut self) {
-        if let Some(name) = self.saved.row().map(|row| row.name.clone()) {
+        if let Some(name) = self.storage.prompts.row().map(|row| row.name.clone()) {
             self.ask_question(Question::DeletePrompt(name));
         }
     }
@@ -112,7 +113,7 @@ impl App {
     ) {
         match list {
             Ok(rows) => {
-                self.saved.rows = Some(rows);
+                self.storage.prompts.rows = Some(rows);
                 self.prompts_select(0);
             }
             Err(error) => self.log.say(Level::Error, error),
@@ -120,36 +121,37 @@ impl App {
         match (job, result) {
             (PromptJob::Save { name, .. }, Err(error)) if error.ends_with("exists already") => {
                 let input = Input::new(Purpose::PromptName, "save as the prompt", name.clone());
-                self.input = Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
-                self.saved.refused = Some(name);
+                self.screen.input =
+                    Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
+                self.storage.prompts.refused = Some(name);
             }
             (_, Err(error)) => self.log.say(Level::Error, error),
             (PromptJob::List, Ok(_)) => {}
             (PromptJob::Save { name, revision, .. }, Ok(_)) => {
-                self.saved_revision = Some(revision);
+                self.storage.saved_revision = Some(revision);
                 let list = self.keymap.hint("prompts");
                 self.log.say(Level::Notice, format!("saved as the prompt {name} ({list} lists them)"));
                 self.select_prompt(&name);
-                self.saved.name = Some(name);
+                self.storage.prompts.name = Some(name);
             }
             (PromptJob::Load { name }, Ok(bytes)) => self.take_prompt(name, &bytes),
             (PromptJob::Rename { from, to }, Ok(_)) => {
                 self.log.say(Level::Notice, format!("{from} is now {to}"));
                 self.select_prompt(&to);
-                if self.saved.name.as_ref() == Some(&from) {
-                    self.saved.name = Some(to);
+                if self.storage.prompts.name.as_ref() == Some(&from) {
+                    self.storage.prompts.name = Some(to);
                 }
             }
             (PromptJob::Delete { name }, Ok(_)) => {
                 self.log.say(Level::Notice, format!("the prompt {name} is deleted"));
-                self.saved.name = self.saved.name.take().filter(|own| *own != name);
+                self.storage.prompts.name = self.storage.prompts.name.take().filter(|own| *own != name);
             }
         }
     }
 
     fn select_prompt(&mut self, name: &str) {
-        let place = self.saved.rows.iter().flatten().position(|row| row.name == name);
-        self.saved.selected = place.unwrap_or(self.saved.selected);
+        let place = self.storage.prompts.rows.iter().flatten().position(|row| row.name == name);
+        self.storage.prompts.selected = place.unwrap_or(self.storage.prompts.selected);
     }
 
     /// A loaded prompt takes the place of the text, as one step of undo.
@@ -159,12 +161,12 @@ impl App {
         }
         let old = !self.document.is_empty();
         self.document.replace(0..self.document.len(), bytes);
-        self.saved_revision = Some(self.document.revision());
-        self.show_end = true;
-        self.layers.retain(|layer| *layer != Layer::Prompts);
+        self.storage.saved_revision = Some(self.document.revision());
+        self.editing.show_end = true;
+        self.screen.layers.retain(|layer| *layer != Layer::Prompts);
         let undo = self.keymap.hint("undo");
         let back = if old { format!("; {undo} brings the old text back") } else { String::new() };
         self.log.say(Level::Notice, format!("the prompt {name}{back}"));
-        self.saved.name = Some(name);
+        self.storage.prompts.name = Some(name);
     }
 }

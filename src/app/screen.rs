@@ -1,5 +1,11 @@
 //! What fits on a screen of a given size, and the panes and overlays that share it. Sizes in cells.
 
+use std::time::Duration;
+
+use super::command::Scope;
+use super::input::Input;
+use super::question::Question;
+
 /// The smallest screen that is drawn.
 pub const MIN_WIDTH: u16 = 60;
 /// The smallest screen that is drawn.
@@ -117,4 +123,55 @@ pub enum Layer {
     Prune,
     /// Two versions side by side.
     Compare,
+}
+
+/// What is in front of the user.
+#[derive(Debug)]
+pub struct Screen {
+    /// What fills the screen.
+    pub place: Place,
+    /// The pane that has the keys where no overlay has them.
+    pub focus: PaneId,
+    /// The overlays, the topmost last.
+    pub layers: Vec<Layer>,
+    /// The line being typed.
+    pub input: Option<Input>,
+    /// What is asked before it is done.
+    pub question: Option<Question>,
+    /// First row on screen of what the keys scroll: help, preview, messages, statistics.
+    pub scroll: usize,
+    /// The selected row of a list to choose from.
+    pub picked: usize,
+    /// Whether the mouse is ours.
+    pub mouse: bool,
+    /// The sampling row whose slider is held by the mouse.
+    pub dragged: Option<usize>,
+    /// Whose commands the palette offers.
+    pub palette: Vec<Scope>,
+    /// Its size in cells.
+    pub size: (u16, u16),
+    /// Time since the start.
+    pub now: Duration,
+    /// The next quit is meant.
+    pub(super) quit_armed: bool,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self {
+            place: Place::Playground,
+            focus: PaneId::Document,
+            layers: Vec::new(),
+            input: None,
+            question: None,
+            scroll: 0,
+            picked: 0,
+            mouse: false,
+            dragged: None,
+            palette: Vec::new(),
+            size: (0, 0),
+            now: Duration::ZERO,
+            quit_armed: false,
+        }
+    }
 }

@@ -244,7 +244,7 @@ fn assemble(task: &Task, selection: &Selection, query: &Asked, instruction: Inst
 
 impl App {
     pub(super) fn open_tasks(&mut self) {
-        self.picked = self.shots.chosen.as_ref().map_or(0, |chosen| chosen.task);
+        self.screen.picked = self.shots.chosen.as_ref().map_or(0, |chosen| chosen.task);
         self.toggle_layer(Layer::Tasks);
     }
 
@@ -289,7 +289,7 @@ impl App {
             if prompt.text.as_bytes() != self.document.bytes() {
                 self.document.replace_all(&prompt.text);
             }
-            self.show_end = true;
+            self.editing.show_end = true;
         }
     }
 

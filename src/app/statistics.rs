@@ -72,13 +72,14 @@ impl App {
     /// Opens or closes the figures of the text; a text longer than the context is scored now, in windows.
     pub(super) fn open_statistics(&mut self) {
         self.toggle_layer(Layer::Statistics);
-        let Some(loaded) = self.models.loaded.as_ref().filter(|_| self.layers.last() == Some(&Layer::Statistics))
+        let Some(loaded) =
+            self.models.loaded.as_ref().filter(|_| self.screen.layers.last() == Some(&Layer::Statistics))
         else {
             return;
         };
         let revision = self.document.revision();
-        let known = self.long_text.done.as_ref().is_some_and(|(done, _)| *done == revision);
-        if self.document.tokens().len() <= loaded.info.context || known || self.long_text.job.is_some() {
+        let known = self.reading.long_text.done.as_ref().is_some_and(|(done, _)| *done == revision);
+        if self.document.tokens().len() <= loaded.info.context || known || self.reading.long_text.job.is_some() {
             return;
         }
         if self.is_running() {
@@ -86,14 +87,14 @@ impl App {
         }
         let Some(ids) = self.document.ids() else { return };
         let (job, cancel) = (self.new_job(), CancelToken::new());
-        self.long_text = LongText { job: Some((job, cancel.clone())), done: None };
+        self.reading.long_text = LongText { job: Some((job, cancel.clone())), done: None };
         let request = ScoreRequest { ids, start: self.reading.start, top: 0 };
         self.outbox.push(Effect::Engine(Command::Score(job, request, cancel)));
     }
 
     /// The figures, as far as they are known.
     pub fn statistics(&self) -> Option<Statistics> {
-        if let Some((revision, done)) = &self.long_text.done
+        if let Some((revision, done)) = &self.reading.long_text.done
             && *revision == self.document.revision()
         {
             return Some(done.clone());
@@ -116,11 +117,11 @@ impl App {
 
     /// Whether a long text is being scored.
     pub fn is_scoring(&self) -> bool {
-        self.long_text.job.is_some()
+        self.reading.long_text.job.is_some()
     }
 
     pub(super) fn scored(&mut self, job: JobId, scores: &Scores) {
-        if self.long_text.job.take_if(|(current, _)| *current == job).is_none() {
+        if self.reading.long_text.job.take_if(|(current, _)| *current == job).is_none() {
             return;
         }
         let mut all = Statistics { windows: scores.windows, ..Statistics::default() };
@@ -131,12 +132,12 @@ impl App {
         for (token, score) in tokens.iter().zip(&scores.tokens) {
             all.add(score, token.len);
         }
-        self.long_text.done = Some((self.document.revision(), all));
+        self.reading.long_text.done = Some((self.document.revision(), all));
     }
 
     /// A score ended with an error; says whether it was one.
     pub(super) fn score_failed(&mut self, job: JobId, error: &EngineError) -> bool {
-        let own = self.long_text.job.take_if(|(current, _)| *current == job).is_some();
+        let own = self.reading.long_text.job.take_if(|(current, _)| *current == job).is_some();
         if own && !error.is_cancelled() {
             self.log.say(Level::Error, super::generate::chain(error));
         }

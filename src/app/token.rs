@@ -97,6 +97,22 @@ impl Picks {
     }
 }
 
+/// The token that is looked at, and what was found, pinned and chosen around it.
+#[derive(Debug, Default)]
+pub struct TokenMode {
+    /// Its index; `None`: the position after the last token.
+    pub at: Option<usize>,
+    /// The selected row of the next-token pane.
+    pub candidate: usize,
+    /// What the colours of the document mean.
+    pub colouring: Colouring,
+    /// A position to compare with.
+    pub pin: Option<Pin>,
+    pub(super) picks: Picks,
+    pub(super) searched: Option<String>,
+    pub(super) found: Option<FoundTokens>,
+}
+
 /// A position that was pinned to be compared.
 #[derive(Debug, Clone)]
 pub struct Pin {
@@ -153,16 +169,16 @@ impl App {
 
     /// The step that the pane shows: the newest one of a run that goes on, or the one at the position looked at.
     pub fn shown_step(&self) -> Option<&Arc<Step>> {
-        match self.at {
+        match self.token.at {
             Some(at) => self.step_at(at),
-            None => self.run.as_ref().filter(|run| run.takes_steps())?.steps.last(),
+            None => self.runs.current.as_ref().filter(|run| run.takes_steps())?.steps.last(),
         }
     }
 
     /// The tokens that the pane lists: those found by a search, else the likeliest, best first.
     pub fn listed(&self) -> Vec<Listed> {
         if let Some(preview) = self.reading.preview() {
-            let Some(found) = &self.found else { return preview.top.iter().map(Listed::from).collect() };
+            let Some(found) = &self.token.found else { return preview.top.iter().map(Listed::from).collect() };
             let after: HashMap<TokenId, After> =
                 preview.top.iter().map(Listed::from).map(|row| (row.id, row.after)).collect();
             let row = |&(id, logprob): &(TokenId, f32)| Listed {
@@ -175,16 +191,16 @@ impl App {
         if let Some(step) = self.shown_step() {
             return step.sampled.top.iter().map(Listed::from).collect();
         }
-        let score = self.at.and_then(|at| self.reading.score(at));
+        let score = self.token.at.and_then(|at| self.reading.score(at));
         let row = |&(id, logprob): &(TokenId, f32)| Listed { id, logprob, after: After::Unknown };
         score.map_or_else(Vec::new, |score| score.top.iter().map(row).collect())
     }
 
     /// What is searched for in the vocabulary: the line being typed, or the last one that was accepted.
     pub fn searched(&self) -> Option<&str> {
-        match &self.input {
+        match &self.screen.input {
             Some(input) if input.purpose == Purpose::FindToken => Some(&input.text),
-            _ => self.searched.as_deref(),
+            _ => self.token.searched.as_deref(),
         }
     }
 
@@ -193,12 +209,12 @@ impl App {
     pub(super) fn find_tokens(&mut self) {
         let wanted = self.searched().and_then(|text| unescape(text).ok()).filter(|wanted| !wanted.is_empty());
         let (Some(wanted), Some(row), Some(loaded)) =
-            (wanted, self.reading.row_at(self.at).cloned(), &self.models.loaded)
+            (wanted, self.reading.row_at(self.token.at).cloned(), &self.models.loaded)
         else {
-            self.found = None;
+            self.token.found = None;
             return;
         };
-        let known = self.found.as_ref();
+        let known = self.token.found.as_ref();
         if known.is_some_and(|known| known.wanted == wanted && Arc::ptr_eq(&known.row, &row)) {
             return;
         }
@@ -213,61 +229,61 @@ impl App {
             tokens.map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32)).collect();
         tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         tokens.truncate(FOUND);
-        self.found = Some(FoundTokens { wanted, row, tokens });
+        self.token.found = Some(FoundTokens { wanted, row, tokens });
     }
 
     /// Chooses a row of the list.
     pub(super) fn candidate_select(&mut self, rows: isize) {
         let last = self.listed().len().saturating_sub(1);
-        self.candidate = self.candidate.saturating_add_signed(rows).min(last);
+        self.token.candidate = self.token.candidate.saturating_add_signed(rows).min(last);
     }
 
     /// Leaves token mode, if it is on.
     pub(super) fn leave_tokens(&mut self) -> bool {
-        (self.candidate, self.searched) = (0, None);
-        self.at.take().is_some()
+        (self.token.candidate, self.token.searched) = (0, None);
+        self.token.at.take().is_some()
     }
 
     /// The next colouring of the document.
     pub(super) fn next_colouring(&mut self) {
         let all = Colouring::ALL;
-        let at = all.iter().position(|it| *it == self.colouring).unwrap_or(0);
-        self.colouring = all[(at + 1) % all.len()];
+        let at = all.iter().position(|it| *it == self.token.colouring).unwrap_or(0);
+        self.token.colouring = all[(at + 1) % all.len()];
     }
 
     /// Pins the position looked at, or takes the pin away.
     pub(super) fn toggle_pin(&mut self) {
-        if self.pin.as_ref().is_some_and(|pin| pin.at == self.at) {
-            self.pin = None;
+        if self.token.pin.as_ref().is_some_and(|pin| pin.at == self.token.at) {
+            self.token.pin = None;
             return;
         }
         let top: Vec<_> = self.listed().iter().map(|row| (row.id, row.logprob)).collect();
         if top.is_empty() {
             self.log.say(Level::Notice, "there is nothing to pin here");
         } else {
-            self.pin = Some(Pin { at: self.at, top });
+            self.token.pin = Some(Pin { at: self.token.at, top });
         }
     }
 
     pub(super) fn ask_token(&mut self) {
-        let text = self.searched.take().unwrap_or_default();
-        self.candidate = 0;
+        let text = self.token.searched.take().unwrap_or_default();
+        self.token.candidate = 0;
         self.ask(Input::new(Purpose::FindToken, "find a token that holds", text));
     }
 
     pub(super) fn found_token(&mut self, text: &str) {
-        self.candidate = 0;
-        self.searched = (!text.is_empty()).then(|| text.to_owned());
+        self.token.candidate = 0;
+        self.token.searched = (!text.is_empty()).then(|| text.to_owned());
         self.find_tokens();
-        if self.searched.is_some() && self.listed().is_empty() {
-            self.searched = None;
+        if self.token.searched.is_some() && self.listed().is_empty() {
+            self.token.searched = None;
             self.log.say(Level::Notice, format!("no token of this vocabulary holds {text}"));
         }
     }
 
     /// What a person chose so far, while nothing else changes the document.
     pub fn picks(&self) -> Option<&Picks> {
-        Some(&self.picks).filter(|picks| picks.count > 0 && picks.revision == self.document.revision())
+        Some(&self.token.picks).filter(|picks| picks.count > 0 && picks.revision == self.document.revision())
     }
 
     /// Bans the selected token, or lets it in again.
@@ -281,7 +297,8 @@ impl App {
     }
 
     fn change_selected(&mut self, change: impl FnOnce(f32) -> f32) {
-        let (Some(row), Some(loaded)) = (self.listed().get(self.candidate).copied(), self.models.loaded.clone()) else {
+        let (Some(row), Some(loaded)) = (self.listed().get(self.token.candidate).copied(), self.models.loaded.clone())
+        else {
             self.log.say(Level::Notice, "there is no token to ban here yet");
             return;
         };
@@ -299,7 +316,7 @@ impl Cx<'_> {
     /// Looks at the token under the caret, or goes back to the text.
     pub fn toggle_tokens(&mut self) {
         if self.app.leave_tokens() {
-            self.app.focus = PaneId::Document;
+            self.app.screen.focus = PaneId::Document;
             return;
         }
         let tokens = self.app.document.tokens().len();
@@ -309,27 +326,29 @@ impl Cx<'_> {
             None => return self.app.log.say(Level::Notice, "there is no token to look at yet"),
         }
         // The arrow keys are to walk the tokens, wherever they went before.
-        if self.app.focus != PaneId::Next {
-            self.app.focus = PaneId::Document;
+        if self.app.screen.focus != PaneId::Next {
+            self.app.screen.focus = PaneId::Document;
         }
     }
 
     /// Goes to the token `steps` further; behind the last one is the place where the text goes on.
     pub fn token_move(&mut self, steps: isize) {
         let len = self.app.document.tokens().len();
-        let at = self.app.at.unwrap_or(len).saturating_add_signed(steps);
+        let at = self.app.token.at.unwrap_or(len).saturating_add_signed(steps);
         self.look_at((at < len).then_some(at));
     }
 
     /// Esc: ends a selection; where nothing else is to be left, goes from the text to its tokens and back.
     pub fn escape(&mut self) {
-        let idle = !self.app.is_running() && self.app.layers.is_empty() && self.app.input.is_none();
+        let idle = !self.app.is_running() && self.app.screen.layers.is_empty() && self.app.screen.input.is_none();
         if idle && self.page.hold().is_some() {
             self.page.set_hold(None);
             return;
         }
-        let in_text =
-            idle && self.app.focus == PaneId::Document && self.app.at.is_none() && !self.app.document.is_empty();
+        let in_text = idle
+            && self.app.screen.focus == PaneId::Document
+            && self.app.token.at.is_none()
+            && !self.app.document.is_empty();
         if in_text && self.app.log.current().is_none() && self.app.models.loaded.is_some() {
             self.toggle_tokens();
         } else {
@@ -342,8 +361,8 @@ impl Cx<'_> {
         let len = self.app.document.tokens().len();
         let holds = |at: &usize| self.app.reading.score(*at).is_some_and(|score| wanted(score));
         let found = match forwards {
-            true => (self.app.at.map_or(0, |at| at + 1)..len).find(holds),
-            false => (0..self.app.at.unwrap_or(len)).rev().find(holds),
+            true => (self.app.token.at.map_or(0, |at| at + 1)..len).find(holds),
+            false => (0..self.app.token.at.unwrap_or(len)).rev().find(holds),
         };
         match found {
             Some(at) => self.look_at(Some(at)),
@@ -372,7 +391,7 @@ impl Cx<'_> {
         }
         let app = &mut *self.app;
         let (listed, tokens) = (app.listed(), app.document.tokens().len());
-        let (Some(row), Some(loaded)) = (listed.get(app.candidate).copied(), &app.models.loaded) else {
+        let (Some(row), Some(loaded)) = (listed.get(app.token.candidate).copied(), &app.models.loaded) else {
             app.log.say(Level::Notice, "there is no token to take yet");
             return;
         };
@@ -380,7 +399,7 @@ impl Cx<'_> {
             return;
         }
         let bytes = loaded.tokenizer.bytes(row.id).unwrap_or_default().to_vec();
-        let at = app.at.unwrap_or(tokens);
+        let at = app.token.at.unwrap_or(tokens);
         let same = app.document.tokens().get(at).is_some_and(|token| token.id == row.id);
         if bytes.is_empty() || loaded.tokenizer.is_special(row.id) {
             app.log.say(Level::Warning, "this token has no text; it cannot stand in the document");
@@ -390,7 +409,7 @@ impl Cx<'_> {
             let likeliest = app.reading.preview().and_then(|preview| preview.top.first()).map(|top| top.logprob);
             let before = app.picks().copied().unwrap_or_default();
             app.document.take(at, row.id, &bytes);
-            app.picks = Picks {
+            app.token.picks = Picks {
                 count: before.count + 1,
                 chosen: before.chosen + f64::from(row.logprob),
                 likeliest: before.likeliest + f64::from(likeliest.unwrap_or(row.logprob)),
@@ -427,8 +446,8 @@ impl Cx<'_> {
     }
 
     pub(super) fn look_at(&mut self, at: Option<usize>) {
-        (self.app.candidate, self.app.searched) = (0, None);
-        self.app.at = at;
+        (self.app.token.candidate, self.app.token.searched) = (0, None);
+        self.app.token.at = at;
         match at.and_then(|at| self.app.document.token_range(at)) {
             Some(range) => self.page.set_caret(&self.app.document, range.start),
             None => self.page.move_caret(&self.app.document, Motion::End),

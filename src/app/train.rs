@@ -302,9 +302,9 @@ impl App {
     }
 
     pub(super) fn toggle_train(&mut self) {
-        self.layers.clear();
-        self.input = None;
-        self.place = match self.place {
+        self.screen.layers.clear();
+        self.screen.input = None;
+        self.screen.place = match self.screen.place {
             Place::Playground => Place::Train,
             Place::Train => Place::Playground,
         };
@@ -313,7 +313,7 @@ impl App {
     /// Esc in the train view: dismisses the message, else goes back; a run goes on.
     pub(super) fn train_back(&mut self) {
         if !self.log.dismiss() {
-            self.place = Place::Playground;
+            self.screen.place = Place::Playground;
             if let Some(run) = self.train.run.as_ref().filter(|run| run.phase == TrainPhase::Running) {
                 let (name, key) = (run.name(), self.keymap.hint("train"));
                 self.log.say(Level::Notice, format!("the run {name} goes on; {key} shows it"));
@@ -383,7 +383,7 @@ impl App {
 
     /// Space: pauses, or goes on.
     pub(super) fn train_pause(&mut self) {
-        let now = self.now;
+        let now = self.screen.now;
         let Some(run) = &mut self.train.run else {
             self.log.say(Level::Notice, "no run is under way");
             return;
@@ -407,7 +407,7 @@ impl App {
 
     /// Stops the run; it is saved.
     pub(super) fn train_stop(&mut self) {
-        let now = self.now;
+        let now = self.screen.now;
         let Some(run) = self.train.run.as_mut().filter(|run| run.is_live()) else {
             self.log.say(Level::Notice, "no run is under way");
             return;
@@ -455,14 +455,14 @@ impl App {
 
     fn open_trained(&mut self, folder: &std::path::Path) {
         match self.find_folder(&folder.display().to_string()) {
-            Ok(()) => self.place = Place::Playground,
+            Ok(()) => self.screen.place = Place::Playground,
             Err(error) => self.log.say(Level::Warning, error),
         }
     }
 
     /// Takes in what the training thread says; what belongs to no current run is dropped.
     pub(super) fn trained(&mut self, event: Event) {
-        let now = self.now;
+        let now = self.screen.now;
         let Some(run) = self.train.run.as_mut().filter(|run| run.job == event.job()) else { return };
         let name = run.name();
         match event {

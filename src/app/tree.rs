@@ -68,19 +68,19 @@ impl App {
 
     /// Opens the tree at the version on the screen, or closes it.
     pub(super) fn toggle_tree(&mut self) {
-        if !self.layers.contains(&Layer::Tree) {
+        if !self.screen.layers.contains(&Layer::Tree) {
             if !self.is_running() {
                 self.keep_versions();
             }
-            self.tree.selected = self.versions.tree.here().node;
-            self.tree.marked = None;
+            self.versions.view.selected = self.versions.tree.here().node;
+            self.versions.view.marked = None;
         }
         self.toggle_layer(Layer::Tree);
     }
 
     /// The row of the selected version, or the nearest one that is left.
     pub fn tree_selected(&self, rows: &[TreeRow]) -> usize {
-        let up = std::iter::successors(Some(self.tree.selected), |id| self.versions.tree.parent(*id));
+        let up = std::iter::successors(Some(self.versions.view.selected), |id| self.versions.tree.parent(*id));
         up.filter_map(|id| rows.iter().position(|row| row.id == id)).next().unwrap_or(0)
     }
 
@@ -93,20 +93,20 @@ impl App {
 
     fn tree_select(&mut self, id: Option<NodeId>) {
         if let Some(id) = id {
-            self.tree.selected = id;
+            self.versions.view.selected = id;
         }
     }
 
     /// To what this version goes on from.
     pub(super) fn tree_parent(&mut self) {
-        let parent = self.versions.tree.parent(self.tree.selected);
+        let parent = self.versions.tree.parent(self.versions.view.selected);
         self.tree_select(parent.filter(|parent| *parent != Tree::ROOT));
     }
 
     /// To what goes on from this version: where it leads, or else the first.
     pub(super) fn tree_child(&mut self) {
         let tree = &self.versions.tree;
-        let selected = self.tree.selected;
+        let selected = self.versions.view.selected;
         let path = tree.path(tree.here().node);
         let children = tree.shown_children(selected);
         let led = children.iter().find(|child| path.contains(child)).or_else(|| children.first()).copied();
@@ -115,9 +115,9 @@ impl App {
 
     /// To the next or previous version that goes on from the same parent.
     pub(super) fn tree_sibling(&mut self, down: isize) {
-        let Some(parent) = self.versions.tree.parent(self.tree.selected) else { return self.tree_row(0) };
+        let Some(parent) = self.versions.tree.parent(self.versions.view.selected) else { return self.tree_row(0) };
         let siblings = self.versions.tree.shown_children(parent);
-        let at = siblings.iter().position(|id| *id == self.tree.selected).unwrap_or(0);
+        let at = siblings.iter().position(|id| *id == self.versions.view.selected).unwrap_or(0);
         match at.checked_add_signed(down).and_then(|at| siblings.get(at)) {
             Some(id) => self.tree_select(Some(*id)),
             None => self.log.say(Level::Notice, "no further sibling: j and k go through all rows"),
@@ -131,7 +131,7 @@ impl App {
     }
 
     pub(super) fn tree_bookmark(&mut self) {
-        let id = self.tree.selected;
+        let id = self.versions.view.selected;
         if let Some(on) = self.versions.tree.node(id).filter(|_| id != Tree::ROOT).map(|node| !node.bookmarked) {
             self.versions.tree.set_bookmark(id, on);
         }
@@ -152,19 +152,19 @@ impl App {
 
     /// Marks this version, or shows it beside the one that is marked.
     pub(super) fn tree_compare(&mut self) {
-        let id = self.tree.selected;
+        let id = self.versions.view.selected;
         if self.versions.tree.node(id).is_none() || id == Tree::ROOT {
             return;
         }
-        match self.tree.marked.take() {
+        match self.versions.view.marked.take() {
             None => {
-                self.tree.marked = Some(id);
+                self.versions.view.marked = Some(id);
                 let key = self.keymap.hint("tree-compare");
                 self.log.say(Level::Notice, format!("marked; {key} on another version shows both side by side"));
             }
             Some(marked) if marked == id => self.log.say(Level::Notice, "no longer marked"),
             Some(marked) => {
-                self.tree.pair = Some((marked, id));
+                self.versions.view.pair = Some((marked, id));
                 self.toggle_layer(Layer::Compare);
             }
         }
@@ -172,7 +172,7 @@ impl App {
 
     /// Asks before a version is pruned.
     pub(super) fn tree_ask_prune(&mut self) {
-        if self.tree.selected != Tree::ROOT && !self.refuse_while_running("pruning") {
+        if self.versions.view.selected != Tree::ROOT && !self.refuse_while_running("pruning") {
             self.toggle_layer(Layer::Prune);
         }
     }
@@ -180,9 +180,10 @@ impl App {
     /// The selected version and how many go on from it, for the question before it is pruned.
     pub fn prune_question(&self) -> (String, usize) {
         let tree = &self.versions.tree;
-        let text = tree.node(self.tree.selected).map(|node| String::from_utf8_lossy(&node.piece.bytes).into_owned());
+        let text =
+            tree.node(self.versions.view.selected).map(|node| String::from_utf8_lossy(&node.piece.bytes).into_owned());
         let mut below = 0;
-        let mut open = tree.shown_children(self.tree.selected);
+        let mut open = tree.shown_children(self.versions.view.selected);
         while let Some(id) = open.pop() {
             below += 1;
             open.extend(tree.shown_children(id));
@@ -194,21 +195,21 @@ impl App {
 impl Cx<'_> {
     /// Puts the selected version on the screen.
     pub fn tree_open(&mut self) {
-        if self.app.tree.selected == Tree::ROOT || self.app.refuse_while_running("other version") {
+        if self.app.versions.view.selected == Tree::ROOT || self.app.refuse_while_running("other version") {
             return;
         }
-        let id = self.app.tree.selected;
+        let id = self.app.versions.view.selected;
         let Some(end) = self.app.versions.tree.node(id).map(|node| node.end()) else { return };
         self.app.keep_versions();
-        self.app.layers.retain(|layer| *layer != Layer::Tree);
+        self.app.screen.layers.retain(|layer| *layer != Layer::Tree);
         self.show_version(Place { node: id, end }, end);
         self.page.follow_end(&self.app.document);
     }
 
     /// "Yes": to pruning, or else to a download.
     pub fn confirm(&mut self) {
-        if self.app.layers.last() == Some(&Layer::Prune) {
-            self.app.layers.pop();
+        if self.app.screen.layers.last() == Some(&Layer::Prune) {
+            self.app.screen.layers.pop();
             self.prune();
         } else {
             self.app.confirm();
@@ -218,7 +219,7 @@ impl Cx<'_> {
     /// Takes the selected version out of sight, with all that goes on from it. Where it is on the screen, the text
     /// before it is left.
     fn prune(&mut self) {
-        let id = self.app.tree.selected;
+        let id = self.app.versions.view.selected;
         let tree = &self.app.versions.tree;
         let Some((parent, at)) = tree.node(id).map(|node| (node.piece.parent, node.piece.at)) else { return };
         let was_shown = tree.path(tree.here().node).contains(&id);
@@ -228,7 +229,7 @@ impl Cx<'_> {
             self.show_version(Place { node: parent, end: at }, at);
         }
         self.app.versions.tree.set_pruned(id, true);
-        self.app.tree.pruned.push(Pruned { id, was_shown });
+        self.app.versions.view.pruned.push(Pruned { id, was_shown });
         self.app.follow_versions();
         let rows = self.app.tree_rows();
         self.app.tree_select(rows.get(row.min(rows.len().saturating_sub(1))).map(|row| row.id));
@@ -238,7 +239,7 @@ impl Cx<'_> {
 
     /// Brings back what was pruned last.
     pub fn tree_undo(&mut self) {
-        let Some(Pruned { id, was_shown }) = self.app.tree.pruned.pop() else {
+        let Some(Pruned { id, was_shown }) = self.app.versions.view.pruned.pop() else {
             self.app.log.say(Level::Notice, "nothing was pruned");
             return;
         };
@@ -250,6 +251,6 @@ impl Cx<'_> {
             self.show_version(self.app.versions.tree.leaf(id, at), at);
         }
         self.app.follow_versions();
-        self.app.tree.selected = id;
+        self.app.versions.view.selected = id;
     }
 }

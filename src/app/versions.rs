@@ -9,6 +9,7 @@ use super::App;
 use super::command::Cx;
 use super::log::Level;
 use super::run::{Phase, Run};
+use super::tree::TreeView;
 use crate::engine::{Finish, JobId, Step};
 use crate::sampling::Settings;
 use crate::session::{self, NodeId, Origin, Place, Point, Preview};
@@ -49,6 +50,8 @@ struct Coming {
 pub struct Versions {
     /// The tree.
     pub tree: Tree,
+    /// What the view of the tree knows beside it.
+    pub view: TreeView,
     points: Vec<Point>,
     /// The document's revision that the tree knows.
     followed: u64,
@@ -145,7 +148,7 @@ impl Cx<'_> {
         if self.app.refuse_while_running(way.name()) {
             return;
         }
-        let announced = self.app.announced.take() == Some(self.app.document.revision());
+        let announced = self.app.editing.announced.take() == Some(self.app.document.revision());
         let Some(preview) = self.app.preview(way) else {
             self.app.log.say(Level::Notice, format!("nothing to {}", way.name()));
             return;
@@ -153,7 +156,7 @@ impl Cx<'_> {
         if preview.is_large && !announced {
             let (key, what) = (self.app.keymap.hint(way.name()), self.app.in_words(&preview, "takes", "brings"));
             self.app.log.say(Level::Notice, format!("press {key} again: it {what}"));
-            self.app.announced = Some(self.app.document.revision());
+            self.app.editing.announced = Some(self.app.document.revision());
             return;
         }
         let done = preview.is_large.then(|| self.app.in_words(&preview, "took", "brought"));
@@ -175,7 +178,7 @@ impl Cx<'_> {
         if !said.is_empty() {
             self.app.log.say(Level::Notice, said.join("; "));
         }
-        self.app.announced = (!said.is_empty()).then(|| self.app.document.revision());
+        self.app.editing.announced = (!said.is_empty()).then(|| self.app.document.revision());
     }
 }
 
@@ -237,7 +240,7 @@ impl App {
 
     /// No more tokens come: what was generated becomes a version.
     pub(super) fn version_made(&mut self) {
-        let (Some(coming), Some(run)) = (self.versions.coming.take(), &self.run) else { return };
+        let (Some(coming), Some(run)) = (self.versions.coming.take(), &self.runs.current) else { return };
         let made = Made {
             model: run.model.info.name.clone(),
             settings: coming.settings,
@@ -296,8 +299,8 @@ impl App {
         let made = self.versions.tree.path(place.node).into_iter().rev();
         let made = made.filter_map(|id| self.versions.tree.node(id)?.about.as_ref()).next();
         let revision = self.document.revision();
-        self.run = made.and_then(|made| made.run.as_deref()).cloned();
-        if let Some(run) = &mut self.run {
+        self.runs.current = made.and_then(|made| made.run.as_deref()).cloned();
+        if let Some(run) = &mut self.runs.current {
             run.left_at = revision;
         }
         self.leave_tokens();

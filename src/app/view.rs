@@ -9,81 +9,81 @@ use super::screen::{Layer, PaneId, Place, SizeClass};
 
 impl App {
     pub(super) fn resize(&mut self, width: u16, height: u16) {
-        self.size = (width, height);
+        self.screen.size = (width, height);
         let class = self.class();
-        if class != SizeClass::TooSmall && !class.holds(self.focus) {
-            self.focus = PaneId::Document;
+        if class != SizeClass::TooSmall && !class.holds(self.screen.focus) {
+            self.screen.focus = PaneId::Document;
         }
         if class.holds(PaneId::Shots) && class != SizeClass::TooSmall {
-            self.layers.retain(|layer| *layer != Layer::Shots);
+            self.screen.layers.retain(|layer| *layer != Layer::Shots);
         }
     }
 
     pub(super) fn step_focus(&mut self, steps: isize) {
-        self.input = None;
-        if self.place == Place::Train && self.layers.is_empty() {
+        self.screen.input = None;
+        if self.screen.place == Place::Train && self.screen.layers.is_empty() {
             self.train_select(steps);
-        } else if self.layers.is_empty() {
-            self.focus = self.focus.step(steps, self.class());
-            self.scroll = 0;
+        } else if self.screen.layers.is_empty() {
+            self.screen.focus = self.screen.focus.step(steps, self.class());
+            self.screen.scroll = 0;
         } else {
             self.close_layer();
         }
     }
 
     pub(super) fn focus_pane(&mut self, pane: PaneId) {
-        self.input = None;
+        self.screen.input = None;
         if self.class().holds(pane) {
-            self.layers.clear();
-            self.focus = pane;
-            self.scroll = 0;
+            self.screen.layers.clear();
+            self.screen.focus = pane;
+            self.screen.scroll = 0;
         } else {
             self.toggle_layer(Layer::Shots);
         }
     }
 
     pub(super) fn toggle_layer(&mut self, layer: Layer) {
-        self.input = None;
-        self.scroll = 0;
-        if self.layers.contains(&layer) {
-            self.layers.retain(|open| *open != layer);
+        self.screen.input = None;
+        self.screen.scroll = 0;
+        if self.screen.layers.contains(&layer) {
+            self.screen.layers.retain(|open| *open != layer);
         } else {
-            self.layers.push(layer);
+            self.screen.layers.push(layer);
         }
     }
 
     pub(super) fn close_layer(&mut self) {
-        self.scroll = 0;
-        match self.layers.pop() {
+        self.screen.scroll = 0;
+        match self.screen.layers.pop() {
             Some(Layer::Confirm) => self.models.job = None,
-            Some(Layer::Question) => self.question = None,
+            Some(Layer::Question) => self.screen.question = None,
             _ => {}
         }
     }
 
     /// Esc: the nearest thing that can be stopped, dismissed or closed.
     pub(super) fn escape(&mut self) {
-        if self.is_running() || self.queued.is_some() {
+        if self.is_running() || self.runs.queued.is_some() {
             self.stop();
         } else if !self.log.dismiss() {
-            if !self.layers.is_empty() {
+            if !self.screen.layers.is_empty() {
                 self.close_layer();
-            } else if self.searched.take().is_none() {
+            } else if self.token.searched.take().is_none() {
                 self.leave_tokens();
-                self.focus = PaneId::Document;
+                self.screen.focus = PaneId::Document;
             }
-            self.candidate = 0;
+            self.token.candidate = 0;
         }
     }
 
     /// Ctrl+C: stops; when idle, twice quits.
     pub(super) fn interrupt(&mut self) {
-        if self.run.as_ref().is_some_and(Run::takes_steps) || self.queued.is_some() {
+        if self.runs.current.as_ref().is_some_and(Run::takes_steps) || self.runs.queued.is_some() {
             self.stop();
-        } else if self.quit_armed {
+        } else if self.screen.quit_armed {
             self.outbox.push(Effect::Quit);
         } else {
-            self.quit_armed = true;
+            self.screen.quit_armed = true;
             let key = self.keymap.hint("interrupt");
             self.log.say(Level::Warning, format!("press {key} again to quit"));
         }
@@ -93,26 +93,26 @@ impl App {
         let (quit, save) = (self.keymap.hint("quit"), self.keymap.hint("save"));
         let mut open = Vec::new();
         // What is kept as a session comes back.
-        if self.unsaved() && (self.keeping.is_none() || self.keep_failed) {
+        if self.unsaved() && (self.storage.keeping.is_none() || self.storage.keep_failed) {
             open.push(format!("the document is not saved ({save} saves it)"));
         }
         if let Some(run) = self.train.live() {
             open.push(format!("the run {} is under way and will be saved", run.name()));
         }
-        if self.quit_armed || open.is_empty() {
+        if self.screen.quit_armed || open.is_empty() {
             self.outbox.push(Effect::Quit);
         } else {
-            self.quit_armed = true;
+            self.screen.quit_armed = true;
             self.log.say(Level::Warning, format!("{}: {quit} again quits", open.join(", ")));
         }
     }
 
     pub(super) fn toggle_tokens(&mut self) {
-        self.shows_tokens = !self.shows_tokens;
+        self.editing.shows_tokens = !self.editing.shows_tokens;
     }
 
     pub(super) fn toggle_spaces(&mut self) {
-        self.shows_spaces = !self.shows_spaces;
+        self.editing.shows_spaces = !self.editing.shows_spaces;
     }
 
     pub(super) fn screenshot(&mut self) {
@@ -128,26 +128,26 @@ impl App {
     }
 
     pub(super) fn read_scroll(&mut self, rows: isize) {
-        self.scroll = self.scroll.saturating_add_signed(rows);
+        self.screen.scroll = self.screen.scroll.saturating_add_signed(rows);
     }
 
     pub(super) fn ask(&mut self, input: Input) {
-        self.input = Some(input);
+        self.screen.input = Some(input);
     }
 
     pub(super) fn input_edit(&mut self, edit: fn(&mut Input)) {
-        if let Some(input) = &mut self.input {
+        if let Some(input) = &mut self.screen.input {
             edit(input);
         }
     }
 
     pub(super) fn input_cancel(&mut self) {
-        self.input = None;
+        self.screen.input = None;
     }
 
     /// Enter on the line being typed. A line that cannot be accepted stays, with the reason.
     pub(super) fn input_accept(&mut self) {
-        let Some(input) = self.input.take() else { return };
+        let Some(input) = self.screen.input.take() else { return };
         let text = input.text.trim();
         let result = match input.purpose {
             Purpose::Value => {
@@ -208,23 +208,23 @@ impl App {
             Purpose::Folder => self.find_folder(text),
         };
         if let Err(error) = result {
-            self.input = Some(Input { error: Some(error), ..input });
+            self.screen.input = Some(Input { error: Some(error), ..input });
         }
     }
 
     pub(super) fn pick_select(&mut self, rows: isize) {
-        let len = match self.layers.last() {
+        let len = match self.screen.layers.last() {
             Some(Layer::Tasks) => self.shots.tasks().len(),
             Some(Layer::Presets) => self.sampler.presets().count(),
             Some(Layer::Export) => crate::export::formats().len(),
             _ => 0,
         };
-        self.picked = self.picked.saturating_add_signed(rows).min(len.saturating_sub(1));
+        self.screen.picked = self.screen.picked.saturating_add_signed(rows).min(len.saturating_sub(1));
     }
 
     pub(super) fn pick(&mut self) {
-        let picked = self.picked;
-        match self.layers.pop() {
+        let picked = self.screen.picked;
+        match self.screen.layers.pop() {
             Some(Layer::Tasks) => self.choose_task(picked),
             Some(Layer::Presets) => {
                 if let Some(name) = self.sampler.apply_preset(picked) {
@@ -238,7 +238,7 @@ impl App {
     pub(super) fn open_presets(&mut self) {
         self.disarm_presets();
         let now = self.sampler.preset_name();
-        self.picked = self.sampler.presets().position(|preset| Some(preset.name) == now).unwrap_or(0);
+        self.screen.picked = self.sampler.presets().position(|preset| Some(preset.name) == now).unwrap_or(0);
         self.toggle_layer(Layer::Presets);
     }
 }

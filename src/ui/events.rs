@@ -134,7 +134,7 @@ where
 
 /// The screen as it is now, as SVG.
 pub fn picture(shell: &mut Shell) -> String {
-    let (width, height) = shell.app.size;
+    let (width, height) = shell.app.screen.size;
     let area = ratatui::layout::Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     shell.render(area, &mut buffer);

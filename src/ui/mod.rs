@@ -181,8 +181,8 @@ pub fn start(options: Options) -> anyhow::Result<App> {
     sampler.bias = options.bias;
     let mut app = App::new(options.library, sampler)?;
     app.keymap = options.keymap;
-    app.mouse = options.look.mouse;
-    app.saved.folder = Some(PromptFolder(options.prompts));
+    app.screen.mouse = options.look.mouse;
+    app.storage.prompts.folder = Some(PromptFolder(options.prompts));
     match options.text {
         Some(text) => app.open_text(&text, options.file),
         None if options.model == builtin::NAME => app.open_text(builtin::PAGE, None),

@@ -16,14 +16,14 @@ pub(super) fn target(view: &View<'_>, layout: &Layout, event: &MouseEvent) -> Ta
     if app.class() == SizeClass::TooSmall {
         return Target::Nothing;
     }
-    let held = app.dragged.filter(|_| matches!(event.kind, MouseEventKind::Drag(_)));
+    let held = app.screen.dragged.filter(|_| matches!(event.kind, MouseEventKind::Drag(_)));
     if let (Some(row), Some(pane)) = (held, layout.pane(PaneId::Sampling)) {
         return Target::Sampling(row, sampling::share(view, pane, row, at.x));
     }
-    if !app.layers.is_empty() {
+    if !app.screen.layers.is_empty() {
         return if layout.body.contains(at) { Target::Layer } else { Target::Nothing };
     }
-    if app.place == Place::Train {
+    if app.screen.place == Place::Train {
         return Target::Nothing;
     }
     if let Some((pane, _)) = layout.tabs.and_then(|area| tabs(area).find(|(_, tab)| tab.contains(at))) {

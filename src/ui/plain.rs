@@ -212,7 +212,7 @@ impl Plain<'_> {
 
     /// Asks what the state asks, once.
     fn ask(&mut self) -> anyhow::Result<()> {
-        let question = match (&self.app.input, self.app.layers.last()) {
+        let question = match (&self.app.screen.input, self.app.screen.layers.last()) {
             (Some(input), _) => Some(Question::Line(input.clone())),
             (None, Some(layer)) => Some(Question::List(*layer)),
             (None, None) => None,
@@ -229,7 +229,7 @@ impl Plain<'_> {
                 let list = words::list(&self.app, *layer);
                 self.lines(list)?;
                 if !words::is_choice(*layer) {
-                    self.app.layers.pop();
+                    self.app.screen.layers.pop();
                     return self.ask();
                 }
             }
@@ -248,7 +248,7 @@ impl Plain<'_> {
             input.clear();
             input.insert(line);
         }
-        self.app.input = Some(input);
+        self.app.screen.input = Some(input);
         self.send(Message::Command("input-accept"))
     }
 
@@ -265,7 +265,7 @@ impl Plain<'_> {
                     Layer::Confirm if number == 1 => "yes",
                     Layer::Confirm => return self.close(),
                     _ => {
-                        self.app.picked = number - 1;
+                        self.app.screen.picked = number - 1;
                         "pick"
                     }
                 };
@@ -281,10 +281,10 @@ impl Plain<'_> {
 
     /// Leaves a list without choosing.
     fn close(&mut self) -> anyhow::Result<()> {
-        if self.app.layers.last() == Some(&Layer::Confirm) {
+        if self.app.screen.layers.last() == Some(&Layer::Confirm) {
             self.send(Message::Command("no"))?;
         }
-        self.app.layers.clear();
+        self.app.screen.layers.clear();
         Ok(())
     }
 
@@ -295,7 +295,7 @@ impl Plain<'_> {
             _ => None,
         };
         let was_running = self.app.is_running();
-        let took = self.app.run.as_ref().map_or(0, |run| run.steps.len());
+        let took = self.app.runs.current.as_ref().map_or(0, |run| run.steps.len());
         for effect in self.app.update(self.start.elapsed(), message, &mut self.page) {
             match effect {
                 Effect::Engine(command) => self.executor.engine(command),
@@ -313,7 +313,7 @@ impl Plain<'_> {
             self.line("Model:")?;
             self.stream = Some(Stream::default());
         }
-        let taken = self.app.run.as_ref().is_some_and(|run| run.steps.len() > took);
+        let taken = self.app.runs.current.as_ref().is_some_and(|run| run.steps.len() > took);
         if let (Some(bytes), Some(stream), true) = (step, &mut self.stream, taken) {
             self.out.write_all(stream.push(&bytes).as_bytes())?;
             self.out.flush()?;

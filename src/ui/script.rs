@@ -215,7 +215,7 @@ impl<E: Executor> Driver<E> {
             }
             ScriptStep::Wait(tokens) => {
                 self.settle()?;
-                let has = |driver: &Self| driver.shell.app.run.as_ref().map_or(0, |run| run.steps.len());
+                let has = |driver: &Self| driver.shell.app.runs.current.as_ref().map_or(0, |run| run.steps.len());
                 self.wait_while(|driver| driver.shell.app.is_running() && has(driver) < tokens)?;
                 // What the model makes of the place after the last token comes right behind it.
                 if self.shell.app.is_running() {

@@ -36,12 +36,13 @@ impl Shell {
     /// Takes in a message; gives what is to be done.
     pub fn update(&mut self, now: Duration, mut message: Message) -> Vec<Effect> {
         if let Message::Mouse(event, target) = &mut message {
-            let layout = Layout::new(Rect::new(0, 0, self.app.size.0, self.app.size.1), self.app.focus);
+            let layout =
+                Layout::new(Rect::new(0, 0, self.app.screen.size.0, self.app.screen.size.1), self.app.screen.focus);
             let view = View { app: &self.app, page: &self.page, theme: &self.theme };
             *target = mouse::target(&view, &layout, event);
         }
         self.dirty = true;
-        self.app.now = now;
+        self.app.screen.now = now;
         if let Message::Resize(width, height) = message {
             self.lay_out(Rect::new(0, 0, width, height), PaneId::Document);
         }
@@ -69,11 +70,11 @@ impl Shell {
             paint::line(buf, screen, &Line::raw(text));
             return None;
         }
-        let layout = self.lay_out(screen, self.app.focus);
+        let layout = self.lay_out(screen, self.app.screen.focus);
         let view = View { app: &self.app, page: &self.page, theme: &self.theme };
         status::draw_status(&view, layout.status, buf);
         let mut caret = None;
-        match self.app.place {
+        match self.app.screen.place {
             Place::Train => train::draw(&view, layout.body, buf),
             Place::Playground => {
                 if let Some(tabs) = layout.tabs {
@@ -87,7 +88,7 @@ impl Shell {
                 }
             }
         }
-        for layer in &self.app.layers {
+        for layer in &self.app.screen.layers {
             caret = overlay::draw(*layer, &view, layout.body, buf);
         }
         let typed = status::draw_message(&view, layout.message, buf);

@@ -100,7 +100,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
             pieces.push(context(view, info.context));
         }
     }
-    if let Some(run) = &app.run {
+    if let Some(run) = &app.runs.current {
         if let Some(finish) = run.finish() {
             pieces.push(Piece::new(5, theme.dim, format!("seed {}", finish.seed)));
         }
@@ -121,7 +121,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
         let text = format!("training {} {}/{}", run.name(), run.step(), run.steps());
         pieces.push(Piece::new(6, theme.good, text).or_short(format!("training {}", run.step())));
     }
-    if app.run.is_some() || app.models.job.is_none() {
+    if app.runs.current.is_some() || app.models.job.is_none() {
         pieces.push(state(view));
     }
     pieces
@@ -152,12 +152,12 @@ fn context(view: &View<'_>, context: usize) -> Piece {
 
 fn state(view: &View<'_>) -> Piece {
     let theme = view.theme;
-    if let Some(batch) = view.app.batch.as_ref().filter(|batch| batch.is_running()) {
+    if let Some(batch) = view.app.runs.batch.as_ref().filter(|batch| batch.is_running()) {
         let longest = batch.samples.iter().map(Vec::len).max().unwrap_or(0);
         let of = format!("{longest}/{}", batch.request.max_tokens);
         return Piece::new(10, theme.good, format!("{} samples {of}", batch.samples.len())).or_short(of);
     }
-    let Some(run) = &view.app.run else {
+    let Some(run) = &view.app.runs.current else {
         return Piece::new(4, theme.dim, "idle");
     };
     match &run.phase {
@@ -185,7 +185,7 @@ fn state(view: &View<'_>) -> Piece {
 /// Draws the names of the panes, the shown one marked.
 pub(super) fn draw_tabs(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     for (pane, tab) in tabs(area) {
-        let style = if pane == view.app.focus { view.theme.selected } else { view.theme.dim };
+        let style = if pane == view.app.screen.focus { view.theme.selected } else { view.theme.dim };
         paint::line(buf, tab, &Line::styled(format!(" {} ", pane.name()), style));
     }
 }
@@ -204,7 +204,7 @@ pub(super) fn tabs(area: Rect) -> impl Iterator<Item = (PaneId, Rect)> {
 /// Draws the line being typed, or else the current message; gives the cell of the caret.
 pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
-    if let Some(input) = view.app.input.as_ref().filter(|_| view.app.palette_query().is_none()) {
+    if let Some(input) = view.app.screen.input.as_ref().filter(|_| view.app.palette_query().is_none()) {
         return draw_input(view, input, area, buf);
     }
     let Some(entry) = view.app.log.current() else {
@@ -258,11 +258,11 @@ pub(super) fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut B
 /// Draws hints for the keys that count everywhere, or for the line being typed.
 pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
-    let scope = match (&view.app.input, view.app.layers.last()) {
+    let scope = match (&view.app.screen.input, view.app.screen.layers.last()) {
         (Some(_), _) if view.app.is_searching() => Scope::Find,
         (Some(_), _) if view.app.palette_query().is_none() => Scope::Input,
         (_, Some(layer)) if *layer != Layer::Shots => layer.scope(),
-        _ if view.app.place == Place::Train => Scope::Train,
+        _ if view.app.screen.place == Place::Train => Scope::Train,
         _ => Scope::Global,
     };
     let Some(mut hints) = view.hints(scope, usize::from(area.width)) else { return };

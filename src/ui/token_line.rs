@@ -12,7 +12,7 @@ const BYTES: usize = 16;
 /// The line, where the document shows its tokens.
 pub(super) fn token_line(view: &View<'_>) -> Option<Line<'static>> {
     let app = view.app;
-    if !app.shows_tokens {
+    if !app.editing.shows_tokens {
         return None;
     }
     let dim = |text: String| Some(Line::styled(text, view.theme.dim));

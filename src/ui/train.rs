@@ -202,7 +202,7 @@ fn phase_text(view: &View<'_>, run: &TrainRun) -> Span<'static> {
 }
 
 fn time_left(view: &View<'_>, run: &TrainRun) -> Option<String> {
-    run.eta(view.app.now).filter(|_| run.is_live()).map(figures::duration)
+    run.eta(view.app.screen.now).filter(|_| run.is_live()).map(figures::duration)
 }
 
 fn figures_of(view: &View<'_>, run: &TrainRun, width: u16) -> Vec<Line<'static>> {
@@ -230,7 +230,7 @@ fn figures_of(view: &View<'_>, run: &TrainRun, width: u16) -> Vec<Line<'static>>
         lines.push(row("gradient", format!("{:.3} norm", newest.gradient_norm)));
     }
     lines.extend(run.tokens_per_second().map(|rate| row("tokens/s", rounded(rate))));
-    lines.push(row("elapsed", figures::duration(run.elapsed(view.app.now))));
+    lines.push(row("elapsed", figures::duration(run.elapsed(view.app.screen.now))));
     lines.extend(time_left(view, run).map(|left| row("left", left)));
     if let Some(facts) = &run.facts {
         lines.push(row("weights", figures::parameters(facts.parameters)));

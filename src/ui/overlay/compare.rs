@@ -17,7 +17,7 @@ const BEFORE: usize = 240;
 /// Draws both texts; what differs begins with a mark.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let inner = window(view, super::centred(body, 116, body.height), buf, "Two versions".to_owned(), Scope::Reader);
-    let Some((left, right)) = view.app.tree.pair else { return };
+    let Some((left, right)) = view.app.versions.view.pair else { return };
     let texts = [left, right].map(|id| whole(&view.app.versions.tree, id));
     let [a, b] = texts.each_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let same = common(&a, &b);
@@ -45,7 +45,7 @@ fn draw_columns(view: &View<'_>, versions: [(NodeId, &str); 2], same: usize, are
         let before: String = before.chars().skip(skip).collect();
         let after = if after.is_empty() { String::new() } else { format!("{}{after}", view.theme.glyphs.pointer) };
         let lines = parted(&before, &after, [view.theme.dim, view.theme.model], area.width);
-        paint::lines(buf, area, lines.into_iter().skip(view.app.scroll));
+        paint::lines(buf, area, lines.into_iter().skip(view.app.screen.scroll));
     }
 }
 

@@ -86,7 +86,7 @@ fn centred(body: Rect, width: u16, height: u16) -> Rect {
 fn scrolled(view: &View<'_>, area: Rect, buf: &mut Buffer, lines: Vec<Line<'static>>) {
     let height = usize::from(area.height);
     let last = lines.len().saturating_sub(height);
-    let from = view.app.scroll.min(last);
+    let from = view.app.screen.scroll.min(last);
     let hidden = lines.len().saturating_sub(from + height);
     paint::lines(buf, area, lines.into_iter().skip(from));
     if hidden > 0 {

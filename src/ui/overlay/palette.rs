@@ -21,13 +21,13 @@ const HEIGHT: u16 = 24;
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = super::centred(body, 96, HEIGHT);
     let inner = window(view, area, buf, "Commands and settings".to_owned(), Scope::Palette);
-    let caret = view.app.input.as_ref().and_then(|input| draw_input(view, input, inner, buf));
+    let caret = view.app.screen.input.as_ref().and_then(|input| draw_input(view, input, inner, buf));
     let list = paint::below(inner, 2);
     let entries = view.app.palette_entries();
     if entries.is_empty() {
         paint::line(buf, list, &Line::styled("Nothing matches.", view.theme.dim));
     }
-    let picked = view.app.picked.min(entries.len().saturating_sub(1));
+    let picked = view.app.screen.picked.min(entries.len().saturating_sub(1));
     let visible = visible_rows(picked, entries.len(), list.height);
     paint::more(buf, view.theme, list, &visible, entries.len());
     for (row, index) in paint::rows(list).zip(visible) {

@@ -42,7 +42,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer, list: List<'_>
         paint::line(buf, inner, &Line::styled("There is nothing to choose.", view.theme.dim));
     }
     let name_width = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(24) + 2;
-    let visible = visible_rows(view.app.picked, entries.len(), inner.height);
+    let visible = visible_rows(view.app.screen.picked, entries.len(), inner.height);
     paint::more(buf, view.theme, inner, &visible, entries.len());
     for (row, index) in paint::rows(inner).zip(visible) {
         let Some((name, about)) = entries.get(index) else { continue };
@@ -54,7 +54,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer, list: List<'_>
             Span::styled(about, view.theme.text),
         ]);
         paint::line(buf, row, &line);
-        if index == view.app.picked {
+        if index == view.app.screen.picked {
             paint::highlight(buf, row, view.theme.selected);
         }
     }

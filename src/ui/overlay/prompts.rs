@@ -19,7 +19,7 @@ const SIZE: usize = 8;
 
 /// Draws the list, and below it the start of the selected prompt.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let saved = &view.app.saved;
+    let saved = &view.app.storage.prompts;
     let rows = saved.rows.as_deref().unwrap_or_default();
     let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(2 + PREVIEW).max(PREVIEW + 5);
     let inner = window(view, super::centred(body, 80, height), buf, "Saved prompts".to_owned(), Scope::Prompts);

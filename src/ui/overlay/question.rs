@@ -11,7 +11,7 @@ use crate::ui::pane::View;
 
 /// Draws the question with what there is to know.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let Some(question) = &view.app.question else { return };
+    let Some(question) = &view.app.screen.question else { return };
     let area = super::centred(body, 64, 6);
     let inner = window(view, area, buf, question.title().to_owned(), Scope::Confirm);
     let about = paint::wrap(&question.about(), inner.width).into_iter().map(Line::from);

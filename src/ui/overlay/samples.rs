@@ -14,7 +14,7 @@ use crate::ui::widget::visible_rows;
 
 /// Draws all continuations, each with its mean log-probability; the best one is marked.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let Some(batch) = &view.app.batch else { return };
+    let Some(batch) = &view.app.runs.batch else { return };
     let (count, most) = (batch.samples.len(), batch.request.max_tokens);
     let state = if batch.is_running() { ", still growing" } else { "" };
     let title = format!("{count} samples of up to {most} tokens{state}");

@@ -68,7 +68,7 @@ fn version(view: &View<'_>, row: TreeRow, path: &[NodeId], width: u16, columns: 
     let Some(node) = tree.node(row.id) else { return Line::default() };
     let glyphs = &view.theme.glyphs;
     let here = if path.contains(&row.id) { glyphs.handle } else { " " };
-    let mark = match (view.app.tree.marked == Some(row.id), node.bookmarked) {
+    let mark = match (view.app.versions.view.marked == Some(row.id), node.bookmarked) {
         (true, _) => "=",
         (false, true) => "*",
         (false, false) => " ",

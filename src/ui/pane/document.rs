@@ -37,7 +37,7 @@ impl Pane for DocumentPane {
     }
 
     fn scope_now(&self, view: &View<'_>) -> Scope {
-        if view.app.at.is_some() { Scope::Next } else { Scope::Document }
+        if view.app.token.at.is_some() { Scope::Next } else { Scope::Document }
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -51,7 +51,7 @@ impl Pane for DocumentPane {
             return Some(area.as_position());
         }
         let (styles, marks) = (Styles::new(view), Marks::new(view));
-        let spaces = if view.app.shows_spaces { Spaces::Marked(view.theme.dim) } else { Spaces::Blank };
+        let spaces = if view.app.editing.shows_spaces { Spaces::Marked(view.theme.dim) } else { Spaces::Blank };
         let style = |range: Range<usize>| marks.over(&range, styles.style(range.clone()));
         let caret = view.page.view.draw(document.bytes(), area, buf, spaces, style);
         if view.page.view.new_text_below() {
@@ -78,7 +78,7 @@ enum Wording {
 
 fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
     let document = &view.app.document;
-    let colouring = view.app.colouring;
+    let colouring = view.app.token.colouring;
     let full = wording == Wording::Full;
     let mut parts: Vec<Vec<Span<'static>>> = Vec::new();
     if colouring != Colouring::Author {
@@ -90,7 +90,7 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
         let authors = [Span::styled("typed", view.theme.text), Span::styled("model", view.theme.model)];
         parts.push(paint::spaced(authors));
     }
-    if view.app.at.is_some() {
+    if view.app.token.at.is_some() {
         let key = view.app.keymap.hint("stop");
         let text = if full { format!("tokens ({key}: text)") } else { format!("{key}: text") };
         parts.push(vec![Span::styled(text, view.theme.strong)]);
@@ -115,13 +115,13 @@ struct Styles<'a> {
 
 impl<'a> Styles<'a> {
     fn new(view: &'a View<'a>) -> Self {
-        let here = view.app.at.and_then(|at| view.app.document.token_range(at)).unwrap_or_default();
+        let here = view.app.token.at.and_then(|at| view.app.document.token_range(at)).unwrap_or_default();
         Self { view, here }
     }
 
     fn style(&self, range: Range<usize>) -> Style {
         let (app, theme) = (self.view.app, self.view.theme);
-        let style = match app.colouring {
+        let style = match app.token.colouring {
             Colouring::Author if app.document.author_at(range.start) == Author::Model => theme.model,
             Colouring::Author => theme.text,
             by => {
@@ -146,7 +146,7 @@ fn examples(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
         paint::wrap(&head, width).into_iter().map(|row| Line::styled(row, view.theme.dim)).collect();
     for (at, example) in examples.iter().enumerate() {
         let title = paint::cut(&example.title, usize::from(width).saturating_sub(3), view.theme.glyphs.ellipsis);
-        let style = if view.app.examples.selected == Some(at) { view.theme.selected } else { view.theme.text };
+        let style = if view.app.editing.examples.selected == Some(at) { view.theme.selected } else { view.theme.text };
         lines.push(Line::from(vec![
             Span::styled(format!("{}  ", at + 1), view.theme.strong),
             Span::styled(title, style),

@@ -22,7 +22,7 @@ impl<'a> Marks<'a> {
     /// The style of a cell that has `style` without marks.
     pub(super) fn over(&self, range: &Range<usize>, style: Style) -> Style {
         let theme = self.view.theme;
-        let style = if self.view.app.shows_tokens { self.token(range.start, style) } else { style };
+        let style = if self.view.app.editing.shows_tokens { self.token(range.start, style) } else { style };
         if self.selected.as_ref().is_some_and(|selected| selected.contains(&range.start)) {
             style.patch(theme.selected)
         } else if self.is_found(range) {
@@ -41,7 +41,7 @@ impl<'a> Marks<'a> {
     }
 
     fn is_found(&self, range: &Range<usize>) -> bool {
-        let places = self.view.app.find.places();
+        let places = self.view.app.editing.find.places();
         let next = places.partition_point(|place| place.end <= range.start);
         places.get(next).is_some_and(|place| place.start < range.end)
     }

@@ -97,10 +97,10 @@ pub(super) fn frame(view: &View<'_>, area: Rect, buf: &mut Buffer, what: Frame) 
 impl View<'_> {
     /// Whether keys go to this pane.
     pub(in crate::ui) fn has_keys(&self, id: PaneId) -> bool {
-        match self.app.layers.last() {
+        match self.app.screen.layers.last() {
             Some(Layer::Shots) => id == PaneId::Shots,
             Some(_) => false,
-            None => self.app.focus == id,
+            None => self.app.screen.focus == id,
         }
     }
 

@@ -26,8 +26,8 @@ impl Pane for NextPane {
     fn title(&self, view: &View<'_>, _width: usize) -> Line<'static> {
         let app = view.app;
         let tokens = app.document.tokens().len();
-        let running = app.run.as_ref().is_some_and(|run| run.takes_steps());
-        Line::from(match (app.searched().filter(|text| !text.is_empty()), app.at) {
+        let running = app.runs.current.as_ref().is_some_and(|run| run.takes_steps());
+        Line::from(match (app.searched().filter(|text| !text.is_empty()), app.token.at) {
             (Some(text), _) => format!("Tokens that hold \"{}\"", sanitise::line(text)),
             (None, Some(at)) => format!("Token {} of {}", figures::grouped(at + 1), figures::grouped(tokens)),
             (None, None) if running => "Next token (live)".to_owned(),
@@ -52,7 +52,7 @@ impl Pane for NextPane {
         table.head(top, buf);
         let room = paint::below(top, 1);
         let (rows, rest) = paint::split_bottom(room, u16::from(room.height > 2));
-        let selected = view.app.candidate.min(listed.len() - 1);
+        let selected = view.app.token.candidate.min(listed.len() - 1);
         let visible = visible_rows(selected, listed.len(), rows.height);
         let mut shown: Vec<Listed> = listed.get(visible.clone()).unwrap_or_default().to_vec();
         // The token that stands here is always among the rows, below the likelier ones where it is none of them.
@@ -65,7 +65,7 @@ impl Pane for NextPane {
             shown.pop();
             shown.push(row);
         }
-        let keys = view.has_keys(PaneId::Next) || view.app.at.is_some();
+        let keys = view.has_keys(PaneId::Next) || view.app.token.at.is_some();
         for ((row, listed), index) in paint::rows(rows).zip(&shown).zip(visible) {
             table.row(listed, row, buf);
             if keys && index == selected {
@@ -85,7 +85,7 @@ fn places(view: &View<'_>, listed: &[Listed], area: Rect) -> (Vec<Line<'static>>
     let most = usize::from(area.height / 3);
     if facts.len() > most {
         // With room for one or two rows alone, what is said of the token itself comes first.
-        let chart = if view.app.at.is_some() && most >= 2 * STRIPS { STRIPS } else { 0 };
+        let chart = if view.app.token.at.is_some() && most >= 2 * STRIPS { STRIPS } else { 0 };
         facts.drain(most - chart..facts.len() - chart);
     }
     let rows = u16::try_from(facts.len()).unwrap_or(u16::MAX);
@@ -95,7 +95,7 @@ fn places(view: &View<'_>, listed: &[Listed], area: Rect) -> (Vec<Line<'static>>
 
 /// The token whose column of the chart is at a place of the pane.
 pub(in crate::ui) fn token_at(view: &View<'_>, pane: Rect, at: Position) -> Option<usize> {
-    let (now, listed, inner) = (view.app.at?, view.app.listed(), super::inside(pane));
+    let (now, listed, inner) = (view.app.token.at?, view.app.listed(), super::inside(pane));
     let (facts, _, bottom) = places(view, &listed, inner);
     let row = usize::from(at.y.checked_sub(bottom.y)?);
     let first = inner.x + LABEL;
@@ -115,7 +115,7 @@ pub(in crate::ui) fn token_at(view: &View<'_>, pane: Rect, at: Position) -> Opti
 fn why_empty(view: &View<'_>) -> String {
     let app = view.app;
     let context = app.models.loaded.as_ref().map_or(usize::MAX, |loaded| loaded.info.context);
-    let first = app.at == Some(0);
+    let first = app.token.at == Some(0);
     match &app.models.loaded {
         None => {
             "Here stands what the model expects next, before anything is sampled. No model is loaded yet.".to_owned()
@@ -132,7 +132,7 @@ fn why_empty(view: &View<'_>) -> String {
 
 /// A token that is not listed, with what is known of it where it stands.
 fn unlisted(view: &View<'_>, id: TokenId) -> Option<Listed> {
-    let logprob = match view.app.at {
+    let logprob = match view.app.token.at {
         Some(at) => view.app.reading.score(at).filter(|score| score.id == id)?.logprob?,
         None => view.app.shown_step().filter(|step| step.sampled.id == id)?.sampled.logprob,
     };
@@ -154,7 +154,7 @@ impl<'a> Table<'a> {
         let label = (width / 3).clamp(6, 14);
         let bar = width.saturating_sub(label + 2 * FIGURE) / 2;
         let app = view.app;
-        let here = match app.at {
+        let here = match app.token.at {
             Some(at) => app.document.tokens().get(at).map(|token| token.id),
             None => app.shown_step().map(|step| step.sampled.id),
         };
@@ -173,7 +173,7 @@ impl<'a> Table<'a> {
     fn head(&self, row: Rect, buf: &mut Buffer) {
         let [label, raw, raw_bar, after, after_bar] = self.cells(Rect { height: row.height.min(1), ..row });
         let dim = self.view.theme.dim;
-        let second = match self.view.app.pin.as_ref().map(|pin| pin.at) {
+        let second = match self.view.app.token.pin.as_ref().map(|pin| pin.at) {
             Some(Some(at)) => format!(" pinned {}", at + 1),
             Some(None) => " pinned end".to_owned(),
             None => " after chain".to_owned(),
@@ -193,7 +193,7 @@ impl<'a> Table<'a> {
         let style = if here { theme.strong } else { theme.text };
         paint::line(buf, label, &Line::styled(format!("{mark}{text}"), style));
         self.share(f64::from(listed.logprob).exp(), raw, raw_bar, buf);
-        let second = match &self.view.app.pin {
+        let second = match &self.view.app.token.pin {
             // Beyond what is kept of the pinned position nothing is claimed.
             Some(pin) => pin.top.iter().find(|(id, _)| *id == listed.id).map_or(After::Unknown, |it| After::Kept(it.1)),
             None => listed.after,
@@ -209,7 +209,7 @@ impl<'a> Table<'a> {
     fn rest(&self, shown: &[Listed], row: Rect, buf: &mut Buffer) {
         let [label, raw, raw_bar, after, after_bar] = self.cells(row);
         let raw_shown: f64 = shown.iter().map(|it| f64::from(it.logprob).exp()).sum();
-        let selected = self.view.app.candidate > 0 || self.view.app.searched().is_some();
+        let selected = self.view.app.token.candidate > 0 || self.view.app.searched().is_some();
         let what = if selected { " not shown" } else { " the rest" };
         paint::line(buf, label, &Line::styled(what, self.view.theme.dim));
         self.share((1.0 - raw_shown).max(0.0), raw, raw_bar, buf);
@@ -219,7 +219,7 @@ impl<'a> Table<'a> {
             After::Unknown => None,
         };
         let known: Option<Vec<f64>> = shown.iter().map(kept).collect();
-        if let (Some(known), None) = (known, &self.view.app.pin) {
+        if let (Some(known), None) = (known, &self.view.app.token.pin) {
             self.share((1.0 - known.iter().sum::<f64>()).max(0.0), after, after_bar, buf);
         }
     }
@@ -242,8 +242,8 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
     let app = view.app;
     let step = app.shown_step();
     let mut rows = Vec::new();
-    if (app.searched().is_some() || app.candidate > 0)
-        && let Some(row) = listed.get(app.candidate)
+    if (app.searched().is_some() || app.token.candidate > 0)
+        && let Some(row) = listed.get(app.token.candidate)
         && let Some((rank, logprob)) = app.figures_of(row.id)
     {
         let share = f64::from(logprob).exp() * 100.0;
@@ -254,7 +254,7 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
             figures::grouped(rank)
         );
         rows.push((text, view.theme.text));
-    } else if let Some(score) = app.at.and_then(|at| app.reading.score(at)) {
+    } else if let Some(score) = app.token.at.and_then(|at| app.reading.score(at)) {
         let figures = score.logprob.zip(score.rank).map_or("no score".to_owned(), |(logprob, rank)| {
             format!("rank {}  {:.1}% raw", figures::grouped(rank), f64::from(logprob).exp() * 100.0)
         });
@@ -262,7 +262,7 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
             format!(", drawn at {:.1}%", f64::from(step.sampled.logprob_sampled).exp() * 100.0)
         });
         rows.push((format!("{}  {figures}{drawn}", label_of(view, score.id)), view.theme.text));
-    } else if let Some(step) = step.filter(|_| app.at.is_none()) {
+    } else if let Some(step) = step.filter(|_| app.token.at.is_none()) {
         let sampled = &step.sampled;
         let text = format!(
             "took {}  rank {}  {:.1}% raw, {:.1}% after",
@@ -287,7 +287,7 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
     } else if let Some(step) = step {
         rows.push((entropy(step.sampled.entropy_bits, step.sampled.entropy_sampled_bits), view.theme.dim));
         rows.push((chain(step.sampled.candidates, &step.sampled.survivors), view.theme.dim));
-    } else if let Some(bits) = app.at.and_then(|at| app.reading.score(at)).and_then(|score| score.entropy) {
+    } else if let Some(bits) = app.token.at.and_then(|at| app.reading.score(at)).and_then(|score| score.entropy) {
         rows.push((format!("entropy {bits:.1} bits"), view.theme.dim));
     }
     if let Some((picks, (chosen, likeliest))) = app.picks().and_then(|picks| Some((picks, picks.means()?))) {
@@ -299,7 +299,7 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
         rows.push((text, view.theme.strong));
     }
     let mut strips = Vec::new();
-    if let Some(at) = app.at {
+    if let Some(at) = app.token.at {
         let surprisal = |score: &TokenScore| score.logprob.map(|logprob| -logprob / std::f32::consts::LN_2);
         strips.push(strip(view, "surprisal", at, width, surprisal));
         strips.push(strip(view, "entropy", at, width, |score| score.entropy));

@@ -180,7 +180,7 @@ pub(super) fn list(app: &App, layer: Layer) -> Vec<String> {
 
 /// Why the generation ended.
 pub(super) fn ending(app: &App) -> Option<String> {
-    let run = app.run.as_ref()?;
+    let run = app.runs.current.as_ref()?;
     let seed = run.finish().map(|finish| format!("; seed {}", finish.seed)).unwrap_or_default();
     Some(format!("[{}{seed}]", run.ending()?))
 }
