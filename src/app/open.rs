@@ -19,15 +19,21 @@ impl App {
     /// # Errors
     /// What is under way instead.
     pub fn find(&mut self, name: &str) -> Result<(), String> {
+        let job = self.begin_model_job(name)?;
+        self.outbox.push(Effect::Io(IoRequest::Find(job, name.to_owned())));
+        Ok(())
+    }
+
+    /// A job that ends with the model loaded, where none is under way.
+    fn begin_model_job(&mut self, name: &str) -> Result<JobId, String> {
         if let Some(job) = &self.models.job {
             let cancel = self.keymap.hint("model-cancel");
             return Err(format!("{} is still under way; cancel it first ({cancel} in the model list)", job.name));
         }
         let job = self.new_job();
-        let name = name.to_owned();
-        self.models.job = Some(ModelJob { job, name: name.clone(), cancel: CancelToken::new(), stage: Stage::Finding });
-        self.outbox.push(Effect::Io(IoRequest::Find(job, name)));
-        Ok(())
+        let (name, cancel) = (name.to_owned(), CancelToken::new());
+        self.models.job = Some(ModelJob { job, name, cancel, stage: Stage::Finding });
+        Ok(job)
     }
 
     /// Whether the page is the one that it began with, untouched: a few-shot prompt may take its place.
@@ -61,13 +67,12 @@ impl App {
     /// Enter on a row: loads what is here, asks before what is not.
     pub(super) fn models_open(&mut self) {
         let Some(row) = self.models.row().cloned() else { return };
-        if let Err(error) = self.find(&row.name) {
+        let begun = match row.cached {
+            Cached::Yes(files) => self.begin_model_job(&row.name).map(|job| self.load(job, files)),
+            Cached::No | Cached::Partial(_) => self.find(&row.name),
+        };
+        if let Err(error) = begun {
             self.log.say(Level::Warning, error);
-            return;
-        }
-        if let (Cached::Yes(files), Some(job)) = (row.cached, self.models.job.as_ref().map(|job| job.job)) {
-            self.outbox.pop();
-            self.load(job, files);
         }
     }
 
