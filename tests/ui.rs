@@ -16,7 +16,7 @@ use kshot::app::train::TrainPhase;
 use kshot::app::{COMMANDS, IoEvent, KeyMap, Message, Scope, keymap};
 use kshot::engine::{Event, FinishReason, JobId};
 use kshot::files::builtin;
-use kshot::session::{Author, Existing};
+use kshot::session::{Author, Existing, WriteError};
 use kshot::train;
 use kshot::train::finetune::{FinetuneStep, Form, Outcome};
 use kshot::ui::script::Driver;
@@ -282,7 +282,7 @@ fn a_file_is_replaced_only_where_it_is_the_documents_own_or_after_a_second_enter
     driver.run("<Ctrl+S><Ctrl+U>other.txt<Enter>").unwrap();
     // What the disk says where the name is taken.
     let revision = driver.shell.app.document.revision();
-    let taken = Err("other.txt exists already".to_owned());
+    let taken = Err(WriteError::Exists("other.txt".into()));
     driver.send(Message::Io(IoEvent::Saved { revision, path: "other.txt".into(), result: taken })).unwrap();
     driver.draw();
     assert!(screen(&driver).contains("other.txt   exists already; Enter again replaces it"), "{}", screen(&driver));

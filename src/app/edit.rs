@@ -12,7 +12,7 @@ use super::input::{Input, Purpose};
 use super::log::Level;
 use super::page::{Hold, Motion};
 use super::versions::Way;
-use crate::session::Existing;
+use crate::session::{Existing, WriteError};
 
 /// What editing knows beside the document.
 #[derive(Debug, Default)]
@@ -183,20 +183,20 @@ impl App {
     }
 
     /// The document was written, or not. A name that is taken stays in the line, and Enter takes it after all.
-    pub(super) fn saved(&mut self, revision: u64, path: PathBuf, result: Result<(), String>) {
+    pub(super) fn saved(&mut self, revision: u64, path: PathBuf, result: Result<(), WriteError>) {
         match result {
             Ok(()) => {
                 self.storage.saved_revision = Some(revision);
                 self.log.say(Level::Notice, format!("saved as {}", path.display()));
                 self.storage.file = Some(path);
             }
-            Err(error) if error.ends_with("exists already") => {
+            Err(WriteError::Exists(_)) => {
                 let input = Input::new(Purpose::SaveAs, "save the document as", path.display().to_string());
                 let error = format!("exists already; {} again replaces it", self.keymap.hint("input-accept"));
                 self.screen.input = Some(Input { error: Some(error), ..input });
                 self.storage.refused = Some(path);
             }
-            Err(error) => self.log.say(Level::Error, error),
+            Err(error) => self.log.say(Level::Error, error.to_string()),
         }
     }
 

@@ -12,7 +12,7 @@ use super::mouse::Target;
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
 use crate::prompt::Doc;
-use crate::session::{Existing, PromptFolder, PromptJob, SavedPrompt};
+use crate::session::{Existing, PromptError, PromptFolder, PromptJob, SavedPrompt, WriteError};
 use crate::text::Tokenizer;
 use crate::train;
 
@@ -204,7 +204,7 @@ pub enum IoEvent {
         /// Where to.
         path: PathBuf,
         /// Why not.
-        result: Result<(), String>,
+        result: Result<(), WriteError>,
     },
     /// The session could not be kept.
     NotKept(String),
@@ -228,9 +228,9 @@ pub enum IoEvent {
         /// The job.
         job: PromptJob,
         /// The text that was loaded, or why the job was not done.
-        result: Result<Vec<u8>, String>,
+        result: Result<Vec<u8>, PromptError>,
         /// The prompts that are there now.
-        list: Result<Vec<SavedPrompt>, String>,
+        list: Result<Vec<SavedPrompt>, PromptError>,
     },
 }
 

@@ -6,7 +6,7 @@ use super::input::{Input, Purpose};
 use super::log::Level;
 use super::question::Question;
 use super::screen::Layer;
-use crate::session::{Existing, PromptFolder, PromptJob, SavedPrompt, check_name};
+use crate::session::{Existing, PromptError, PromptFolder, PromptJob, SavedPrompt, check_name};
 
 /// The saved prompts.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl App {
     }
 
     pub(super) fn save_prompt(&mut self, name: &str) -> Result<(), String> {
-        check_name(name)?;
+        check_name(name).map_err(|error| error.to_string())?;
         // Its own may be written again, and another one after a second Enter.
         let known = |taken: &Option<String>| taken.as_deref() == Some(name);
         let again = known(&self.storage.prompts.refused.take()) || known(&self.storage.prompts.name);
@@ -91,7 +91,7 @@ impl App {
     }
 
     pub(super) fn rename_prompt(&mut self, to: &str) -> Result<(), String> {
-        check_name(to)?;
+        check_name(to).map_err(|error| error.to_string())?;
         if let Some(from) = self.storage.prompts.row().map(|row| row.name.clone()).filter(|from| from != to) {
             self.prompts(PromptJob::Rename { from, to: to.to_owned() });
         }
@@ -108,24 +108,24 @@ impl App {
     pub(super) fn prompts_answered(
         &mut self,
         job: PromptJob,
-        result: Result<Vec<u8>, String>,
-        list: Result<Vec<SavedPrompt>, String>,
+        result: Result<Vec<u8>, PromptError>,
+        list: Result<Vec<SavedPrompt>, PromptError>,
     ) {
         match list {
             Ok(rows) => {
                 self.storage.prompts.rows = Some(rows);
                 self.prompts_select(0);
             }
-            Err(error) => self.log.say(Level::Error, error),
+            Err(error) => self.log.say(Level::Error, error.to_string()),
         }
         match (job, result) {
-            (PromptJob::Save { name, .. }, Err(error)) if error.ends_with("exists already") => {
+            (PromptJob::Save { name, .. }, Err(PromptError::Taken(_))) => {
                 let input = Input::new(Purpose::PromptName, "save as the prompt", name.clone());
-                self.screen.input =
-                    Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
+                let error = format!("exists already; {} again replaces it", self.keymap.hint("input-accept"));
+                self.screen.input = Some(Input { error: Some(error), ..input });
                 self.storage.prompts.refused = Some(name);
             }
-            (_, Err(error)) => self.log.say(Level::Error, error),
+            (_, Err(error)) => self.log.say(Level::Error, error.to_string()),
             (PromptJob::List, Ok(_)) => {}
             (PromptJob::Save { name, revision, .. }, Ok(_)) => {
                 self.storage.saved_revision = Some(revision);

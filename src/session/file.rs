@@ -1,7 +1,7 @@
 //! Files of the user's own: written whole or not at all.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What happens to a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,19 +12,43 @@ pub enum Existing {
     Replace,
 }
 
-/// Writes `bytes` under a temporary name in the file's folder and renames: nobody ever sees half a file, and an old one is
-/// there until the new one is whole.
+/// Why a file was not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// It is there and was to stay.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The folder that it belongs in is not there.
+    #[error("cannot write {}: there is no folder {}", path.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// What the file system says.
+    #[error("cannot write {}: {reason}", path.display())]
+    Failed {
+        /// The file, or the folder that could not be made for it.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Writes `bytes` under a temporary name in the file's folder and renames: no reader ever sees half a file, and the old one
+/// is there until the new one is whole.
 ///
 /// # Errors
-/// Says which file and why, and what to do where it exists already.
-pub fn write_file(path: &Path, bytes: &[u8], existing: Existing) -> Result<(), String> {
+/// The file exists and was to be kept, its folder is not there, or the file system refuses.
+pub fn write_file(path: &Path, bytes: &[u8], existing: Existing) -> Result<(), WriteError> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => format!("{} exists already", path.display()),
-        _ => format!("cannot write {}: {error}", path.display()),
+        io::ErrorKind::AlreadyExists => WriteError::Exists(path.to_owned()),
+        _ => WriteError::Failed { path: path.to_owned(), reason: error.to_string() },
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        return Err(format!("cannot write {}: there is no folder {}", path.display(), folder.display()));
+        return Err(WriteError::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
     }
     if existing == Existing::Keep && path.symlink_metadata().is_ok() {
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
@@ -63,12 +87,12 @@ mod tests {
         let path = folder.path().join("a.txt");
         write_file(&path, b"one", Existing::Keep).unwrap();
         let error = write_file(&path, b"two", Existing::Keep).unwrap_err();
-        assert!(error.contains("exists already"), "{error}");
+        assert_eq!(error, WriteError::Exists(path.clone()));
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         write_file(&path, b"three", Existing::Replace).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
         let error = write_file(&folder.path().join("no/b.txt"), b"", Existing::Keep).unwrap_err();
-        assert!(error.contains("there is no folder"), "{error}");
+        assert!(matches!(error, WriteError::NoFolder { .. }), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
     }
 

@@ -13,7 +13,7 @@ mod tree;
 
 pub use change::Change;
 pub use document::{DocToken, Document, Origin, Preview, SettleError, Written};
-pub use file::{Existing, write_file};
-pub use prompts::{PromptFolder, PromptJob, SavedPrompt, check_name};
+pub use file::{Existing, WriteError, write_file};
+pub use prompts::{NameError, PromptError, PromptFolder, PromptJob, SavedPrompt, check_name};
 pub use runs::{Author, Run};
 pub use tree::{Node, NodeId, Piece, Place, Point, Tree};

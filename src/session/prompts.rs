@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::file::{Existing, write_file};
+use super::file::{Existing, WriteError, write_file};
 
 /// How a prompt's file ends.
 const ENDING: &str = "txt";
@@ -14,6 +14,55 @@ const LONGEST_NAME: usize = 120;
 const PREVIEW: u64 = 4096;
 /// Names that Windows keeps for devices, whatever their ending.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// Why something was not done with the saved prompts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    /// The name is none that a prompt can have.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Another prompt has the name.
+    #[error("{0} exists already")]
+    Taken(String),
+    /// No prompt has the name.
+    #[error("there is no saved prompt {name:?} in {}", folder.display())]
+    Missing {
+        /// The name.
+        name: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// The text was not written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// What the file system says of a file or folder.
+    #[error("cannot {doing} {}: {reason}", path.display())]
+    File {
+        /// What was to be done.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Why a name cannot be that of a saved prompt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// A character that some file system does not take, or that leads out of the folder.
+    #[error("a name cannot have the character {:?}", String::from(*.0))]
+    Character(char),
+    /// It begins or ends with a dot or a space, or is empty.
+    #[error("a name begins and ends with something else than a dot or a space")]
+    Ends,
+    /// It has more bytes than every file system takes.
+    #[error("the name has {0} bytes; {LONGEST_NAME} are the most")]
+    TooLong(usize),
+    /// Windows keeps the name for a device.
+    #[error("{0} is the name of a device on Windows; take another one")]
+    Device(String),
+}
 
 /// A saved prompt, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +119,7 @@ impl PromptFolder {
     ///
     /// # Errors
     /// What is wrong with the name or the folder, and what to do.
-    pub fn run(&self, job: &PromptJob) -> Result<Vec<u8>, String> {
+    pub fn run(&self, job: &PromptJob) -> Result<Vec<u8>, PromptError> {
         match job {
             PromptJob::List => Ok(()),
             PromptJob::Save { name, bytes, existing, .. } => self.save(name, bytes, *existing),
@@ -85,10 +134,10 @@ impl PromptFolder {
     ///
     /// # Errors
     /// A folder that is there and cannot be read.
-    pub fn list(&self) -> Result<Vec<SavedPrompt>, String> {
+    pub fn list(&self) -> Result<Vec<SavedPrompt>, PromptError> {
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|error| format!("cannot read the folder {}: {error}", self.0.display()))?,
+            entries => entries.map_err(|error| failed("read the folder", &self.0, &error))?,
         };
         let mut all: Vec<SavedPrompt> = entries.filter_map(|entry| row(&entry.ok()?.path())).collect();
         all.sort_by_cached_key(|prompt| (prompt.name.to_lowercase(), prompt.name.clone()));
@@ -99,35 +148,38 @@ impl PromptFolder {
     ///
     /// # Errors
     /// There is none of this name, or it cannot be read.
-    pub fn load(&self, name: &str) -> Result<Vec<u8>, String> {
+    pub fn load(&self, name: &str) -> Result<Vec<u8>, PromptError> {
         let path = self.path(name)?;
         fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no saved prompt {name:?} in {}", self.0.display()),
-            _ => format!("cannot read {}: {error}", path.display()),
+            io::ErrorKind::NotFound => PromptError::Missing { name: name.to_owned(), folder: self.0.clone() },
+            _ => failed("read", &path, &error),
         })
     }
 
-    fn save(&self, name: &str, bytes: &[u8], existing: Existing) -> Result<(), String> {
+    fn save(&self, name: &str, bytes: &[u8], existing: Existing) -> Result<(), PromptError> {
         let path = self.path(name)?;
-        fs::create_dir_all(&self.0).map_err(|error| format!("cannot make the folder {}: {error}", self.0.display()))?;
-        write_file(&path, bytes, existing)
+        fs::create_dir_all(&self.0).map_err(|error| failed("make the folder", &self.0, &error))?;
+        write_file(&path, bytes, existing).map_err(|error| match error {
+            WriteError::Exists(_) => PromptError::Taken(name.to_owned()),
+            other => other.into(),
+        })
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), String> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), PromptError> {
         let (old, new) = (self.path(from)?, self.path(to)?);
         // A change of case alone is the same file on some systems.
         if new.symlink_metadata().is_ok() && from.to_lowercase() != to.to_lowercase() {
-            return Err(format!("{to} exists already"));
+            return Err(PromptError::Taken(to.to_owned()));
         }
-        fs::rename(&old, &new).map_err(|error| format!("cannot rename {}: {error}", old.display()))
+        fs::rename(&old, &new).map_err(|error| failed("rename", &old, &error))
     }
 
-    fn delete(&self, name: &str) -> Result<(), String> {
+    fn delete(&self, name: &str) -> Result<(), PromptError> {
         let path = self.path(name)?;
-        fs::remove_file(&path).map_err(|error| format!("cannot delete {}: {error}", path.display()))
+        fs::remove_file(&path).map_err(|error| failed("delete", &path, &error))
     }
 
-    fn path(&self, name: &str) -> Result<PathBuf, String> {
+    fn path(&self, name: &str) -> Result<PathBuf, NameError> {
         check_name(name)?;
         Ok(self.0.join(format!("{name}.{ENDING}")))
     }
@@ -137,23 +189,27 @@ impl PromptFolder {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_name(name: &str) -> Result<(), String> {
+pub fn check_name(name: &str) -> Result<(), NameError> {
     let bad = |c: &char| c.is_control() || "/\\:*?\"<>|".contains(*c);
     if let Some(c) = name.chars().find(bad) {
-        return Err(format!("a name cannot have the character {:?}", String::from(c)));
+        return Err(NameError::Character(c));
     }
     let stem = name.split('.').next().unwrap_or_default().to_lowercase();
     let numbered =
         |port: &str| stem.strip_prefix(port).is_some_and(|n| n.len() == 1 && n != "0" && n.parse::<u8>().is_ok());
     if name.trim() != name || name.is_empty() || name.starts_with('.') || name.ends_with('.') {
-        Err("a name begins and ends with something else than a dot or a space".to_owned())
+        Err(NameError::Ends)
     } else if name.len() > LONGEST_NAME {
-        Err(format!("the name has {} bytes; {LONGEST_NAME} are the most", name.len()))
+        Err(NameError::TooLong(name.len()))
     } else if DEVICES.contains(&stem.as_str()) || numbered("com") || numbered("lpt") {
-        Err(format!("{name} is the name of a device on Windows; take another one"))
+        Err(NameError::Device(name.to_owned()))
     } else {
         Ok(())
     }
+}
+
+fn failed(doing: &'static str, path: &Path, error: &io::Error) -> PromptError {
+    PromptError::File { doing, path: path.to_owned(), reason: error.to_string() }
 }
 
 fn row(path: &Path) -> Option<SavedPrompt> {
@@ -173,7 +229,7 @@ fn row(path: &Path) -> Option<SavedPrompt> {
 mod tests {
     use super::*;
 
-    fn save(folder: &PromptFolder, name: &str, text: &str, existing: Existing) -> Result<Vec<u8>, String> {
+    fn save(folder: &PromptFolder, name: &str, text: &str, existing: Existing) -> Result<Vec<u8>, PromptError> {
         folder.run(&PromptJob::Save { name: name.into(), bytes: text.into(), existing, revision: 0 })
     }
 
@@ -192,13 +248,13 @@ mod tests {
         let apple = folder.list().unwrap().remove(0);
         assert_eq!((apple.bytes, apple.preview.len()), (5000, 4096));
 
-        assert!(save(&folder, "Zebra", "spots", Existing::Keep).unwrap_err().ends_with("exists already"));
+        assert_eq!(save(&folder, "Zebra", "spots", Existing::Keep), Err(PromptError::Taken("Zebra".into())));
         assert_eq!(folder.load("Zebra").unwrap(), b"stripes");
         save(&folder, "Zebra", "spots", Existing::Replace).unwrap();
         assert_eq!(folder.load("Zebra").unwrap(), b"spots");
 
         let rename = |from: &str, to: &str| folder.run(&PromptJob::Rename { from: from.into(), to: to.into() });
-        assert!(rename("Zebra", "apple").unwrap_err().contains("exists already"));
+        assert_eq!(rename("Zebra", "apple"), Err(PromptError::Taken("apple".into())));
         assert_eq!(folder.load("Zebra").unwrap(), b"spots");
         rename("Zebra", "zebra").unwrap();
         folder.run(&PromptJob::Delete { name: "apple".into() }).unwrap();

@@ -175,7 +175,7 @@ fn read_curve(folder: &Path, step: u64) -> Result<Vec<StepReport>> {
         }
     }
     if kept != text {
-        write_file(&path, kept.as_bytes(), Existing::Replace).map_err(TrainError::File)?;
+        write_file(&path, kept.as_bytes(), Existing::Replace).map_err(|error| TrainError::File(error.to_string()))?;
     }
     Ok(points)
 }

@@ -92,7 +92,7 @@ impl State {
             ("tokenizer".to_owned(), text(serde_json::to_string(&tokenizer))?),
         ]);
         let bytes = to_bytes(&tensors, Stored::F32, Some(said))?;
-        write_file(&folder.join(STATE), &bytes, Existing::Replace).map_err(TrainError::File)
+        write_file(&folder.join(STATE), &bytes, Existing::Replace).map_err(|error| TrainError::File(error.to_string()))
     }
 
     /// Puts a trainer of the same recipe where this state is.
@@ -133,7 +133,7 @@ pub fn write_checkpoint(folder: &Path, parameters: &Parameters, tokenizer: &Valu
     let json = |value: &Value| serde_json::to_vec_pretty(value).map_err(|error| TrainError::File(error.to_string()));
     let end_of_text = tokenizer.pointer("/added_tokens/0/id").and_then(Value::as_u64).map(|id| id as u32);
     let put =
-        |name: &str, bytes: &[u8]| write_file(&folder.join(name), bytes, Existing::Replace).map_err(TrainError::File);
+        |name: &str, bytes: &[u8]| write_file(&folder.join(name), bytes, Existing::Replace).map_err(|error| TrainError::File(error.to_string()));
     put("tokenizer.json", &json(tokenizer)?)?;
     // Without a class of its own here transformers takes `gpt2` for GPT-2's own way of cutting text.
     let name = tokenizer.pointer("/added_tokens/0/content").cloned().unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::engine::{Command, Engine, Event, JobId};
 use crate::export::{Format, Source};
 use crate::hub::{Cancel, Hub};
 use crate::prompt::read_examples;
-use crate::session::{Existing, write_file};
+use crate::session::{Existing, WriteError, write_file};
 use crate::text::{SpecialTokens, Tokenizer};
 use crate::train;
 
@@ -247,10 +247,11 @@ pub fn export(format: Format, source: &Source, to: Destination) -> Result<Export
     let bytes = source.render(format)?;
     match to {
         Destination::Clipboard => Ok(Exported::Text(String::from_utf8_lossy(&bytes).into_owned())),
-        Destination::File(path, existing) => {
-            write_file(&path, &bytes, existing)?;
-            Ok(Exported::Written(path))
-        }
+        Destination::File(path, existing) => match write_file(&path, &bytes, existing) {
+            Ok(()) => Ok(Exported::Written(path)),
+            Err(WriteError::Exists(path)) => Ok(Exported::Taken(path)),
+            Err(error) => Err(error.to_string()),
+        },
     }
 }
 
@@ -259,17 +260,18 @@ fn save_in_folder(path: &Path, text: &str) -> Result<(), String> {
         std::fs::create_dir_all(folder)
             .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
     }
-    write_file(path, text.as_bytes(), Existing::Replace)
+    write_file(path, text.as_bytes(), Existing::Replace).map_err(|error| error.to_string())
 }
 
 /// Writes a picture under the first free name in the current folder.
 fn save_numbered(svg: &str) -> Result<PathBuf, String> {
     for number in 1..10_000 {
         let path = PathBuf::from(format!("kshot-{number}.svg"));
-        if path.exists() {
-            continue;
+        match write_file(&path, svg.as_bytes(), Existing::Keep) {
+            Ok(()) => return Ok(path),
+            Err(WriteError::Exists(_)) => {}
+            Err(error) => return Err(error.to_string()),
         }
-        return write_file(&path, svg.as_bytes(), Existing::Keep).map(|()| path);
     }
     Err("kshot-1.svg to kshot-9999.svg are all there already; remove some".to_owned())
 }
