@@ -132,8 +132,9 @@ impl State {
 pub fn write_checkpoint(folder: &Path, parameters: &Parameters, tokenizer: &Value, stored: Stored) -> Result<()> {
     let json = |value: &Value| serde_json::to_vec_pretty(value).map_err(|error| TrainError::File(error.to_string()));
     let end_of_text = tokenizer.pointer("/added_tokens/0/id").and_then(Value::as_u64).map(|id| id as u32);
-    let put =
-        |name: &str, bytes: &[u8]| write_file(&folder.join(name), bytes, Existing::Replace).map_err(|error| TrainError::File(error.to_string()));
+    let put = |name: &str, bytes: &[u8]| {
+        write_file(&folder.join(name), bytes, Existing::Replace).map_err(|error| TrainError::File(error.to_string()))
+    };
     put("tokenizer.json", &json(tokenizer)?)?;
     // Without a class of its own here transformers takes `gpt2` for GPT-2's own way of cutting text.
     let name = tokenizer.pointer("/added_tokens/0/content").cloned().unwrap_or_default();

@@ -85,10 +85,12 @@ pub(super) fn save(
     let values = head.flatten_all()?.to_vec1::<f32>()?;
     let said = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = to_bytes(&[(HEAD.to_owned(), vec![rows, width], values)], Stored::F32, Some(said))?;
-    write_file(&folder.join(CLASSIFIER_FILES[1]), &bytes, Existing::Replace).map_err(|error| TrainError::File(error.to_string()))?;
+    write_file(&folder.join(CLASSIFIER_FILES[1]), &bytes, Existing::Replace)
+        .map_err(|error| TrainError::File(error.to_string()))?;
     // Last: a folder with this file has all the others.
     let json = serde_json::to_vec_pretty(description).map_err(|error| TrainError::File(error.to_string()))?;
-    write_file(&folder.join(CLASSIFIER_FILES[0]), &json, Existing::Replace).map_err(|error| TrainError::File(error.to_string()))
+    write_file(&folder.join(CLASSIFIER_FILES[0]), &json, Existing::Replace)
+        .map_err(|error| TrainError::File(error.to_string()))
 }
 
 /// Refuses to write over a checkpoint that is no classifier, such as the one that is being fine-tuned.
