@@ -2,6 +2,7 @@
 //!
 //! The modules are layers; each knows only those above it in this list (`tests/layers.rs` holds that).
 //!
+//! - [`disk`]: the user's files: read within a limit, written whole.
 //! - [`files`]: the files of a checkpoint, in a folder or inside the program.
 //! - [`kernels`]: CPU kernels over slices.
 //! - [`text`]: tokenizers, bytes and characters, and the one sanitiser between a model's text and a terminal.
@@ -24,6 +25,7 @@
 pub mod app;
 pub mod config;
 pub mod corpus;
+pub mod disk;
 pub mod engine;
 pub mod eval;
 pub mod export;

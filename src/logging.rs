@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use kshot::disk::private_folder;
 use tracing_subscriber::EnvFilter;
 
 /// The filter's variable.
@@ -56,12 +57,20 @@ impl LogFile {
 
     fn begin(&self, more: u64) -> io::Result<(File, u64)> {
         if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder)?;
+            private_folder(folder)?;
         }
         if std::fs::metadata(&self.path).is_ok_and(|m| m.len() + more > self.limit) {
             std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
         }
-        let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        // What goes wrong with a prompt is said with a part of it. A pipe in its place is not waited for.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600).custom_flags(libc::O_NONBLOCK);
+        }
+        let file = options.open(&self.path)?;
         let size = file.metadata()?.len();
         Ok((file, size))
     }
@@ -95,6 +104,11 @@ mod tests {
             writeln!(log, "line {line}").unwrap();
         }
         let size = |p: &Path| std::fs::metadata(p).unwrap().len();
+        #[cfg(unix)]
+        for (path, mode) in [(path.as_path(), 0o600), (path.parent().unwrap(), 0o700)] {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+        }
         assert!(size(&path) <= 100 && size(&path.with_extension("log.1")) <= 100);
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("line 49\n"));
     }

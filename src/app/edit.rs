@@ -12,7 +12,7 @@ use super::input::{Input, Purpose};
 use super::log::Level;
 use super::page::{Hold, Motion};
 use super::versions::Way;
-use crate::session::{Existing, WriteError};
+use crate::disk::{Existing, WriteError};
 
 /// What editing knows beside the document.
 #[derive(Debug, Default)]

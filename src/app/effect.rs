@@ -9,10 +9,11 @@ use super::export::{Destination, Exported};
 use super::keep::Kept;
 use super::models::{Found, ModelRow, Progress};
 use super::mouse::Target;
+use crate::disk::{Existing, WriteError};
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
 use crate::prompt::Doc;
-use crate::session::{Existing, PromptError, PromptFolder, PromptJob, SavedPrompt, WriteError};
+use crate::session::{PromptError, PromptFolder, PromptJob, SavedPrompt};
 use crate::text::Tokenizer;
 use crate::train;
 

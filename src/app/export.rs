@@ -7,8 +7,8 @@ use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::screen::Layer;
+use crate::disk::Existing;
 use crate::export::{Facts, Format, FormatSpec, Record, Source, Subject, TokenRow, formats};
-use crate::session::Existing;
 
 /// Where an export goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

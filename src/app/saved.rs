@@ -6,7 +6,8 @@ use super::input::{Input, Purpose};
 use super::log::Level;
 use super::question::Question;
 use super::screen::Layer;
-use crate::session::{Existing, PromptError, PromptFolder, PromptJob, SavedPrompt, check_name};
+use crate::disk::Existing;
+use crate::session::{PromptError, PromptFolder, PromptJob, SavedPrompt, check_name};
 
 /// The saved prompts.
 #[derive(Debug, Default)]

@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::bail;
+use kshot::disk::{Existing, write_private};
 use kshot::engine::{
     Backend, BiasEntry, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step,
     Timings, best,
 };
 use kshot::export::{self, Record, TokenRow, Trace};
-use kshot::session::{Author, Existing, write_file};
+use kshot::session::Author;
 use kshot::text::{TokenId, Tokenizer};
 use serde::Serialize;
 
@@ -128,7 +129,7 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     let notes = notes(&finish, rate);
     if let Some(path) = &args.trace {
         let trace = Trace::of(&record(&model, &request, &finish, &steps))?.to_json()?;
-        write_file(path, trace.as_bytes(), Existing::Replace).map_err(anyhow::Error::msg)?;
+        write_private(path, trace.as_bytes(), Existing::Replace)?;
         cx.remark(format!("trace written to {}", path.display()));
     }
 

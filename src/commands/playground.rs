@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::Receiver;
+use kshot::disk;
 use kshot::sampling::SavedPresets;
 use kshot::text::{SpecialTokens, sanitise};
 use kshot::ui::plain::Lines;
@@ -117,11 +118,14 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
     })
 }
 
+/// Bytes of the file of presets.
+const PRESETS_LIMIT: u64 = 1 << 20;
+
 /// The user's presets; none where there is no file.
 pub(super) fn saved_presets(path: &Path) -> Result<SavedPresets, String> {
-    match std::fs::read_to_string(path) {
+    match disk::read_text(path, PRESETS_LIMIT) {
         Ok(toml) => SavedPresets::parse(&toml).map_err(|error| format!("{}: {}", path.display(), error.trim_end())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(SavedPresets::default()),
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        Err(error) if error.is_missing() => Ok(SavedPresets::default()),
+        Err(error) => Err(error.to_string()),
     }
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
+use kshot::disk::{Existing, write_file};
 use kshot::prompt::{Assembly, Doc, Instruction, Library, Origin, Prompt, Query, Selection, Task, read_examples};
-use kshot::session::{Existing, PromptFolder, write_file};
+use kshot::session::PromptFolder;
 use kshot::text::figures;
 use serde_json::json;
 
@@ -86,7 +87,7 @@ fn import(file: &Path, name: &str, replace: bool, cx: &mut Context) -> anyhow::R
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    write_file(&path, rewritten.yaml.as_bytes(), Existing::Replace).map_err(|error| anyhow!(error))?;
+    write_file(&path, rewritten.yaml.as_bytes(), Existing::Replace)?;
     let task = rewritten.task;
     let line = format!("{}: {} examples, {count} of them new, in {}", task.name, task.examples.len(), path.display());
     let line = cx.out.label(&line);

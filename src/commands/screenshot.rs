@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kshot::session::{Existing, write_file};
+use kshot::disk::{Existing, write_file};
 use kshot::ui::script::{self, Clock, Driver};
 use kshot::ui::svg::{SvgTheme, to_svg};
 use kshot::ui::theme::{Ground, Palette, Theme};
@@ -36,7 +36,7 @@ pub(super) fn run(args: ScreenshotArgs, cx: &mut Context) -> anyhow::Result<Stat
         cx.out.text(&svg)?;
         return Ok(Status::Done);
     }
-    write_file(&args.output, svg.as_bytes(), Existing::Replace).map_err(anyhow::Error::msg)?;
+    write_file(&args.output, svg.as_bytes(), Existing::Replace)?;
     cx.remark(format!("wrote {}", args.output.display()));
     Ok(Status::Done)
 }

@@ -6,8 +6,8 @@ use anyhow::{Context as _, anyhow, bail};
 use kshot::app::App;
 use kshot::app::keep::{HEAD, Kept};
 use kshot::app::sampler::Sampler;
+use kshot::disk::{Existing, write_private};
 use kshot::sampling::Settings;
-use kshot::session::{Existing, write_file};
 use kshot::ui::Keeper;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ fn export(output: &Path, force: bool, cx: &mut Context) -> anyhow::Result<Status
     file.push(b'\n');
     file.extend_from_slice(&found.kept.journal);
     let existing = if force { Existing::Replace } else { Existing::Keep };
-    write_file(output, &file, existing).map_err(|error| anyhow!(error))?;
+    write_private(output, &file, existing)?;
     let line = cx.out.label(&format!("the last session is in {}", output.display()));
     cx.out.line(line)?;
     Ok(Status::Done)

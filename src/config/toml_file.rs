@@ -1,6 +1,5 @@
 //! TOML with the place of each value; what cannot be parsed is a problem, and the rest is read.
 
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,6 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Problem;
+use crate::disk;
+
+/// Bytes of a file that the user writes: far more than all settings with a page of comments each.
+const LARGEST: u64 = 1 << 20;
 
 /// A value and where its key stands.
 pub(super) struct Entry<'t> {
@@ -18,14 +21,10 @@ pub(super) struct Entry<'t> {
 
 /// The text of a file; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
-    match std::fs::read_to_string(path) {
+    match disk::read_text(path, LARGEST) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem {
-            file: path.to_owned(),
-            line: None,
-            text: format!("cannot be read and does not count: {error}"),
-        }),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(Problem { file: path.to_owned(), line: None, text: format!("does not count: {error}") }),
     }
 }
 

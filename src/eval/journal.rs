@@ -35,8 +35,11 @@ impl Journal {
     /// read or write. The file is left as it is then.
     pub fn open(path: &Path, protocol: &Protocol) -> Result<(Self, Done), EvalError> {
         let failed = |source| EvalError::Io { path: path.to_owned(), source };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(failed)?;
         // A file system that knows no locks is no reason to refuse.
         // One held for a moment is no other run: a process that is just being started shares it until it is itself.
         let mut tries = 0;

@@ -5,7 +5,6 @@
 
 mod change;
 mod document;
-mod file;
 mod history;
 mod prompts;
 mod runs;
@@ -13,7 +12,6 @@ mod tree;
 
 pub use change::Change;
 pub use document::{DocToken, Document, Origin, Preview, SettleError, Written};
-pub use file::{Existing, WriteError, write_file};
 pub use prompts::{NameError, PromptError, PromptFolder, PromptJob, SavedPrompt, check_name};
 pub use runs::{Author, Run};
 pub use tree::{Node, NodeId, Piece, Place, Point, Tree};

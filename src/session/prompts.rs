@@ -1,10 +1,10 @@
 //! Prompts that a user saved under a name: one plain text file each, in one folder.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{Existing, WriteError, write_file};
+use crate::disk::{self, Existing, ReadError, WriteError, private_folder, write_private};
 
 /// How a prompt's file ends.
 const ENDING: &str = "txt";
@@ -12,6 +12,8 @@ const ENDING: &str = "txt";
 const LONGEST_NAME: usize = 120;
 /// Bytes of a prompt that the list shows.
 const PREVIEW: u64 = 4096;
+/// Bytes of a prompt that is loaded.
+const LARGEST: u64 = 64 << 20;
 /// Names that Windows keeps for devices, whatever their ending.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
@@ -32,6 +34,9 @@ pub enum PromptError {
         /// Where it was looked for.
         folder: PathBuf,
     },
+    /// The text was not read.
+    #[error("{0}")]
+    Read(String),
     /// The text was not written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -149,17 +154,16 @@ impl PromptFolder {
     /// # Errors
     /// There is none of this name, or it cannot be read.
     pub fn load(&self, name: &str) -> Result<Vec<u8>, PromptError> {
-        let path = self.path(name)?;
-        fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => PromptError::Missing { name: name.to_owned(), folder: self.0.clone() },
-            _ => failed("read", &path, &error),
+        disk::read(&self.path(name)?, LARGEST).map_err(|error| match error {
+            ReadError::Missing(_) => PromptError::Missing { name: name.to_owned(), folder: self.0.clone() },
+            error => PromptError::Read(error.to_string()),
         })
     }
 
     fn save(&self, name: &str, bytes: &[u8], existing: Existing) -> Result<(), PromptError> {
         let path = self.path(name)?;
-        fs::create_dir_all(&self.0).map_err(|error| failed("make the folder", &self.0, &error))?;
-        write_file(&path, bytes, existing).map_err(|error| match error {
+        private_folder(&self.0).map_err(|error| failed("make the folder", &self.0, &error))?;
+        write_private(&path, bytes, existing).map_err(|error| match error {
             WriteError::Exists(_) => PromptError::Taken(name.to_owned()),
             other => other.into(),
         })
@@ -217,10 +221,7 @@ fn row(path: &Path) -> Option<SavedPrompt> {
     if path.extension()? != ENDING || check_name(name).is_err() || !path.is_file() {
         return None;
     }
-    let mut start = Vec::new();
-    let file = fs::File::open(path).ok()?;
-    let bytes = file.metadata().ok()?.len();
-    file.take(PREVIEW).read_to_end(&mut start).ok()?;
+    let (bytes, start) = (path.metadata().ok()?.len(), disk::read_start(path, PREVIEW).ok()?);
     Some(SavedPrompt { name: name.to_owned(), bytes, preview: String::from_utf8_lossy(&start).into_owned() })
 }
 

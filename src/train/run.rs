@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::state::{State, Stored, write_checkpoint};
 use super::{FOLDER_FILES, Recipe, Result, Source, StepReport, TrainError, Trainer};
+use crate::disk::{Existing, write_file};
 use crate::model::Parameters;
-use crate::session::{Existing, write_file};
 
 /// A trainer, its folder, and the curve so far. As an iterator it gives the trainer's steps; where a checkpoint is due
 /// it is written before the step is given.

@@ -10,8 +10,8 @@ use safetensors::{SafeTensors, serialize};
 use serde_json::{Value, json};
 
 use super::{Recipe, Result, TrainError, Trainer};
+use crate::disk::{Existing, write_file};
 use crate::model::{ModelError, Parameters};
-use crate::session::{Existing, write_file};
 
 /// What kshot writes into a run's folder.
 pub const FOLDER_FILES: [&str; 6] = [

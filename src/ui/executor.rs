@@ -12,11 +12,11 @@ use super::hubjob;
 use super::keeper::Keeper;
 use crate::app::export::{Destination, Exported};
 use crate::app::{IoEvent, IoRequest};
+use crate::disk::{Existing, WriteError, write_file, write_private};
 use crate::engine::{Command, Engine, Event, JobId};
 use crate::export::{Format, Source};
 use crate::hub::{Cancel, Hub};
 use crate::prompt::read_examples;
-use crate::session::{Existing, WriteError, write_file};
 use crate::text::{SpecialTokens, Tokenizer};
 use crate::train;
 
@@ -247,11 +247,15 @@ pub fn export(format: Format, source: &Source, to: Destination) -> Result<Export
     let bytes = source.render(format)?;
     match to {
         Destination::Clipboard => Ok(Exported::Text(String::from_utf8_lossy(&bytes).into_owned())),
-        Destination::File(path, existing) => match write_file(&path, &bytes, existing) {
-            Ok(()) => Ok(Exported::Written(path)),
-            Err(WriteError::Exists(path)) => Ok(Exported::Taken(path)),
-            Err(error) => Err(error.to_string()),
-        },
+        Destination::File(path, existing) => {
+            // A trace holds the whole prompt, as a session does.
+            let write = if format == Format::Trace { write_private } else { write_file };
+            match write(&path, &bytes, existing) {
+                Ok(()) => Ok(Exported::Written(path)),
+                Err(WriteError::Exists(path)) => Ok(Exported::Taken(path)),
+                Err(error) => Err(error.to_string()),
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::app::keep::{HEAD, Kept};
 use crate::app::{IoEvent, IoRequest};
-use crate::session::{Existing, write_file};
+use crate::disk::{Existing, write_file};
 
 const JOURNAL: &str = "versions.jsonl";
 const STATE: &str = "session.json";

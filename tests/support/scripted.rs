@@ -13,13 +13,13 @@ use kshot::app::keep::Kept;
 use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
+use kshot::disk::Existing;
 use kshot::engine::{
     Aside, Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, ReadEnd, ReadRequest, Start, Step,
     Timings, TokenScore,
 };
 use kshot::prompt::Library;
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
-use kshot::session::Existing;
 use kshot::text::{SpecialTokens, Tokenizer, byte_symbol};
 use kshot::train;
 use kshot::ui::script::{Clock, Driver};

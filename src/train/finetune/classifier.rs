@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::net::{self, Encoded};
 use super::{Example, FinetuneRecipe, Form, Outcome, SPECIAL_TOKENS, Specials};
+use crate::disk::{Existing, write_file};
 use crate::model::{Checkpoint, Decoder, Parameters, Pass};
-use crate::session::{Existing, write_file};
 use crate::text::Tokenizer;
 use crate::train::state::to_bytes;
 use crate::train::{Result, Stored, TrainError, write_checkpoint};
