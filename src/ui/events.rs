@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use super::shell::Shell;
 use super::svg::{SvgTheme, to_svg};
 use super::terminal::{Signal, TerminalEvent};
+use super::theme::Ground;
 use crate::app::mouse::Target;
 use crate::app::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
 use crate::engine::{Command, Event};
@@ -76,6 +77,10 @@ where
         for happening in waiting.drain(..) {
             let message = match happening {
                 Happening::Message(message) => message,
+                Happening::Ground(ground) => {
+                    shell.set_ground(ground);
+                    continue;
+                }
                 Happening::End(signal) => return Ok(Exit::Signal(signal)),
                 Happening::Failed(error) => return Err(error.into()),
             };
@@ -143,6 +148,7 @@ pub fn picture(shell: &mut Shell) -> String {
 
 enum Happening {
     Message(Message),
+    Ground(Ground),
     End(Signal),
     Failed(io::Error),
 }
@@ -194,6 +200,12 @@ fn terminal_event(event: TerminalEvent) -> Option<Happening> {
         TerminalEvent::Panicked(_) => return None,
         TerminalEvent::Resumed => Happening::Message(Message::Resumed),
         TerminalEvent::Signal(signal) => Happening::End(signal),
+        TerminalEvent::Ground(ground) => Happening::Ground(ground),
+        TerminalEvent::PasteRefused { longest } => {
+            let most = longest >> 20;
+            let said = format!("the paste is longer than {most} MiB and is dropped: open a file with `kshot FILE`");
+            Happening::Message(Message::Say(Err(said)))
+        }
         TerminalEvent::Failed(error) => Happening::Failed(error),
     })
 }

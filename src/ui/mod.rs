@@ -50,7 +50,7 @@ use crate::sampling::{SavedPresets, Settings};
 use crate::session::PromptFolder;
 use crate::text::SpecialTokens;
 use terminal::{Mouse, Terminal, TerminalOptions};
-use theme::{Scale, Theme, ThemeChoice, ground_of_terminal};
+use theme::{Scale, Theme, ThemeChoice};
 
 /// What the playground starts with.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ pub struct Look {
 /// No terminal, or one that fails.
 pub fn run(options: Options) -> anyhow::Result<u8> {
     let look = options.look;
-    let theme = Theme::choose(look.theme, look.scale, |name| std::env::var(name).ok(), ground_of_terminal);
+    let (theme, ask_ground) = Theme::choose(look.theme, look.scale, |name| std::env::var(name).ok());
     let mut executor = Workers::spawn(options.hub.clone(), options.special, options.runs.clone())
         .context("cannot start the engine")?;
     let log = options.log.clone();
@@ -126,7 +126,7 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     executor.keep_with(restore(&mut app, sessions, fresh, with_settings)).context("cannot keep the session")?;
     let mut shell = Shell::new(app, theme);
     let mouse = if look.mouse { Mouse::On } else { Mouse::Off };
-    let terminal = Terminal::enter(&TerminalOptions { log, mouse })?;
+    let terminal = Terminal::enter(&TerminalOptions { log, mouse, ask_ground })?;
     let mut host = TerminalHost::new(terminal, look.clipboard);
     let ended = run_loop(&mut shell, &mut host, &mut executor);
     if let Some(kept) = shell.app.take_kept() {
@@ -134,7 +134,14 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     }
     let restored = host.leave();
     drop(executor);
-    let exit = ended?;
+    // A frame that could not be written to a terminal that is gone is a hang-up and no failure.
+    let exit = ended.or_else(|error| match terminal::has_hung_up() {
+        true => Ok(Exit::Signal(terminal::Signal::HangUp)),
+        false => Err(error),
+    })?;
+    if exit == Exit::Signal(terminal::Signal::HangUp) {
+        return Ok(terminal::Signal::HangUp.exit_code());
+    }
     restored.context("the terminal could not be restored")?;
     Ok(match exit {
         Exit::Quit => 0,

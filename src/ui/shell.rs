@@ -10,7 +10,7 @@ use ratatui::text::Line;
 use super::layout::Layout;
 use super::page::PageView;
 use super::pane::{self, View};
-use super::theme::Theme;
+use super::theme::{Ground, Theme};
 use super::{mouse, overlay, paint, status, train};
 use crate::app::page::Page;
 use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, Place, SizeClass};
@@ -47,6 +47,12 @@ impl Shell {
             self.lay_out(Rect::new(0, 0, width, height), PaneId::Document);
         }
         self.app.update(now, message, &mut self.page)
+    }
+
+    /// The terminal has said what its ground is.
+    pub fn set_ground(&mut self, ground: Ground) {
+        self.dirty |= ground != self.theme.ground;
+        self.theme = self.theme.on(ground);
     }
 
     /// Whether the screen is out of date.

@@ -1,8 +1,11 @@
 //! The terminal in the program's hands: set up, shared with other programs, and restored on every way out.
 //!
-//! Ways out: leaving, dropping (an error return), a panic, SIGTERM, SIGINT, SIGQUIT, SIGHUP, a hang-up. Ways away and
-//! back: Ctrl+Z, SIGTSTP, SIGSTOP with SIGCONT, `$EDITOR`. Keys come from standard input, or from `/dev/tty` where that
-//! is a pipe. Knows no screen content.
+//! Ways out: leaving, dropping (an error return), a panic, SIGTERM, SIGINT, SIGQUIT, SIGHUP, a hang-up, an abort or any
+//! other signal that ends a process and can be caught. Ways away and back: Ctrl+Z, SIGTSTP, SIGSTOP with SIGCONT,
+//! `$EDITOR`. Keys come from standard input, or from `/dev/tty` where that is a pipe. Knows no screen content.
+//!
+//! Bytes become events in three steps: [`grammar`] finds where a sequence ends, [`meaning`] what it stands for, and
+//! [`decoder`] adds the time.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
@@ -13,9 +16,17 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
 
+#[cfg(unix)]
+mod colour;
+#[cfg(unix)]
+mod decoder;
+#[cfg(unix)]
+mod fatal;
+#[cfg(unix)]
+mod grammar;
 mod input;
 #[cfg(unix)]
-mod keyboard;
+mod meaning;
 mod modes;
 mod screen;
 #[cfg(unix)]
@@ -25,6 +36,8 @@ mod sixteen;
 mod tty;
 
 pub use screen::ScreenBackend;
+
+use super::theme::Ground;
 
 /// Whether the mouse is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +54,8 @@ pub enum Mouse {
 pub struct TerminalOptions {
     /// Whether the mouse is reported at first.
     pub mouse: Mouse,
+    /// Whether to ask the terminal what its ground is; the answer is an event.
+    pub ask_ground: bool,
     /// The log to name after a panic.
     pub log: Option<PathBuf>,
 }
@@ -79,9 +94,16 @@ pub enum TerminalEvent {
     Signal(Signal),
     /// The process was stopped and goes on, and the modes are set again: clear the screen and draw everything.
     Resumed,
-    /// A thread other than the one that draws panicked. Whoever owns it may have caught that; the screen is untouched.
+    /// A thread other than the one that draws panicked. Its owner may have caught that; the screen is untouched.
     /// The message is in the log, and is printed once the terminal is restored.
     Panicked(String),
+    /// The terminal says what its ground is.
+    Ground(Ground),
+    /// A paste was longer than this many bytes, and is dropped.
+    PasteRefused {
+        /// The longest that is taken.
+        longest: usize,
+    },
     /// No key can be read any more.
     Failed(io::Error),
 }
@@ -118,6 +140,8 @@ static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 pub struct Terminal {
     screen: Screen,
     events: Receiver<TerminalEvent>,
+    #[cfg(unix)]
+    sender: Sender<TerminalEvent>,
     input: input::Input,
     log: Option<PathBuf>,
 }
@@ -155,11 +179,17 @@ impl Terminal {
         modes::set_mouse(options.mouse)?;
         modes::enter()?;
         #[cfg(unix)]
-        if keyboard::may_know(std::env::var("TERM").ok().as_deref()) {
-            modes::write_frame(keyboard::QUESTION)?;
-        }
+        fatal::restore_before_the_end()?;
+        ask(options.ask_ground)?;
         let screen = ratatui::Terminal::new(ScreenBackend::new())?;
-        Ok(Self { screen, events, input: input::Input::start(sender)?, log: options.log.clone() })
+        Ok(Self {
+            screen,
+            events,
+            #[cfg(unix)]
+            sender: sender.clone(),
+            input: input::Input::start(sender, options.ask_ground)?,
+            log: options.log.clone(),
+        })
     }
 
     /// ratatui's terminal, to draw on.
@@ -187,7 +217,13 @@ impl Terminal {
     /// What the terminal says when it is set up again.
     pub fn suspend(&mut self) -> io::Result<()> {
         #[cfg(unix)]
-        modes::around(tty::stop)?;
+        {
+            modes::around(tty::stop)?;
+            // SIGWINCH goes to the processes in the foreground: a size that changed meanwhile was not heard of.
+            if let Some(event) = signals::resize() {
+                let _ = self.sender.send(event);
+            }
+        }
         self.screen.clear()
     }
 
@@ -221,15 +257,45 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Whoever wants to know calls `leave`.
+        // A caller that wants to know calls `leave`.
         let _ = modes::restore();
         #[cfg(unix)]
-        signals::stop_listening();
+        signals::stop_watching();
         for message in PANICS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             tell(&message);
             tell_log(self.log.as_deref());
         }
     }
+}
+
+/// Asks what the program wants to know of the terminal. Nothing waits for the answers, which come like keys.
+///
+/// Whether it knows the kitty keyboard protocol
+/// (<https://sw.kovidgoyal.net/kitty/keyboard-protocol/#detection-of-support-for-this-protocol>), and its colours. GNU
+/// screen hands the latter question to each terminal it is shown on, and types all answers but one.
+#[cfg(unix)]
+fn ask(ground: bool) -> io::Result<()> {
+    let term = std::env::var("TERM").unwrap_or_default();
+    if matches!(term.as_str(), "" | "dumb" | "linux" | "Eterm") {
+        return Ok(());
+    }
+    let is_screen = term == "screen" || term.starts_with("screen.");
+    let colours = if ground && !is_screen { colour::QUESTION } else { b"" };
+    modes::write_frame(&[b"\x1b[?u", colours].concat())
+}
+
+/// A console that gives keys and not bytes is not asked.
+#[cfg(not(unix))]
+fn ask(_: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether the terminal is gone: then writing to it fails, which is no error to tell of.
+pub fn has_hung_up() -> bool {
+    #[cfg(unix)]
+    return signals::has_hung_up();
+    #[cfg(not(unix))]
+    false
 }
 
 /// A panic of the thread that draws restores the terminal before its message is printed. One of another thread must not
@@ -267,7 +333,7 @@ fn tell_log(log: Option<&Path>) {
 }
 
 fn tell(message: &str) {
-    // Standard error may be closed; there is nobody else to tell.
+    // Standard error may be closed, and there is no other place for it.
     let _ = writeln!(io::stderr(), "{message}");
 }
 

@@ -4,7 +4,6 @@
 //! ones, and one that reads on both, for terminals that do not say what their ground is. No role differs from another by
 //! colour alone: what a row says in colours, attributes say again where there are few or none.
 
-mod ask;
 mod scale;
 mod table;
 
@@ -13,7 +12,6 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::widget::Glyphs;
 
-pub use ask::ground_of_terminal;
 pub use scale::{SCALES, STEPS, Scale, ScaleStep};
 pub use table::{Ground, Ink, THEMES, ThemeChoice, ThemeSpec};
 
@@ -63,6 +61,7 @@ pub struct Theme {
     pub ground: Ground,
     /// How many colours there are.
     pub palette: Palette,
+    colours: &'static Scale,
     steps: [ScaleStep; STEPS],
 }
 
@@ -73,7 +72,7 @@ impl Theme {
     }
 
     /// A row of the table of themes, with a row of the table of scales.
-    pub fn of(spec: &ThemeSpec, scale: &Scale, palette: Palette, glyphs: Glyphs) -> Self {
+    pub fn of(spec: &ThemeSpec, scale: &'static Scale, palette: Palette, glyphs: Glyphs) -> Self {
         let plain = palette == Palette::Plain;
         let few = matches!(palette, Palette::Plain | Palette::Ansi16);
         let marked = |style: Style, mark: bool, modifier| if mark { style.add_modifier(modifier) } else { style };
@@ -106,6 +105,7 @@ impl Theme {
             glyphs,
             ground: spec.ground,
             palette,
+            colours: scale,
             steps: scale.steps(spec.ground, palette),
         }
     }
@@ -131,21 +131,24 @@ impl Theme {
         &self.steps
     }
 
-    /// The theme that was chosen, for the terminal that the environment describes. `ground` is asked for only where the
-    /// choice is automatic and there are colours to choose.
-    pub fn choose(
-        choice: ThemeChoice,
-        scale: &Scale,
-        var: impl Fn(&str) -> Option<String>,
-        ground: impl FnOnce() -> Ground,
-    ) -> Self {
-        let (palette, glyphs) = terminal(var);
-        let spec = match choice {
-            ThemeChoice::Named(spec) => spec,
-            ThemeChoice::Auto if palette == Palette::Plain => Ground::Unknown.theme(),
-            ThemeChoice::Auto => ground().theme(),
+    /// The theme that was chosen, for the terminal that the environment describes; and whether the terminal's own word on
+    /// its ground is to change it, which it is where the choice is automatic, there are colours to choose, and COLORFGBG
+    /// does not say the ground.
+    pub fn choose(choice: ThemeChoice, scale: &'static Scale, var: impl Fn(&str) -> Option<String>) -> (Self, bool) {
+        let (palette, glyphs) = terminal(&var);
+        let said = var("COLORFGBG").map_or(Ground::Unknown, |value| ground_of(&value));
+        let (spec, ask) = match choice {
+            ThemeChoice::Named(spec) => (spec, false),
+            ThemeChoice::Auto if palette == Palette::Plain => (Ground::Unknown.theme(), false),
+            ThemeChoice::Auto => (said.theme(), said == Ground::Unknown),
         };
-        Self::of(spec, scale, palette, glyphs)
+        (Self::of(spec, scale, palette, glyphs), ask)
+    }
+
+    /// The theme for this ground, with the same colour scale, palette and glyphs.
+    #[must_use]
+    pub fn on(&self, ground: Ground) -> Self {
+        Self::of(ground.theme(), self.colours, self.palette, self.glyphs)
     }
 
     /// Replaces what an ASCII terminal cannot show by its nearest letter. Done once on the finished frame, so that no
@@ -164,7 +167,7 @@ impl Theme {
 }
 
 /// What the environment says of the terminal: NO_COLOR, COLORTERM, TERM, LC_ALL, LC_CTYPE and LANG, read through `var`.
-fn terminal(var: impl Fn(&str) -> Option<String>) -> (Palette, Glyphs) {
+fn terminal(var: &impl Fn(&str) -> Option<String>) -> (Palette, Glyphs) {
     let get = |name: &str| var(name).filter(|value| !value.is_empty());
     let term = get("TERM").unwrap_or_default();
     let palette = if get("NO_COLOR").is_some() || term == "dumb" {
@@ -179,6 +182,16 @@ fn terminal(var: impl Fn(&str) -> Option<String>) -> (Palette, Glyphs) {
     let locale = get("LC_ALL").or_else(|| get("LC_CTYPE")).or_else(|| get("LANG")).unwrap_or_default();
     let seven_bit = locale == "C" || locale == "POSIX" || term == "linux" || term == "dumb";
     (palette, if seven_bit { Glyphs::ASCII } else { Glyphs::UNICODE })
+}
+
+/// What COLORFGBG (`foreground;background`, `15;default;0`) says: rxvt, Konsole and others set it to numbers among the 16
+/// colours, of which 7 and 9 to 15 are light, as vim reads it.
+fn ground_of(value: &str) -> Ground {
+    match value.rsplit(';').next().and_then(|number| number.parse::<u8>().ok()) {
+        Some(0..=6 | 8) if value.contains(';') => Ground::Dark,
+        Some(7 | 9..=15) if value.contains(';') => Ground::Light,
+        _ => Ground::Unknown,
+    }
 }
 
 /// Relative luminance of an sRGB colour: WCAG 2.2, "relative luminance".

@@ -13,10 +13,14 @@ use crossterm::event::{
     EnableMouseCapture, KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
 };
 use crossterm::style::ResetColor;
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+#[cfg(not(unix))]
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, queue};
 
 use super::Mouse;
+#[cfg(unix)]
+use super::tty::{disable_raw_mode, enable_raw_mode};
 
 /// Whether the modes are set. Nothing is drawn while they are not.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
@@ -94,7 +98,35 @@ pub(super) fn restore() -> io::Result<()> {
     restore_held()
 }
 
-/// Sets the modes again after the process was stopped and continued by somebody else, who left them in any state.
+/// Restores the terminal inside a signal handler: no lock, no allocation, only calls that POSIX allows there.
+#[cfg(unix)]
+pub(super) fn restore_in_handler() {
+    if !ACTIVE.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // The frame that is being written is cut off; a string that was open is ended by CAN.
+    let parts: [(bool, &[u8]); 4] = [
+        (true, b"\x18\x1b[?2026l"),
+        (KITTY.load(Ordering::SeqCst), LEAVE_KITTY),
+        (MOUSE.load(Ordering::SeqCst), LEAVE_MOUSE),
+        (true, LEAVE),
+    ];
+    for (_, bytes) in parts.iter().filter(|(wanted, _)| *wanted) {
+        // The process is about to end, whatever the terminal says.
+        let _ = write_out(bytes);
+    }
+    let _ = disable_raw_mode();
+}
+
+/// What [`Modes::write_leave`] writes, as constants for a signal handler.
+#[cfg(unix)]
+const LEAVE_KITTY: &[u8] = b"\x1b[<1u";
+#[cfg(unix)]
+const LEAVE_MOUSE: &[u8] = b"\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1002l\x1b[?1000l";
+#[cfg(unix)]
+const LEAVE: &[u8] = b"\x1b[?1004l\x1b[?2004l\x1b[0m\x1b[?1049l\x1b[?25h";
+
+/// Sets the modes again after the process was stopped and continued from outside, which may leave them in any state.
 #[cfg(unix)]
 pub(super) fn enter_again() -> io::Result<()> {
     let _output = hold_output();
@@ -167,7 +199,7 @@ fn restore_held() -> io::Result<()> {
     disable_raw_mode().and(written)
 }
 
-/// The lock on the output, unless somebody hangs while holding it: a terminal that takes no bytes must not keep a panic
+/// The lock on the output, unless a thread hangs while holding it: a terminal that takes no bytes must not keep a panic
 /// or a signal from restoring.
 fn hold_output() -> Option<MutexGuard<'static, ()>> {
     for _ in 0..100 {
@@ -236,6 +268,16 @@ mod tests {
                 (enter.ends_with("\x1b[>1u"), leave.starts_with("\x1b[<1u")),
                 (keyboard == Keyboard::Kitty, keyboard == Keyboard::Kitty)
             );
+            #[cfg(unix)]
+            {
+                let optional = |wanted: bool, bytes: &'static [u8]| if wanted { bytes } else { &[] };
+                let constants = [
+                    optional(keyboard == Keyboard::Kitty, LEAVE_KITTY),
+                    optional(mouse == Mouse::On, LEAVE_MOUSE),
+                    LEAVE,
+                ];
+                assert_eq!(leave.as_bytes(), constants.concat(), "a signal handler writes the same");
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! Signals and hang-ups as events.
 //!
-//! The first request to end is handed to the program, which saves and leaves; the second ends it at once. After a
-//! hang-up the process is gone within [`GRACE`], whatever the program does: reading keys of a terminal that is gone
-//! fails in ways that no loop should depend on.
+//! The first request to end is handed to the program, which saves and leaves; the second ends it at once. That stays so
+//! after the terminal is restored: the session may still be on its way to the disk. After a hang-up the process is gone
+//! within [`GRACE`], whatever the program does: reading keys of a terminal that is gone fails in ways that no loop should
+//! depend on.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,7 @@ static EXPECTED: AtomicBool = AtomicBool::new(false);
 static LENT: AtomicBool = AtomicBool::new(false);
 static HUNG_UP: AtomicBool = AtomicBool::new(false);
 static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
-/// The terminal was left for good: signals do again what they do by default.
+/// The terminal was left for good.
 static OVER: AtomicBool = AtomicBool::new(false);
 
 /// Starts the threads that listen and watch; they end with the process.
@@ -46,9 +47,15 @@ pub(super) fn listen(events: Sender<TerminalEvent>) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves signals to their defaults from now on.
-pub(super) fn stop_listening() {
+/// The terminal is left for good: it is not watched any more, and stopping is the system's. What asks for the end is
+/// still heard.
+pub(super) fn stop_watching() {
     OVER.store(true, Ordering::SeqCst);
+}
+
+/// Whether the terminal is gone, noticed or not.
+pub(super) fn has_hung_up() -> bool {
+    HUNG_UP.load(Ordering::SeqCst) || Tty::open().is_ok_and(|tty| tty.is_gone())
 }
 
 pub(super) fn expect_continue() {
@@ -96,15 +103,15 @@ fn watch(tty: &Tty, events: &Sender<TerminalEvent>) {
 fn handle(number: i32, events: &Sender<TerminalEvent>) {
     let lent = LENT.load(Ordering::SeqCst);
     let event = match number {
-        SIGWINCH => crossterm::terminal::size().ok().map(|(w, h)| TerminalEvent::Input(Event::Resize(w, h))),
+        SIGWINCH => resize(),
         SIGCONT if EXPECTED.swap(false, Ordering::SeqCst) || lent => None,
         SIGCONT => {
             if tty::in_background() {
                 tty::stop();
             }
-            modes::enter_again().ok().map(|()| TerminalEvent::Resumed)
+            modes::enter_again().ok().map(|()| resumed(events))
         }
-        _ if OVER.load(Ordering::SeqCst) => {
+        SIGTSTP if OVER.load(Ordering::SeqCst) => {
             let _ = emulate_default_handler(number);
             None
         }
@@ -112,7 +119,7 @@ fn handle(number: i32, events: &Sender<TerminalEvent>) {
             tty::stop();
             None
         }
-        SIGTSTP => modes::around(tty::stop).ok().map(|()| TerminalEvent::Resumed),
+        SIGTSTP => modes::around(tty::stop).ok().map(|()| resumed(events)),
         SIGINT | SIGQUIT if lent => None,
         SIGHUP => return hang_up(events),
         _ => ending(number).map(|signal| {
@@ -124,9 +131,22 @@ fn handle(number: i32, events: &Sender<TerminalEvent>) {
         }),
     };
     if let Some(event) = event {
-        // Nobody listens any more once the program leaves; the defaults apply then.
+        // Without a receiver the program is leaving already.
         let _ = events.send(event);
     }
+}
+
+/// The size of the terminal as it is now.
+pub(super) fn resize() -> Option<TerminalEvent> {
+    crossterm::terminal::size().ok().map(|(width, height)| TerminalEvent::Input(Event::Resize(width, height)))
+}
+
+/// SIGWINCH goes to the processes in the foreground: a size that changed meanwhile was not heard of.
+fn resumed(events: &Sender<TerminalEvent>) -> TerminalEvent {
+    if let Some(event) = resize() {
+        let _ = events.send(event);
+    }
+    TerminalEvent::Resumed
 }
 
 fn ending(number: i32) -> Option<Signal> {

@@ -19,14 +19,38 @@ fn the_environment_decides() {
     ];
     for (environment, palette, glyphs) in cases {
         let var = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let theme = Theme::choose(ThemeChoice::Auto, &SCALES[0], var, || Ground::Light);
+        let (theme, ask) = Theme::choose(ThemeChoice::Auto, &SCALES[0], var);
         assert_eq!((theme.palette, theme.glyphs), (palette, glyphs), "{environment:?}");
         // Where there is no colour to choose, the terminal is not asked.
-        assert_eq!(theme.ground == Ground::Light, palette != Palette::Plain, "{environment:?}");
+        assert_eq!(ask, palette != Palette::Plain, "{environment:?}");
+        assert_eq!(theme.on(Ground::Light), Theme::of(Ground::Light.theme(), &SCALES[0], palette, glyphs));
         for spec in &THEMES {
-            let named = Theme::choose(ThemeChoice::Named(spec), &SCALES[0], var, || unreachable!("asked"));
-            assert_eq!(named, Theme::of(spec, &SCALES[0], palette, glyphs));
+            let named = Theme::choose(ThemeChoice::Named(spec), &SCALES[0], var);
+            assert_eq!(named, (Theme::of(spec, &SCALES[0], palette, glyphs), false));
         }
+    }
+}
+
+#[test]
+fn colorfgbg_says_the_ground_and_the_terminal_is_not_asked() {
+    let cases = [
+        ("15;0", Ground::Dark),
+        ("0;15", Ground::Light),
+        ("0;default;7", Ground::Light),
+        ("7;8", Ground::Dark),
+        ("15;default", Ground::Unknown),
+        ("0", Ground::Unknown),
+        ("0;99", Ground::Unknown),
+        ("", Ground::Unknown),
+    ];
+    for (value, ground) in cases {
+        let var = |name: &str| match name {
+            "TERM" => Some("xterm-256color".to_owned()),
+            "COLORFGBG" => Some(value.to_owned()),
+            _ => None,
+        };
+        let (theme, ask) = Theme::choose(ThemeChoice::Auto, &SCALES[0], var);
+        assert_eq!((theme.ground, ask), (ground, ground == Ground::Unknown), "{value}");
     }
 }
 
