@@ -184,6 +184,46 @@ fn end_of_text_ends_a_sequence_and_is_not_shown() {
     assert_eq!(ids(&steps, sequence).iter().filter(|id| **id == 256).count(), 1);
 }
 
+/// llama.cpp #9606, exllamav2 PR 449: a checkpoint may end a text at several tokens, plain ones too, and begin it at
+/// another than it ends it.
+#[test]
+fn a_sequence_ends_at_any_token_that_the_checkpoint_names_and_begins_at_its_own() {
+    let folder = bytes_model::folder();
+    let config = r#"{"eos_token_id": [256, 120, 7], "bos_token_id": 256}"#;
+    std::fs::write(folder.path().join("generation_config.json"), config).unwrap();
+    std::fs::write(folder.path().join("special_tokens_map.json"), r#"{"bos_token": "~"}"#).unwrap();
+    let mut model = model_in(folder.path()).unwrap();
+    let special = model.info().special.clone();
+    assert_eq!((special.bos, &*special.eos), (Some(126), [256, 120, 7].as_slice()));
+
+    let asked = GenerateRequest {
+        settings: Settings::preset("neutral").unwrap(),
+        on_end_of_text: OnEndOfText::Stop,
+        sequences: 16,
+        max_tokens: 50,
+        ..request("")
+    };
+    let mut ended = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        let (steps, finish) = run(&mut model, &GenerateRequest { seed: Some(seed), ..asked.clone() });
+        assert_eq!(finish.prompt, [126]);
+        for (sequence, reason) in finish.reasons.iter().enumerate() {
+            let last = steps.iter().rfind(|step| step.sequence == sequence).unwrap();
+            let ends = special.eos.contains(&last.sampled.id);
+            assert_eq!(*reason == FinishReason::Eos, ends);
+            if ends {
+                assert_eq!(last.shown, 0);
+                ended.insert(last.sampled.id);
+            }
+        }
+    }
+    assert_eq!(ended.into_iter().collect::<Vec<_>>(), [7, 120, 256]);
+    let text = ScoreRequest { ids: vec![97], start: Start::EndOfText, top: 1 };
+    let with_bos = model.score(&text, &CancelToken::new()).unwrap().tokens[0].logprob;
+    let behind = ScoreRequest { ids: vec![126, 97], start: Start::FirstToken, top: 1 };
+    assert_eq!(with_bos, model.score(&behind, &CancelToken::new()).unwrap().tokens[1].logprob);
+}
+
 #[test]
 fn a_stop_string_ends_the_text_before_it() {
     let mut model = model();

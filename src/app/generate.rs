@@ -96,7 +96,8 @@ impl App {
             return;
         }
         if prompt.is_empty() {
-            self.log.say(Level::Notice, "the document is empty: starting from <|endoftext|>");
+            let bos = model.bos_label().unwrap_or_default();
+            self.log.say(Level::Notice, format!("the document is empty: starting from {bos}"));
         }
         let settings = &self.sampler.settings;
         let (max_tokens, sequences, temperatures) = match wish.extent {

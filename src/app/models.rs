@@ -124,6 +124,13 @@ pub struct Loaded {
     pub tokenizer: Arc<Tokenizer>,
 }
 
+impl Loaded {
+    /// The start token, as it is shown.
+    pub fn bos_label(&self) -> Option<String> {
+        self.info.special.bos.map(|id| self.tokenizer.label(id))
+    }
+}
+
 /// All about models.
 #[derive(Debug, Clone, Default)]
 pub struct Models {

@@ -230,6 +230,9 @@ impl App {
         let generate = self.keymap.hint("generate");
         let next =
             if self.is_first_page() { format!(": {generate} goes on from the end of the text") } else { String::new() };
+        for note in &info.notes {
+            self.log.say(Level::Warning, note.clone());
+        }
         self.log.say(Level::Notice, format!("{} is ready{next}", info.name));
         self.editing.tokenising = None;
         self.shots.recount();

@@ -19,7 +19,7 @@ pub(super) const KEEP: usize = 512;
 /// The scores of the document.
 #[derive(Debug)]
 pub struct Reading {
-    /// Whether the first token is scored too, behind `<|endoftext|>`.
+    /// Whether the first token is scored too, behind the start token.
     pub start: Start,
     ids: Vec<TokenId>,
     scores: Vec<Option<Arc<TokenScore>>>,
@@ -169,7 +169,7 @@ impl App {
     /// Follows the document: asks for what is not known yet, as far as the engine is free.
     pub(super) fn read_on(&mut self) {
         let Some(loaded) = &self.models.loaded else { return };
-        let (context, has_end) = (loaded.info.context, loaded.info.end_of_text.is_some());
+        let (context, has_end) = (loaded.info.context, loaded.info.special.bos.is_some());
         let seen = (self.document.revision(), self.document.tokens().len());
         if self.reading.seen != Some(seen) {
             self.reading.seen = Some(seen);
@@ -211,7 +211,7 @@ impl App {
     /// Asks for the whole row at the position that is looked at.
     fn read_older(&mut self) {
         let Some(at) = self.token.at.filter(|_| !self.is_running() && self.reading.job.is_none()) else { return };
-        let lead = match (self.reading.start, self.models.loaded.as_ref().and_then(|loaded| loaded.info.end_of_text)) {
+        let lead = match (self.reading.start, self.models.loaded.as_ref().and_then(|loaded| loaded.info.special.bos)) {
             (Start::EndOfText, Some(id)) => vec![id],
             _ => Vec::new(),
         };
@@ -333,18 +333,18 @@ impl App {
         Some((row.rank(id).ok()?, row.logprob(id).ok()?))
     }
 
-    /// Scores the first token too, behind `<|endoftext|>`, or not.
+    /// Scores the first token too, behind the start token, or not.
     pub(super) fn toggle_start(&mut self) {
-        let can = self.models.loaded.as_ref().is_some_and(|loaded| loaded.info.end_of_text.is_some());
-        let text = match (self.reading.start, can) {
-            (Start::FirstToken, true) => {
+        let bos = self.models.loaded.as_ref().and_then(|loaded| loaded.bos_label());
+        let text = match (self.reading.start, bos) {
+            (Start::FirstToken, Some(bos)) => {
                 self.reading.start = Start::EndOfText;
-                "scores begin behind <|endoftext|>: the first token has one too"
+                format!("scores begin behind {bos}: the first token has one too")
             }
-            (Start::FirstToken, false) => "this vocabulary has no <|endoftext|> to start from",
+            (Start::FirstToken, None) => "this checkpoint names no start token".to_owned(),
             (Start::EndOfText, _) => {
                 self.reading.start = Start::FirstToken;
-                "scores begin at the second token: nothing stands before the first"
+                "scores begin at the second token: nothing stands before the first".to_owned()
             }
         };
         self.reading.forget();

@@ -148,7 +148,7 @@ impl App {
     pub fn first_token_note(&self) -> &'static str {
         match self.reading.start {
             Start::FirstToken => "nothing stands before the first token, so it has no score",
-            Start::EndOfText => "the first token is scored behind <|endoftext|>",
+            Start::EndOfText => "the first token is scored behind the start token",
         }
     }
 }

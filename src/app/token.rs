@@ -12,7 +12,7 @@ use super::run::Seeding;
 use super::screen::PaneId;
 use crate::engine::{Step, TokenScore};
 use crate::sampling::{Candidate, Row};
-use crate::text::{TokenId, sanitise, unescape};
+use crate::text::{TokenId, unescape};
 
 /// A fork: the likeliest token is less likely than this.
 const FORK: f32 = 0.7;
@@ -302,7 +302,7 @@ impl App {
             self.log.say(Level::Notice, "there is no token to ban here yet");
             return;
         };
-        let label = sanitise::token_label(loaded.tokenizer.bytes(row.id).unwrap_or_default());
+        let label = loaded.tokenizer.label(row.id);
         match self.sampler.change_bias(row.id, &loaded.tokenizer, change) {
             Ok(f32::NEG_INFINITY) => self.log.say(Level::Notice, format!("{label} is banned from now on")),
             Ok(0.0) => self.log.say(Level::Notice, format!("{label} has no bias")),

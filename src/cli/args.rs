@@ -138,7 +138,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "STR", allow_hyphen_values = true, value_parser = stop_string)]
     pub(crate) stop: Vec<String>,
 
-    /// Go on after <|endoftext|>
+    /// Go on after a token that ends the text (any that the checkpoint names, e.g. <|endoftext|>)
     #[arg(long)]
     pub(crate) ignore_eos: bool,
 
@@ -343,7 +343,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) top: usize,
 
-    /// Put <|endoftext|> in front, so that the first token is scored too
+    /// Put the start token (bos, else <|endoftext|>) in front, so that the first token is scored too
     #[arg(long)]
     pub(crate) bos: bool,
 
@@ -409,7 +409,7 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     pub(crate) no_instruction: bool,
 
-    /// Put <|endoftext|> in front of every prompt
+    /// Put the start token (bos, else <|endoftext|>) in front of every prompt
     #[arg(long)]
     pub(crate) bos: bool,
 

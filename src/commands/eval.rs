@@ -197,7 +197,7 @@ fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
     };
     let start = match start {
         Start::Prompt => "",
-        Start::EndOfText => ", <|endoftext|> in front",
+        Start::EndOfText => ", the start token in front",
     };
     cx.out.line(format!("model     {name} ({}, {size:.1}M parameters, {dtype}, sha256 {hash})", model.family))?;
     cx.out.line(format!("protocol  seed {seed}, at most {} items each, {shown}{start}, greedy", report.limit))?;

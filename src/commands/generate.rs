@@ -87,7 +87,8 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
         Source::Text(text) => model.tokenizer().encode(&text, model::special_tokens(args.prompt.no_special))?,
     };
     if ids.is_empty() {
-        cx.note("the prompt is empty: starting from <|endoftext|>");
+        let bos = model.info().special.bos.map(|id| model.tokenizer().label(id)).unwrap_or_default();
+        cx.note(format!("the prompt is empty: starting from {bos}"));
     }
     let mut settings = args.sampling.over(cx.config.config.sampling())?;
     let bias =

@@ -96,7 +96,9 @@ pub(super) fn load(name: &str, arg: &ModelArg, cx: &Context, interrupt: &Interru
         line.show("loading", Standing { done, total, rate: None, left: None });
     });
     drop(line);
-    loaded.with_context(|| format!("cannot load {name}"))
+    let loaded = loaded.with_context(|| format!("cannot load {name}"))?;
+    loaded.shared_info().notes.iter().for_each(|note| cx.note(note));
+    Ok(loaded)
 }
 
 /// Downloads a model, saying on stderr how far it is, and gives its folder.

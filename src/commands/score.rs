@@ -3,7 +3,7 @@
 use kshot::engine::{Backend, ScoreRequest, Scores, Start, TokenScore};
 use kshot::export::{Source, TokenRow};
 use kshot::session::Author;
-use kshot::text::{TokenId, Tokenizer, sanitise};
+use kshot::text::{TokenId, Tokenizer};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
@@ -118,7 +118,7 @@ fn bits_per_byte(scores: &Scores, tokenizer: &Tokenizer) -> Option<f64> {
 
 fn print(scores: &Scores, tokenizer: &Tokenizer, cx: &mut Context) -> anyhow::Result<()> {
     let style = cx.out.style();
-    let label = |id| sanitise::token_label(tokenizer.bytes(id).unwrap_or_default());
+    let label = |id| tokenizer.label(id);
     cx.out.line(
         style.bold(format!("{:>6}  {:>9}  {:>8}  {:>6}  {:>7}  token", "id", "logprob", "prob", "rank", "entropy")),
     )?;

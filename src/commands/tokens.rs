@@ -1,7 +1,7 @@
 //! `kshot tokens`: how a text is cut.
 
 use kshot::hub::Source;
-use kshot::text::{TokenId, Tokenizer, sanitise};
+use kshot::text::{TokenId, Tokenizer};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &TokensArgs, cx: &mut Context) -> anyhow::Result<Status>
                 bytes: hex(bytes),
                 start,
                 end: start + bytes.len(),
-                special: tokenizer.is_special(id) || tokenizer.end_of_text() == Some(id),
+                special: tokenizer.is_special(id) || tokenizer.ends_text(id),
             };
             start = token.end;
             token
@@ -62,7 +62,7 @@ pub(super) fn run(args: &TokensArgs, cx: &mut Context) -> anyhow::Result<Status>
     let style = cx.out.style();
     let mut shown = String::new();
     for (index, &id) in ids.iter().enumerate() {
-        let label = sanitise::token_label(tokenizer.bytes(id).unwrap_or_default());
+        let label = tokenizer.label(id);
         shown += &if index % 2 == 0 { label } else { style.inverse(label) };
     }
     if cx.out.is_terminal() && !ids.is_empty() {
@@ -70,7 +70,7 @@ pub(super) fn run(args: &TokensArgs, cx: &mut Context) -> anyhow::Result<Status>
         cx.out.line("")?;
     }
     for token in &tokens {
-        let label = sanitise::token_label(tokenizer.bytes(token.id).unwrap_or_default());
+        let label = tokenizer.label(token.id);
         let special = if token.special { "  special" } else { "" };
         let line =
             format!("{:>6}  {:>4}..{:<4}  {:<24}  {label}{special}", token.id, token.start, token.end, token.bytes);

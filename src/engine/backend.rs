@@ -77,7 +77,7 @@ pub enum EngineError {
         context: usize,
     },
     /// The prompt is empty and the vocabulary has no token to start from.
-    #[error("the prompt is empty and this vocabulary has no <|endoftext|> to start from; type something first")]
+    #[error("the prompt is empty and this checkpoint names no start token; type something first")]
     NothingToStartFrom,
     /// A comparison needs a token that came after another.
     #[error("the text has fewer than two tokens; give a longer one")]

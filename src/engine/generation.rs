@@ -74,7 +74,7 @@ impl<'m> Generation<'m> {
     ) -> Result<Self, EngineError> {
         let config = decoder.config();
         if request.prompt.is_empty() {
-            request.prompt.push(tokenizer.end_of_text().ok_or(EngineError::NothingToStartFrom)?);
+            request.prompt.push(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?);
         }
         check_ids(&request.prompt, config.vocab)?;
         let (tokens, context) = (request.prompt.len(), config.n_positions);
@@ -193,7 +193,7 @@ impl<'m> Generation<'m> {
             let lane = &mut self.lanes[index];
             lane.ids.push(id);
             lane.sampled += 1;
-            let ended = self.request.on_end_of_text == OnEndOfText::Stop && self.tokenizer.end_of_text() == Some(id);
+            let ended = self.request.on_end_of_text == OnEndOfText::Stop && self.tokenizer.ends_text(id);
             if ended {
                 lane.reason = Some(FinishReason::Eos);
             } else if lane.sampled == self.request.max_tokens {

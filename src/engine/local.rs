@@ -89,7 +89,8 @@ impl LocalModel {
             device: "cpu".into(),
             weight_bytes: config.weight_bytes(dtype),
             load_s: begun.elapsed().as_secs_f64(),
-            end_of_text: tokenizer.end_of_text(),
+            special: tokenizer.special_ids().clone(),
+            notes: tokenizer.notes().to_vec(),
         };
         Ok(Self { decoder, tokenizer: Arc::new(tokenizer), info: Arc::new(info), cache })
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::files::Files;
 use crate::model::DtypeChoice;
 use crate::sampling::{ParamId, Sampled, Settings, Value};
-use crate::text::{TokenId, Tokenizer};
+use crate::text::{SpecialIds, TokenId, Tokenizer};
 
 use super::{EngineError, Prefilled};
 
@@ -136,11 +136,13 @@ pub struct ModelInfo {
     pub weight_bytes: u64,
     /// Seconds the load took.
     pub load_s: f64,
-    /// `<|endoftext|>`, where the vocabulary has it.
-    pub end_of_text: Option<TokenId>,
+    /// The tokens at which a text begins and ends: generation stops at any of the latter.
+    pub special: SpecialIds,
+    /// What is to be known about its files, e.g. that they contradict each other.
+    pub notes: Vec<String>,
 }
 
-/// What a sampled `<|endoftext|>` means for the run.
+/// What a sampled token that ends a text means for the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnEndOfText {
     /// The document is over: stop.
@@ -152,7 +154,7 @@ pub enum OnEndOfText {
 /// A prompt to go on from.
 #[derive(Debug, Clone)]
 pub struct GenerateRequest {
-    /// Token ids of the prompt. Empty: start from `<|endoftext|>`.
+    /// Token ids of the prompt. Empty: start from the start token.
     pub prompt: Vec<TokenId>,
     /// How many continuations to sample side by side as one batch, at least 1.
     pub sequences: usize,
@@ -166,7 +168,7 @@ pub struct GenerateRequest {
     pub seed: Option<u64>,
     /// Byte strings that end a sequence when they appear; they are not shown.
     pub stop: Vec<String>,
-    /// What `<|endoftext|>` means.
+    /// What a token that ends a text means.
     pub on_end_of_text: OnEndOfText,
     /// How many of the model's top candidates each step carries.
     pub top: usize,
@@ -195,7 +197,7 @@ pub struct Step {
     pub index: usize,
     /// The bytes of the token.
     pub bytes: Vec<u8>,
-    /// How many of `bytes` belong to the text: fewer where a stop string begins inside, none for `<|endoftext|>`.
+    /// How many of `bytes` belong to the text: fewer where a stop string begins inside, none for a token that ends the text.
     pub shown: usize,
     /// The draw: id, log-probabilities, rank, entropy, candidates, survivors.
     pub sampled: Sampled,
@@ -225,7 +227,7 @@ pub enum FinishReason {
     Length,
     /// A stop string appeared.
     Stop,
-    /// `<|endoftext|>` was sampled.
+    /// A token that ends a text was sampled.
     Eos,
     /// The context is full: learned positions end at `n_positions`.
     Context,
@@ -242,7 +244,7 @@ pub struct Finish {
     pub stopped_at: Vec<Option<String>>,
     /// The seed that was really used.
     pub seed: u64,
-    /// The ids the run really started from: the prompt, or `<|endoftext|>` where it was empty.
+    /// The ids the run really started from: the prompt, or the start token where it was empty.
     pub prompt: Vec<TokenId>,
     /// Where the time went.
     pub timings: Timings,
@@ -282,7 +284,7 @@ pub struct Timings {
 pub enum Start {
     /// The first token has nothing before it and gets no score.
     FirstToken,
-    /// `<|endoftext|>` is put in front, so that the first token is scored too.
+    /// The start token (`bos`) is put in front, so that the first token is scored too.
     EndOfText,
 }
 
@@ -302,7 +304,7 @@ pub struct ScoreRequest {
 pub struct ReadRequest {
     /// Token ids of all of it.
     pub ids: Vec<TokenId>,
-    /// Where to start. An empty document is always read from `<|endoftext|>`.
+    /// Where to start. An empty document is always read from the start token.
     pub start: Start,
     /// The first token that wants a score.
     pub from: usize,
@@ -313,7 +315,7 @@ pub struct ReadRequest {
 /// Something to be known beside the document, which stays in the cache as it is.
 #[derive(Debug, Clone)]
 pub struct AsideRequest {
-    /// Token ids before it. Empty: `<|endoftext|>`.
+    /// Token ids before it. Empty: the start token.
     pub ids: Vec<TokenId>,
     /// The tokens to score; none where the row of logits is wanted only.
     pub target: Vec<TokenId>,

@@ -27,9 +27,9 @@ pub(super) fn read(
     let config = decoder.config();
     check_ids(&request.ids, config.vocab)?;
     let mut read = Vec::with_capacity(request.ids.len() + 1);
-    // An empty document is gone on with from `<|endoftext|>`, so that is what stands before its next token.
+    // An empty document is continued from the start token, so that is what stands before its next token.
     if request.start == Start::EndOfText || request.ids.is_empty() {
-        read.push(tokenizer.end_of_text().ok_or(EngineError::NothingToStartFrom)?);
+        read.push(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?);
     }
     let lead = read.len();
     read.extend_from_slice(&request.ids);
@@ -161,7 +161,7 @@ fn score_of(logits: &[f32], id: TokenId, keep: usize) -> Result<TokenScore, Engi
     })
 }
 
-/// The scores of `target` after `ids` (none: after `<|endoftext|>`), and the row of logits after both. The cache keeps what
+/// The scores of `target` after `ids` (none: after the start token), and the row of logits after both. The cache keeps what
 /// it holds: all of this runs beside it.
 ///
 /// # Errors
@@ -175,7 +175,7 @@ pub(super) fn aside(
 ) -> Result<Aside, EngineError> {
     let mut ids = request.ids.clone();
     if ids.is_empty() {
-        ids.push(tokenizer.end_of_text().ok_or(EngineError::NothingToStartFrom)?);
+        ids.push(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?);
     }
     let before = ids.len();
     ids.extend_from_slice(&request.target);
@@ -268,7 +268,7 @@ mod tests {
             // The row of an older place leaves the cache as it is.
             read_all(&mut model, &request(&edited, 0));
             let before =
-                if start == Start::EndOfText { vec![model.tokenizer().end_of_text().unwrap()] } else { Vec::new() };
+                if start == Start::EndOfText { vec![model.tokenizer().bos().unwrap()] } else { Vec::new() };
             let ids: Vec<TokenId> = before.into_iter().chain(edited[..same].iter().copied()).collect();
             let older = model.aside(&aside(&ids, &[]), &CancelToken::new()).unwrap();
             let score = Row::new(&older.row).unwrap().logprob(edited[same]).unwrap();

@@ -25,10 +25,10 @@ pub(super) fn score(
 ) -> Result<Scores, EngineError> {
     let config = decoder.config();
     check_ids(&request.ids, config.vocab)?;
-    // What the model reads: the text, behind `<|endoftext|>` where the first token is to be scored too.
+    // What the model reads: the text, behind the start token where the first token is to be scored too.
     let mut read = Vec::with_capacity(request.ids.len() + 1);
     if request.start == Start::EndOfText {
-        read.push(tokenizer.end_of_text().ok_or(EngineError::NothingToStartFrom)?);
+        read.push(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?);
     }
     let lead = read.len();
     read.extend_from_slice(&request.ids);

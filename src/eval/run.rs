@@ -125,7 +125,7 @@ impl<'m, Q: Iterator<Item = Result<Question, EvalError>>> Evaluation<'m, Q> {
             let text = tokenizer.encode(&question.prompt, SpecialTokens::Parse)?;
             let lead = match self.start {
                 Start::Prompt if !text.is_empty() => None,
-                _ => Some(tokenizer.end_of_text().ok_or(EngineError::NothingToStartFrom)?),
+                _ => Some(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?),
             };
             let continuation = |answer: &String| continuation(tokenizer, &question.prompt, &text, answer);
             let choices = question.choices.iter().map(continuation).collect::<Result<Vec<_>, _>>()?;
@@ -265,7 +265,7 @@ impl Job {
     /// Takes the likeliest token.
     fn draw(&mut self, row: &Row<'_>, context: usize, tokenizer: &Tokenizer) {
         let Some(&(id, _)) = row.top(1).first() else { return };
-        if tokenizer.end_of_text() == Some(id) {
+        if tokenizer.ends_text(id) {
             self.ended = Some((self.bytes.len(), Ended::EndOfText));
             return;
         }

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
+use super::ends::Declared;
 use super::tokenizer_json::from_tokenizer_json;
 use super::{TextError, TokenId, alphabet};
 use crate::files::Files;
-
-/// GPT-2's only special token, and the default where no file names another.
-pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
 
 const TOKENIZER: &str = "tokenizer.json";
 const VOCAB: &str = "vocab.json";
@@ -32,8 +30,10 @@ pub(super) struct Parts {
     /// The `pre_tokenizer` of tokenizer.json; None is GPT-2's.
     pub(super) pre_tokenizer: Option<Value>,
     pub(super) ignore_merges: bool,
-    /// Content of the end-of-text token, if a file names one.
-    pub(super) end_of_text: Option<String>,
+    /// Which tokens begin and end a text.
+    pub(super) ends: Declared,
+    /// Whether the files want a space in front of every text.
+    pub(super) prefix_space: bool,
 }
 
 impl Parts {
@@ -55,17 +55,17 @@ impl Parts {
             }
         };
         parts.read_special_tokens(files)?;
+        parts.ends.read_model_configs(files)?;
         parts.check()?;
         Ok(parts)
     }
 
     pub(super) fn plain(file: PathBuf, vocab: Vec<(String, TokenId)>, merges: Vec<(String, String)>) -> Self {
-        let end_of_text = None;
-        Parts { file, vocab, merges, added: Vec::new(), pre_tokenizer: None, ignore_merges: false, end_of_text }
+        let ends = Declared::default();
+        Parts { file, vocab, merges, added: Vec::new(), pre_tokenizer: None, ignore_merges: false, ends, prefix_space: false }
     }
 
-    /// Checks what the tokenizers library takes on trust, and gives `<|endoftext|>` its role where no file names a
-    /// special token.
+    /// Checks what the tokenizers library takes on trust.
     pub(super) fn check(&mut self) -> Result<(), TextError> {
         let malformed = |reason: String| TextError::Malformed { file: self.file.clone(), reason };
         let mut ids = HashSet::new();
@@ -95,11 +95,7 @@ impl Parts {
                 return Err(malformed(format!("merge {rank} ({left} {right}): {absent:?} is not in the vocabulary")));
             }
         }
-        if self.added.is_empty()
-            && let Some((_, id)) = self.vocab.iter().find(|(token, _)| token == END_OF_TEXT)
-        {
-            self.added.push((*id, AddedToken::from(END_OF_TEXT, true)));
-        }
+        self.keep_default_special();
         Ok(())
     }
 
@@ -110,6 +106,9 @@ impl Parts {
             .map(|name| read_object_if_there(files, name));
         let (config, map, ids) = (config?, map?, ids?);
 
+        if let Some(asked) = config.get("add_prefix_space").and_then(Value::as_bool) {
+            self.prefix_space = asked;
+        }
         for (content, id) in &ids {
             self.add(token_id(id), AddedToken::from(content.as_str(), false));
         }
@@ -123,8 +122,11 @@ impl Parts {
             {
                 let list = named.as_array().map_or(std::slice::from_ref(named), Vec::as_slice);
                 for token in list.iter().map(|token| added_token(token, true)) {
-                    if role == "eos_token" && !token.content.is_empty() {
-                        self.end_of_text = Some(token.content.clone());
+                    match role.as_str() {
+                        _ if token.content.is_empty() => {}
+                        "bos_token" => self.ends.bos = Some(token.content.clone()),
+                        "eos_token" => self.ends.eos = Some(token.content.clone()),
+                        _ => {}
                     }
                     let id = self.id_of(&token.content);
                     self.add(id, token);
@@ -134,7 +136,7 @@ impl Parts {
         Ok(())
     }
 
-    fn id_of(&self, content: &str) -> Option<TokenId> {
+    pub(super) fn id_of(&self, content: &str) -> Option<TokenId> {
         let added = self.added.iter().find(|(_, token)| token.content == content).map(|(id, _)| *id);
         added.or_else(|| self.vocab.iter().find(|(token, _)| token == content).map(|(_, id)| *id))
     }
@@ -201,7 +203,7 @@ pub(super) fn token_id(id: &Value) -> Option<TokenId> {
     id.as_u64().and_then(|id| TokenId::try_from(id).ok())
 }
 
-fn read_object_if_there(files: &Files, name: &str) -> Result<Map<String, Value>, TextError> {
+pub(super) fn read_object_if_there(files: &Files, name: &str) -> Result<Map<String, Value>, TextError> {
     if !files.has(name) {
         return Ok(Map::new());
     }

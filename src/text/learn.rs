@@ -8,7 +8,7 @@ use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, Trainer};
 
-use super::files::END_OF_TEXT;
+use super::ends::END_OF_TEXT;
 use super::{TextError, byte_symbol};
 
 /// How text is cut into tokens. Every kind has all 256 bytes, so that any text can be read.

@@ -8,6 +8,7 @@
 
 mod alphabet;
 mod cells;
+mod ends;
 mod error;
 mod escape;
 pub mod figures;
@@ -23,6 +24,7 @@ mod utf8;
 
 pub use alphabet::byte_symbol;
 pub use cells::{Cell, CellKind, TAB_WIDTH, cells};
+pub use ends::SpecialIds;
 pub use error::TextError;
 pub use escape::{closing_quote, escape, escape_bytes, unescape, unescape_bytes};
 pub use learn::Vocabulary;

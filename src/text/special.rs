@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
-use super::files::{END_OF_TEXT, Parts};
+use super::ends::END_OF_TEXT;
+use super::files::Parts;
 use super::{TextError, TokenId};
 use crate::files::Files;
 
@@ -14,7 +15,7 @@ use crate::files::Files;
 /// As for [`super::Tokenizer::open`].
 pub fn tokenizer_json(files: &Files) -> Result<Value, TextError> {
     let mut parts = Parts::read(files)?;
-    let end_of_text = parts.end_of_text.clone().unwrap_or_else(|| END_OF_TEXT.to_owned());
+    let end_of_text = parts.ends.eos.clone().unwrap_or_else(|| END_OF_TEXT.to_owned());
     parts.added.sort_by_key(|(id, token)| (token.content != end_of_text, *id));
     parts.vocab.sort_by_key(|(_, id)| *id);
     let vocab: Map<String, Value> = parts.vocab.into_iter().map(|(token, id)| (token, id.into())).collect();

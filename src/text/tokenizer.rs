@@ -7,9 +7,9 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{Model, OffsetType, PreTokenizedString, PreTokenizer};
 
-use super::files::{END_OF_TEXT, Parts};
+use super::files::Parts;
 use super::tokenizer_json::from_tokenizer_json;
-use super::{TextError, TokenId, alphabet};
+use super::{SpecialIds, TextError, TokenId, alphabet, sanitise};
 use crate::files::Files;
 
 /// Byte-level BPE with an exact table of the bytes of each id. Cloning is cheap; it can be shared between threads.
@@ -31,7 +31,8 @@ struct Inner {
     bytes: Vec<Option<Box<[u8]>>>,
     ids: HashMap<String, TokenId>,
     special: Vec<TokenId>,
-    end_of_text: Option<TokenId>,
+    ends: SpecialIds,
+    notes: Vec<String>,
 }
 
 impl Tokenizer {
@@ -121,9 +122,36 @@ impl Tokenizer {
         })
     }
 
-    /// The token that ends a document and starts an unconditional sample.
+    /// The tokens at which a text begins and ends.
+    pub fn special_ids(&self) -> &SpecialIds {
+        &self.0.ends
+    }
+
+    /// The token that stands before a text, and that an unconditional sample starts from.
+    pub fn bos(&self) -> Option<TokenId> {
+        self.0.ends.bos
+    }
+
+    /// The token that is written after a document.
     pub fn end_of_text(&self) -> Option<TokenId> {
-        self.0.end_of_text
+        self.0.ends.eos.first().copied()
+    }
+
+    /// Whether a model that samples this token has ended its text.
+    pub fn ends_text(&self, id: TokenId) -> bool {
+        self.0.ends.eos.contains(&id)
+    }
+
+    /// What a user should know about the files it came from: that they contradict each other, or ask for what kshot
+    /// does not do.
+    pub fn notes(&self) -> &[String] {
+        &self.0.notes
+    }
+
+    /// A token as a label in a list, `<50300>` for an id that has no token: models have more rows than their
+    /// vocabulary where these were padded to a round number.
+    pub fn label(&self, id: TokenId) -> String {
+        self.bytes(id).map_or_else(|| format!("<{id}>"), sanitise::token_label)
     }
 
     /// The id of a vocabulary entry, spelled as in the vocabulary: `Ġhello`, `<|endoftext|>`.
@@ -142,11 +170,16 @@ impl Tokenizer {
             }
         }
         let bytes = byte_table(&ids, &parts)?;
-        let end_of_text = parts.end_of_text.as_deref().and_then(|name| ids.get(name));
-        let end_of_text = end_of_text.or_else(|| ids.get(END_OF_TEXT)).copied();
+        let known = |id| bytes.get(id as usize).is_some_and(Option::is_some);
+        let ends = parts.ends.resolve(|name| ids.get(name).copied(), known);
+        let label = |id: TokenId| match bytes.get(id as usize) {
+            Some(Some(bytes)) => sanitise::token_label(bytes),
+            _ => format!("<{id}>"),
+        };
+        let notes = notes(&parts, &ends, label);
         let special = parts.added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
         let library = library_tokenizer(&ids, parts)?;
-        Ok(Self(Arc::new(Inner { library, bytes, ids, special, end_of_text })))
+        Ok(Self(Arc::new(Inner { library, bytes, ids, special, ends, notes })))
     }
 
     fn check_spelling(&self, ids: &[TokenId], text: &str) -> Result<(), TextError> {
@@ -177,6 +210,22 @@ impl Inner {
         pieces.tokenize(|piece| self.library.get_model().tokenize(piece.get()))?;
         pieces.into_encoding(None, 0, OffsetType::None)
     }
+}
+
+fn notes(parts: &Parts, ends: &SpecialIds, label: impl Fn(TokenId) -> String) -> Vec<String> {
+    let contradiction = parts.ends.contradiction(ends).map(|(own, others)| {
+        let others: Vec<_> = others.iter().map(|id| format!("{} ({id})", label(*id))).collect();
+        format!(
+            "its tokenizer ends a text at {} ({own}), its config at {}; generation stops at any of them",
+            label(own),
+            others.join(", ")
+        )
+    });
+    let prefix_space = parts.prefix_space.then(|| {
+        "its tokenizer wants a space in front of every text (add_prefix_space); kshot takes the text as it is, so type the space yourself"
+            .to_owned()
+    });
+    contradiction.into_iter().chain(prefix_space).collect()
 }
 
 fn byte_table(ids: &HashMap<String, TokenId>, parts: &Parts) -> Result<Vec<Option<Box<[u8]>>>, TextError> {

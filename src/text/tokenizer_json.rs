@@ -29,7 +29,7 @@ pub(super) fn from_tokenizer_json(file: PathBuf, json: &Value) -> Result<Parts, 
     if model.get("dropout").and_then(Value::as_f64).is_some_and(|p| p != 0.0) {
         return Err(unsupported("dropout of the model (random ids)".to_owned()));
     }
-    if let Some(normalizer) = json.get("normalizer").filter(|n| !n.is_null()) {
+    if let Some(normalizer) = json.get("normalizer").filter(|n| !changes_nothing(n)) {
         return Err(unsupported(format!("normalizer {} (it changes the text)", component_name(normalizer))));
     }
     if let Some(decoder) = json.get("decoder").filter(|d| !d.is_null())
@@ -38,9 +38,8 @@ pub(super) fn from_tokenizer_json(file: PathBuf, json: &Value) -> Result<Parts, 
         return Err(unsupported(format!("decoder {}", component_name(decoder))));
     }
     let mut pre_tokenizer = json.get("pre_tokenizer").cloned().unwrap_or_default();
-    if let Err(name) = accept_pre_tokenizer(&mut pre_tokenizer) {
-        return Err(unsupported(format!("pre_tokenizer {name}")));
-    }
+    let prefix_space =
+        accept_pre_tokenizer(&mut pre_tokenizer).map_err(|name| unsupported(format!("pre_tokenizer {name}")))?;
 
     let vocab = parse_vocab(&file, model.get("vocab").unwrap_or(&Value::Null))?;
     let merges = model.get("merges").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
@@ -49,6 +48,7 @@ pub(super) fn from_tokenizer_json(file: PathBuf, json: &Value) -> Result<Parts, 
     });
     let mut parts = Parts::plain(file.clone(), vocab, merges.collect::<Result<_, _>>()?);
     parts.pre_tokenizer = Some(pre_tokenizer);
+    parts.prefix_space = prefix_space;
     parts.ignore_merges = model.get("ignore_merges").and_then(Value::as_bool).unwrap_or(false);
     for token in json.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
         let id = token
@@ -60,15 +60,16 @@ pub(super) fn from_tokenizer_json(file: PathBuf, json: &Value) -> Result<Parts, 
     Ok(parts)
 }
 
-/// Byte-level splitting only; with `add_prefix_space` set to false, because text is taken as it is. The error names the
-/// component that is not accepted.
-fn accept_pre_tokenizer(component: &mut Value) -> Result<(), String> {
+/// Byte-level splitting only; with `add_prefix_space` set to false, because text is taken as it is. Tells whether it was
+/// true. The error names the component that is not accepted.
+fn accept_pre_tokenizer(component: &mut Value) -> Result<bool, String> {
     match component_name(component).as_str() {
         "ByteLevel" => {
+            let prefix_space = component.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(false);
             component["add_prefix_space"] = Value::Bool(false);
             // Only about offsets, which we don't use; the library wants it said.
             component["trim_offsets"] = Value::Bool(true);
-            Ok(())
+            Ok(prefix_space)
         }
         "Sequence" => {
             let Some(Value::Array(steps)) = component.get_mut("pretokenizers") else {
@@ -91,6 +92,13 @@ fn accept_pre_tokenizer(component: &mut Value) -> Result<(), String> {
         }
         other => Err(other.to_owned()),
     }
+}
+
+/// Whether a normalizer leaves every text as it is: none, or a sequence of such.
+fn changes_nothing(normalizer: &Value) -> bool {
+    let steps = normalizer.get("normalizers").and_then(Value::as_array);
+    normalizer.is_null()
+        || (component_name(normalizer) == "Sequence" && steps.is_some_and(|steps| steps.iter().all(changes_nothing)))
 }
 
 fn component_name(component: &Value) -> String {

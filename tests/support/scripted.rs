@@ -20,7 +20,7 @@ use kshot::engine::{
 };
 use kshot::prompt::Library;
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
-use kshot::text::{SpecialTokens, Tokenizer, byte_symbol};
+use kshot::text::{SpecialIds, SpecialTokens, Tokenizer, byte_symbol};
 use kshot::train;
 use kshot::ui::script::{Clock, Driver};
 use kshot::ui::theme::{Palette, Theme};
@@ -358,7 +358,8 @@ pub fn info(name: &str) -> ModelInfo {
         device: "cpu".to_owned(),
         weight_bytes: 497_759_232,
         load_s: 0.4,
-        end_of_text: Some(256),
+        special: SpecialIds { bos: Some(256), eos: vec![256] },
+        notes: Vec::new(),
     }
 }
 

@@ -152,3 +152,112 @@ fn text_that_the_vocabulary_cannot_spell_is_an_error() {
     }
     assert!(tokenizer.encode("ab", SpecialTokens::Parse).is_ok());
 }
+
+/// The vocabulary of [`tiny_json`] as vocab.json and merges.txt, with `<|endoftext|>` as 257, and files beside them.
+fn load_pair(beside: &[(&str, &str)]) -> Result<Tokenizer, TextError> {
+    let mut vocab = tiny_json()["model"]["vocab"].clone();
+    vocab["<|endoftext|>"] = json!(257);
+    let folder = tempfile::tempdir().unwrap();
+    let files = [("vocab.json", vocab.to_string()), ("merges.txt", "#version: 0.2\na b\n".to_owned())];
+    let beside = beside.iter().map(|(name, content)| (*name, (*content).to_owned()));
+    for (name, content) in files.into_iter().chain(beside) {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    Tokenizer::from_folder(folder.path())
+}
+
+/// transformers 5.24: `GPT2Tokenizer` has `<|endoftext|>` as bos, eos and unk where no file says otherwise, so it is one
+/// token whatever else was added.
+#[test]
+fn the_default_end_of_text_stays_special_beside_added_tokens() {
+    let both = r#"{"eos_token": "<e>", "bos_token": "<b>",
+        "added_tokens_decoder": {"258": {"content": "<e>"}, "259": {"content": "<b>"}}}"#;
+    let cases: [&[(&str, &str)]; 7] = [
+        &[("tokenizer_config.json", both)],
+        &[],
+        &[("added_tokens.json", r#"{"<x>": 258}"#)],
+        &[("special_tokens_map.json", r#"{"pad_token": "<x>"}"#), ("added_tokens.json", r#"{"<x>": 258}"#)],
+        &[("tokenizer_config.json", r#"{"pad_token": "z"}"#)],
+        &[("tokenizer_config.json", r#"{"eos_token": "<x>", "added_tokens_decoder": {"258": {"content": "<x>"}}}"#)],
+        &[("added_tokens.json", r#"{"<|endoftext|>": 257, "<x>": 258}"#)],
+    ];
+    for beside in cases {
+        let tokenizer = load_pair(beside).unwrap();
+        let ids = tokenizer.encode("ab<|endoftext|>ab", SpecialTokens::Parse).unwrap();
+        assert_eq!((ids, tokenizer.is_special(257)), (vec![256, 257, 256], true), "{beside:?}");
+    }
+}
+
+#[test]
+fn a_text_ends_at_every_id_that_a_file_names_and_begins_at_its_own() {
+    let own = r#"{"eos_token": "<e>", "bos_token": "<b>",
+        "added_tokens_decoder": {"258": {"content": "<e>"}, "259": {"content": "<b>"}}}"#;
+    type Case<'a> = (&'a [(&'a str, &'a str)], Option<u32>, &'a [u32], bool);
+    let cases: [Case; 9] = [
+        (&[], Some(257), &[257], false),
+        (&[("config.json", r#"{"eos_token_id": 257, "bos_token_id": null}"#)], Some(257), &[257], false),
+        (&[("generation_config.json", r#"{"eos_token_id": [257, 10]}"#)], Some(257), &[257, 10], false),
+        // A plain word as end; a list in one file and an id in the other.
+        (&[("config.json", r#"{"eos_token_id": 97}"#)], Some(257), &[257, 97], true),
+        (
+            &[("config.json", r#"{"eos_token_id": 97}"#), ("generation_config.json", r#"{"eos_token_id": [98, 97]}"#)],
+            Some(257),
+            &[257, 98, 97],
+            true,
+        ),
+        (&[("tokenizer_config.json", own)], Some(259), &[258], false),
+        // The tokenizer's own comes first, ids of rows without a token can end a text and not begin one.
+        (&[("tokenizer_config.json", own), ("config.json", r#"{"eos_token_id": 257}"#)], Some(259), &[258, 257], true),
+        (&[("config.json", r#"{"bos_token_id": 300, "eos_token_id": [257, 300]}"#)], Some(257), &[257, 300], false),
+        (&[("special_tokens_map.json", r#"{"bos_token": "ab"}"#)], Some(256), &[257], false),
+    ];
+    for (beside, bos, eos, contradiction) in cases {
+        let tokenizer = load_pair(beside).unwrap();
+        assert_eq!((tokenizer.bos(), &*tokenizer.special_ids().eos), (bos, eos), "{beside:?}");
+        assert_eq!(tokenizer.end_of_text(), eos.first().copied());
+        assert!(eos.iter().all(|id| tokenizer.ends_text(*id)) && !tokenizer.ends_text(99));
+        assert_eq!(!tokenizer.notes().is_empty(), contradiction, "{beside:?}: {:?}", tokenizer.notes());
+    }
+    for bad in [r#"{"eos_token_id": "</s>"}"#, r#"{"eos_token_id": [1, -1]}"#, r#"{"bos_token_id": 1.5}"#] {
+        let error = load_pair(&[("config.json", bad)]).unwrap_err().to_string();
+        assert!(error.contains("config.json") && error.contains("is neither a token id nor a list"), "{error}");
+    }
+    // Without `<|endoftext|>` in the vocabulary the configuration alone says where texts begin and end.
+    let mut json = tiny_json();
+    json["added_tokens"] = json!([]);
+    let tokenizer = load_json(&json, &[("config.json", r#"{"bos_token_id": 256, "eos_token_id": 98}"#)]).unwrap();
+    assert_eq!((tokenizer.bos(), tokenizer.end_of_text()), (Some(256), Some(98)));
+    assert_eq!(load_json(&json, &[]).unwrap().bos(), None);
+}
+
+#[test]
+fn a_space_in_front_of_every_text_is_not_added_and_that_is_said() {
+    let says = |json: &Value, beside: &[(&str, &str)]| load_json(json, beside).unwrap().notes().join("\n");
+    let mut json = tiny_json();
+    assert_eq!(says(&json, &[]), "");
+    assert!(says(&json, &[("tokenizer_config.json", r#"{"add_prefix_space": true}"#)]).contains("add_prefix_space"));
+    json["pre_tokenizer"]["add_prefix_space"] = json!(true);
+    assert!(says(&json, &[]).contains("add_prefix_space"));
+    // The configuration has the last word (transformers, `PreTrainedTokenizerFast`).
+    assert_eq!(says(&json, &[("tokenizer_config.json", r#"{"add_prefix_space": false}"#)]), "");
+    let ids = load_json(&json, &[]).unwrap().encode("ab", SpecialTokens::Parse).unwrap();
+    assert_eq!(ids, [256]);
+}
+
+#[test]
+fn a_normalizer_that_changes_nothing_is_accepted() {
+    let mut json = tiny_json();
+    let nothing = json!({"type": "Sequence", "normalizers": []});
+    for normalizer in [nothing.clone(), json!({"type": "Sequence", "normalizers": [nothing]})] {
+        json["normalizer"] = normalizer;
+        load_json(&json, &[]).unwrap();
+    }
+    json["normalizer"] = json!({"type": "Sequence", "normalizers": [{"type": "NFC"}]});
+    assert!(load_json(&json, &[]).is_err());
+}
+
+#[test]
+fn an_id_without_a_token_is_named_by_its_number() {
+    let tokenizer = load_pair(&[]).unwrap();
+    assert_eq!([256, 10, 50_300].map(|id| tokenizer.label(id)), ["ab", "↵", "<50300>"]);
+}

@@ -166,7 +166,7 @@ commands! {
         "ban" ["x"] "ban" "ban the selected token, or let it in again" |cx| cx.app.ban_selected();
         "bias-up" ["+"] "" "add 1 to the logit of the selected token" |cx| cx.app.bias_selected(1.0);
         "bias-down" ["-"] "" "take 1 off the logit of the selected token" |cx| cx.app.bias_selected(-1.0);
-        "start" ["e"] "" "begin scores at the second token, or behind <|endoftext|>" |cx| cx.app.toggle_start();
+        "start" ["e"] "" "begin scores at the second token, or behind the start token" |cx| cx.app.toggle_start();
         "single-step" ["."] "" "draw one token" |cx| cx.app.step_once();
         "pop" ["backspace"] "" "take the last token back" |cx| cx.pop_token();
     }

@@ -164,7 +164,7 @@ fn what_next(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     let mut text = vec![format!("Type a prompt here, or choose a few-shot task: {shots}, then {task}.")];
     if view.app.models.loaded.is_some() {
         text.push(format!(
-            "{generate} lets the model go on from the end of the text; on an empty page it starts from <|endoftext|>."
+            "{generate} lets the model go on from the end of the text; on an empty page it starts from the start token."
         ));
     } else if let Some(job) = &view.app.models.job {
         text.push(format!("{} is on its way. Once it is here, {generate} generates.", job.name));

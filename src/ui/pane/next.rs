@@ -234,7 +234,7 @@ impl<'a> Table<'a> {
 
 fn label_of(view: &View<'_>, id: TokenId) -> String {
     let tokenizer = view.app.models.loaded.as_ref().map(|loaded| &loaded.tokenizer);
-    sanitise::token_label(tokenizer.and_then(|tokenizer| tokenizer.bytes(id)).unwrap_or_default())
+    tokenizer.map_or_else(|| format!("<{id}>"), |tokenizer| tokenizer.label(id))
 }
 
 /// The token that stands here, the survivors of each stage, the entropies, what was chosen by hand.
