@@ -293,5 +293,17 @@ fn activations_are_those_of_transformers() {
             compared += 1;
         }
     }
-    assert!(compared >= 8, "only {compared} activations were compared");
+    assert!(compared >= 20, "only {compared} activations were compared");
+}
+
+/// P18: what is not a number stays none, as in torch; a maximum that ignores NaN would hide damage.
+#[test]
+fn no_activation_hides_a_value_that_is_not_a_number() {
+    let x = Tensor::new(&[0.5f32, f32::NAN, -0.5, f32::NAN], &candle_core::Device::Cpu).unwrap();
+    for &(name, activation) in Activation::NAMES {
+        for path in [Path::Stock, Path::Fused] {
+            let y = activation.forward(&x, path).unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(y.iter().map(|y| y.is_nan()).collect::<Vec<_>>(), [false, true, false, true], "{name} {path:?}");
+        }
+    }
 }

@@ -75,6 +75,22 @@ pub enum Activation {
     Tanh,
     /// σ(x): `sigmoid`.
     Sigmoid,
+    /// gelu(x) within -10 and 10: `gelu_10`.
+    ClippedGelu,
+    /// x · min(max(x + 3, 0), 6) / 6: `hardswish`.
+    HardSwish,
+    /// Φ((x - 0.707107) / 0.282095): `laplace`.
+    Laplace,
+    /// max(x, 0.01x): `leaky_relu`.
+    LeakyRelu,
+    /// x: `linear`.
+    Linear,
+    /// x · tanh(ln(1 + eˣ)): `mish`.
+    Mish,
+    /// min(max(x, 0), 6): `relu6`.
+    Relu6,
+    /// √ln(1 + eˣ): `sqrtsoftplus`.
+    SqrtSoftplus,
 }
 
 impl Activation {
@@ -95,6 +111,14 @@ impl Activation {
         ("swish", Activation::Silu),
         ("tanh", Activation::Tanh),
         ("sigmoid", Activation::Sigmoid),
+        ("gelu_10", Activation::ClippedGelu),
+        ("hardswish", Activation::HardSwish),
+        ("laplace", Activation::Laplace),
+        ("leaky_relu", Activation::LeakyRelu),
+        ("linear", Activation::Linear),
+        ("mish", Activation::Mish),
+        ("relu6", Activation::Relu6),
+        ("sqrtsoftplus", Activation::SqrtSoftplus),
     ];
 
     /// The activation of that name, where it is known.

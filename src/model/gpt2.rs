@@ -128,15 +128,60 @@ const READ: &[&str] = &[
     "vocab_size",
 ];
 
-fn config(json: &Map<String, Value>) -> Result<DecoderConfig, String> {
+/// Names that transformers has for every family, and what `GPT2Config.attribute_map` makes of them.
+const COMMON: &[(&str, &str)] = &[
+    ("hidden_size", "n_embd"),
+    ("num_hidden_layers", "n_layer"),
+    ("num_attention_heads", "n_head"),
+    ("max_position_embeddings", "n_positions"),
+];
+
+/// What other families and programs call what GPT-2 reads under another name.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("activation", "activation_function"),
+    ("d_model", "n_embd"),
+    ("ffn_dim", "n_inner"),
+    ("hidden_act", "activation_function"),
+    ("intermediate_size", "n_inner"),
+    ("layer_norm_eps", "layer_norm_epsilon"),
+    ("max_seq_len", "n_positions"),
+    ("num_heads", "n_head"),
+    ("num_layers", "n_layer"),
+];
+
+/// Refuses what is not known: left out of account, it could make another model.
+fn refuse_unknown(json: &Map<String, Value>) -> Result<(), String> {
     for (key, value) in json {
-        let known = INERT.contains(&key.as_str()) || READ.contains(&key.as_str()) || key.starts_with('_');
-        if !known && is_on(value) {
-            return Err(format!(
+        let named = COMMON.iter().any(|(common, _)| common == key);
+        let known = named || INERT.contains(&key.as_str()) || READ.contains(&key.as_str()) || key.starts_with('_');
+        if known || !is_on(value) {
+            continue;
+        }
+        return Err(match ELSEWHERE.iter().find(|(other, _)| other == key) {
+            Some((_, own)) => format!("{key:?} = {value} is not a key of GPT-2, which calls it {own:?}; rename it in a local copy of the file"),
+            None => format!(
                 "the switch {key:?} = {value} is not known; if it does not change what the model computes, take it out of a local copy of the file"
-            ));
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// The same with the common names replaced by GPT-2's own.
+fn with_own_names(json: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let mut own = json.clone();
+    for (common, name) in COMMON {
+        let Some(value) = own.remove(*common).filter(|value| !value.is_null()) else { continue };
+        if let Some(other) = own.insert((*name).to_owned(), value.clone()).filter(|other| *other != value) {
+            return Err(format!("{common} = {value} and {name} = {other} contradict each other; take one of them out"));
         }
     }
+    Ok(own)
+}
+
+fn config(json: &Map<String, Value>) -> Result<DecoderConfig, String> {
+    refuse_unknown(json)?;
+    let json = &with_own_names(json)?;
     for key in ["add_cross_attention", "pruned_heads", "quantization_config"] {
         if let Some(value) = json.get(key).filter(|value| is_on(value)) {
             return Err(format!("{key:?} = {value} is not supported"));
@@ -163,7 +208,8 @@ fn config(json: &Map<String, Value>) -> Result<DecoderConfig, String> {
     };
     let activation = Activation::from_name(name).ok_or_else(|| {
         let known: Vec<_> = Activation::NAMES.iter().map(|(name, _)| *name).collect();
-        format!("activation_function {name:?} is not known; kshot has {}", known.join(", "))
+        // transformers' `prelu` and `xielu` have weights of their own.
+        format!("activation_function {name:?} is not supported; kshot has {}", known.join(", "))
     })?;
     let layer_norm_epsilon = match json.get("layer_norm_epsilon") {
         None => 1e-5,
@@ -234,10 +280,14 @@ mod tests {
     fn bad_configs_name_the_switch() {
         let cases = [
             (r#"{"n_embd": 10, "n_head": 3}"#, "n_embd 10 is not divisible by n_head 3"),
-            (r#"{"activation_function": "snake"}"#, "activation_function \"snake\" is not known"),
+            (r#"{"activation_function": "snake"}"#, "activation_function \"snake\" is not supported"),
             (r#"{"rotary_dim": 64}"#, "the switch \"rotary_dim\" = 64 is not known"),
             (r#"{"add_cross_attention": true}"#, "\"add_cross_attention\" = true is not supported"),
             (r#"{"scale_attn_weights": "yes"}"#, "scale_attn_weights = \"yes\" is neither"),
+            (r#"{"activation_function": "xielu"}"#, "activation_function \"xielu\" is not supported"),
+            (r#"{"hidden_size": 64, "n_embd": 32}"#, "hidden_size = 64 and n_embd = 32 contradict each other"),
+            (r#"{"intermediate_size": 64}"#, "which calls it \"n_inner\""),
+            (r#"{"hidden_act": "relu"}"#, "which calls it \"activation_function\""),
             (r#"{"n_layer": 0}"#, "n_layer = 0 is not a whole number"),
             (r#"{"n_positions": 99999999999}"#, "n_positions = 99999999999 is not"),
             (r#"{"layer_norm_epsilon": "small"}"#, "layer_norm_epsilon"),
@@ -254,6 +304,16 @@ mod tests {
             })
             .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    /// transformers 5.24: `GPT2Config(hidden_size=64, ...)`.
+    #[test]
+    fn common_names_are_those_of_gpt2() {
+        let of = |text: &str| config(&serde_json::from_str(text).unwrap()).unwrap();
+        let common = r#"{"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 77}"#;
+        let own = r#"{"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 77}"#;
+        assert_eq!(of(common), of(own));
+        assert_eq!(of(r#"{"hidden_size": 64, "n_embd": 64, "num_attention_heads": null, "n_head": 4}"#).n_head, 4);
     }
 
     #[test]

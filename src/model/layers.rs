@@ -166,8 +166,24 @@ impl Activation {
             Self::Silu => x.silu()?,
             Self::Tanh => x.tanh()?,
             Self::Sigmoid => candle_nn::ops::sigmoid(x)?,
+            Self::ClippedGelu => x.gelu_erf()?.clamp(-10.0, 10.0)?,
+            Self::HardSwish => (x * ((x + 3.0)?.clamp(0.0, 6.0)? / 6.0)?)?,
+            Self::Laplace => {
+                let scaled = ((x - 0.707_107)? / (0.282_095 * std::f64::consts::SQRT_2))?;
+                ((scaled.erf()? + 1.0)? * 0.5)?
+            }
+            Self::LeakyRelu => (x.relu()? - (x.neg()?.relu()? * 0.01)?)?,
+            Self::Linear => x.clone(),
+            Self::Mish => (x * softplus(x)?.tanh()?)?,
+            Self::Relu6 => x.clamp(0.0, 6.0)?,
+            Self::SqrtSoftplus => softplus(x)?.sqrt()?,
         })
     }
+}
+
+/// ln(1 + eˣ) as max(x, 0) + ln(1 + e^-|x|), which does not overflow.
+fn softplus(x: &Tensor) -> Result<Tensor> {
+    Ok((x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?)?)
 }
 
 /// Softmax over the last dimension.

@@ -43,7 +43,8 @@ from fixtures import FIXTURES, Fixture, stored
 
 ROOT = Path(__file__).resolve().parent.parent / "fixtures"
 ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate", "quick_gelu",
-               "relu", "relu2", "relu6", "silu", "swish", "mish", "tanh", "sigmoid", "leaky_relu", "hardswish", "linear"]
+               "relu", "relu2", "relu6", "silu", "swish", "mish", "tanh", "sigmoid", "leaky_relu", "hardswish", "linear",
+               "gelu_10", "laplace", "sqrtsoftplus"]
 # Below this a test with the tolerance 1e-4 could miss a change.
 VISIBLE = 1e-2
 
