@@ -59,12 +59,36 @@ pub enum ModelError {
         expected: Vec<usize>,
     },
     /// A weight of a dtype that cannot be computed with.
-    #[error("tensor {name} has dtype {dtype}; kshot reads F32, F16 and BF16 weights")]
+    #[error("tensor {name} has dtype {dtype}, whose values need scales that kshot does not know; use an unquantised checkpoint")]
     Dtype {
         /// Its name.
         name: String,
         /// Its dtype as the file calls it.
         dtype: String,
+    },
+    /// A weight that is no number, or infinite.
+    #[error(
+        "tensor {name} holds {value} at {place:?}: the file is damaged, or the training that made it had failed. Fetch it again, or take another checkpoint"
+    )]
+    WeightNotFinite {
+        /// The tensor.
+        name: String,
+        /// Its index in the tensor as stored.
+        place: Vec<usize>,
+        /// What it is.
+        value: f32,
+    },
+    /// A weight that the dtype asked for cannot hold.
+    #[error("tensor {name} holds {value:e} at {place:?}, more than {dtype} can hold; load it with --dtype f32")]
+    WeightTooLarge {
+        /// The tensor.
+        name: String,
+        /// Its index in the tensor as stored.
+        place: Vec<usize>,
+        /// The weight.
+        value: f32,
+        /// The dtype.
+        dtype: &'static str,
     },
     /// The model would not fit.
     #[error(

@@ -14,6 +14,7 @@ mod gpt2;
 mod layers;
 mod memory;
 mod parameters;
+mod stored;
 mod trace;
 mod weights;
 

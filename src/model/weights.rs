@@ -9,13 +9,11 @@ use std::io::{self, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde_json::{Map, Value};
 
-use super::{ModelError, Result};
+use super::{ModelError, Result, stored};
 use crate::files::{Files, Stream};
 use crate::kernels::packed::{DEPTH, Dtype as PackedDtype, LANES, Packed};
 use crate::kernels::{pages, tasks};
@@ -42,6 +40,8 @@ pub struct Checkpoint {
     files: Files,
     config: Map<String, Value>,
     weights: Vec<WeightFile>,
+    /// The file of each tensor, as the index of several files says; empty for a single one.
+    index: BTreeMap<String, String>,
     tensors: BTreeMap<String, Located>,
 }
 
@@ -65,27 +65,7 @@ impl WeightFile {
             Some(stream) => stream,
             None => files.open(&self.name).map_err(|source| self.error(source))?.0,
         };
-        let read = stream.seek(SeekFrom::Start(offset)).and_then(|_| match dtype {
-            Dtype::F32 => {
-                stream.read_exact(bytemuck::cast_slice_mut(out))?;
-                if cfg!(target_endian = "big") {
-                    out.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
-                }
-                Ok(())
-            }
-            _ => {
-                let mut halves = vec![0u16; out.len()];
-                stream.read_exact(bytemuck::cast_slice_mut(&mut halves))?;
-                if cfg!(target_endian = "big") {
-                    halves.iter_mut().for_each(|bits| *bits = bits.swap_bytes());
-                }
-                match dtype {
-                    Dtype::F16 => halves.reinterpret_cast::<f16>().convert_to_f32_slice(out),
-                    _ => halves.reinterpret_cast::<bf16>().convert_to_f32_slice(out),
-                }
-                Ok(())
-            }
-        });
+        let read = stream.seek(SeekFrom::Start(offset)).and_then(|_| stored::read(&mut *stream, dtype, out));
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
         read.map_err(|source| self.error(source))
     }
@@ -96,6 +76,8 @@ struct Located {
     file: usize,
     offset: u64,
     dtype: Dtype,
+    /// Bytes of a value; 0 where the dtype is none that is read.
+    width: usize,
     shape: Vec<usize>,
 }
 
@@ -110,7 +92,7 @@ pub fn weight_files(files: &Files) -> Result<Vec<String>> {
     if files.has(SINGLE) {
         Ok(vec![SINGLE.to_owned()])
     } else if files.has(INDEX) {
-        shards(files)
+        Ok(shards(&read_index(files)?))
     } else {
         Err(ModelError::NoSafetensors { folder: files.root().into(), found: other_weights(files) })
     }
@@ -124,9 +106,11 @@ impl Checkpoint {
     pub fn open(files: impl Into<Files>) -> Result<Self> {
         let files = files.into();
         let config = read_json(&files, "config.json")?;
-        let names = weight_files(&files)?;
+        let sharded = !files.has(SINGLE) && files.has(INDEX);
+        let index = if sharded { read_index(&files)? } else { BTreeMap::new() };
+        let names = if sharded { shards(&index) } else { weight_files(&files)? };
 
-        let mut checkpoint = Self { files, config, weights: Vec::new(), tensors: BTreeMap::new() };
+        let mut checkpoint = Self { files, config, weights: Vec::new(), index, tensors: BTreeMap::new() };
         for name in names {
             checkpoint.add(&name)?;
         }
@@ -161,9 +145,10 @@ impl Checkpoint {
     pub(super) fn read_f32(&self, name: &str, expected: &[usize], on_bytes: OnBytes<'_>) -> Result<Vec<f32>> {
         let located = self.find(name, expected)?;
         let mut values = pages::zeroed(expected.iter().product());
-        let (mut offset, width) = (located.offset, width(located.dtype));
-        for part in values.chunks_mut(CHUNK / width) {
+        let (mut offset, width) = (located.offset, located.width);
+        for (chunk, part) in values.chunks_mut(CHUNK / width).enumerate() {
             self.weights[located.file].read(&self.files, offset, located.dtype, part)?;
+            refuse_outside(PackedDtype::F32, part, chunk * (CHUNK / width), name, expected)?;
             offset += (part.len() * width) as u64;
             proceed(on_bytes, part.len() * width)?;
         }
@@ -183,7 +168,7 @@ impl Checkpoint {
         on_bytes: OnBytes<'_>,
     ) -> Result<Packed> {
         let located = self.find(name, &if conv1d { [k, n] } else { [n, k] })?;
-        let width = width(located.dtype);
+        let width = located.width;
         let mut packed = Packed::zeros(dtype, n, k);
         let writer = packed.writer();
         // Stored rows are whole panels of outputs, or, of a Conv1D, whole blocks of inputs.
@@ -198,9 +183,14 @@ impl Checkpoint {
                 let start = (first + task) * piece;
                 let mut values = vec![0f32; piece.min(rows - start) * row];
                 let offset = located.offset + (start * row * width) as u64;
-                match self.weights[located.file].read(&self.files, offset, located.dtype, &mut values) {
-                    Ok(()) if conv1d => writer.inputs(start, &values),
-                    Ok(()) => writer.rows(start, &values),
+                let read = self.weights[located.file]
+                    .read(&self.files, offset, located.dtype, &mut values)
+                    .and_then(|()| refuse_outside(dtype, &values, start * row, name, &located.shape));
+                match read {
+                    // SAFETY: each task has rows, or inputs, of its own: whole panels, or blocks, from `start` on.
+                    Ok(()) if conv1d => unsafe { writer.inputs(start, &values) },
+                    // SAFETY: as above.
+                    Ok(()) => unsafe { writer.rows(start, &values) },
                     Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
                 }
             });
@@ -215,15 +205,21 @@ impl Checkpoint {
     /// Where a tensor lies, if it has the expected shape and a dtype that can be read.
     fn find(&self, name: &str, expected: &[usize]) -> Result<&Located> {
         let Some(located) = self.tensors.get(name) else {
-            return Err(ModelError::MissingTensor { folder: self.files.root().into(), name: name.into() });
+            return Err(match self.index.get(name) {
+                Some(file) => ModelError::Config {
+                    path: self.files.path(INDEX),
+                    reason: format!("it says that tensor {name} is in {file}, which does not have it"),
+                },
+                None => ModelError::MissingTensor { folder: self.files.root().into(), name: name.into() },
+            });
         };
         if located.shape != expected {
             let (found, expected) = (located.shape.clone(), expected.into());
             return Err(ModelError::Shape { name: name.into(), found, expected });
         }
-        match located.dtype {
-            Dtype::F32 | Dtype::F16 | Dtype::BF16 => Ok(located),
-            other => Err(ModelError::Dtype { name: name.into(), dtype: format!("{other:?}") }),
+        match located.width {
+            0 => Err(ModelError::Dtype { name: name.into(), dtype: format!("{:?}", located.dtype) }),
+            _ => Ok(located),
         }
     }
 
@@ -266,15 +262,23 @@ impl Checkpoint {
         }
 
         let index = self.weights.len();
-        for (name, info) in metadata.tensors() {
+        for (tensor, info) in metadata.tensors() {
+            // Where several files have it, the index says which counts.
+            let counts = self.index.get(&tensor).is_none_or(|file| file == name);
+            if !counts {
+                continue;
+            }
             let located = Located {
                 file: index,
                 offset: 8 + header_length + info.data_offsets.0 as u64,
                 dtype: info.dtype,
+                width: stored::width(info.dtype).unwrap_or(0),
                 shape: info.shape.clone(),
             };
-            if self.tensors.insert(name.clone(), located).is_some() {
-                return Err(invalid(format!("tensor {name} stands in another shard too")));
+            if self.tensors.insert(tensor.clone(), located).is_some() {
+                let path = self.files.path(INDEX);
+                let reason = format!("tensor {tensor} is in {name} and in another file, and it does not say which counts");
+                return Err(ModelError::Config { path, reason });
             }
         }
         self.weights.push(WeightFile { name: name.to_owned(), path, streams: Mutex::new(vec![stream]) });
@@ -282,9 +286,19 @@ impl Checkpoint {
     }
 }
 
-/// Bytes of a value that can be read.
-fn width(dtype: Dtype) -> usize {
-    if dtype == Dtype::F32 { 4 } else { 2 }
+/// Refuses a weight that is not finite, or that would not be in `dtype`. `first` is the place of the first value in the
+/// tensor, whose stored shape is `shape`.
+fn refuse_outside(dtype: PackedDtype, values: &[f32], first: usize, name: &str, shape: &[usize]) -> Result<()> {
+    let Some(at) = dtype.first_outside(values) else { return Ok(()) };
+    let (value, mut rest) = (values[at], first + at);
+    let mut place: Vec<usize> = shape.iter().rev().map(|size| (rest % size, rest /= size).0).collect();
+    place.reverse();
+    let name = name.to_owned();
+    Err(if value.is_finite() {
+        ModelError::WeightTooLarge { name, place, value, dtype: dtype.name() }
+    } else {
+        ModelError::WeightNotFinite { name, place, value }
+    })
 }
 
 fn proceed(on_bytes: OnBytes<'_>, bytes: usize) -> Result<()> {
@@ -297,24 +311,30 @@ fn read_json(files: &Files, name: &str) -> Result<Map<String, Value>> {
         .map_err(|error| ModelError::Config { path: files.path(name), reason: error.to_string() })
 }
 
-/// The files an index names, each once; a name that leaves the folder is refused.
-fn shards(files: &Files) -> Result<Vec<String>> {
+/// The file of each tensor, as the index says; a name that leaves the folder is refused.
+fn read_index(files: &Files) -> Result<BTreeMap<String, String>> {
     let bad = |reason: String| ModelError::Config { path: files.path(INDEX), reason };
     let json = read_json(files, INDEX)?;
     let map =
         json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("it has no \"weight_map\"".into()))?;
-    let mut names = BTreeSet::new();
-    for name in map.values() {
-        let name = name.as_str().ok_or_else(|| bad(format!("{name} is not a file name")))?;
-        if name.contains(['/', '\\']) || name == ".." {
-            return Err(bad(format!("{name:?} is not a file beside it")));
-        }
-        names.insert(name);
-    }
-    if names.is_empty() {
+    if map.is_empty() {
         return Err(bad("its \"weight_map\" is empty".into()));
     }
-    Ok(names.into_iter().map(str::to_owned).collect())
+    map.iter()
+        .map(|(tensor, file)| {
+            let file = file.as_str().ok_or_else(|| bad(format!("{file} is not a file name")))?;
+            if file.contains(['/', '\\']) || file == ".." {
+                return Err(bad(format!("{file:?} is not a file beside it")));
+            }
+            Ok((tensor.clone(), file.to_owned()))
+        })
+        .collect()
+}
+
+/// The files an index names, each once.
+fn shards(index: &BTreeMap<String, String>) -> Vec<String> {
+    let names: BTreeSet<&String> = index.values().collect();
+    names.into_iter().cloned().collect()
 }
 
 fn other_weights(files: &Files) -> Vec<String> {

@@ -202,8 +202,10 @@ fn quantise_avx512(row: &[[f32; GROUP]], out: &mut [i8], groups: &mut [Group]) {
         // SAFETY: a group is two registers of values, half a register of integers.
         unsafe {
             let halves = [_mm512_loadu_ps(values.as_ptr()), _mm512_loadu_ps(values.as_ptr().add(GROUP / 2))];
-            let [a, b] = halves.map(|half| _mm512_abs_ps(half));
-            let scale = _mm512_reduce_max_ps(_mm512_max_ps(a, b)) / 127.0;
+            // The bits of |x| as integers are in the order of the values with NaN above all, so that one stays the
+            // largest; the maximum of floats would lose it.
+            let [a, b] = halves.map(|half| _mm512_castps_si512(_mm512_abs_ps(half)));
+            let scale = f32::from_bits(_mm512_reduce_max_epu32(_mm512_max_epu32(a, b))) / 127.0;
             let inverse = _mm512_set1_ps(if scale > 0.0 { 1.0 / scale } else { 0.0 });
             let [a, b] = halves.map(|half| _mm512_cvtps_epi32(_mm512_mul_ps(half, inverse)));
             _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(a));
@@ -232,15 +234,16 @@ fn quantise_body(row: &[f32], out: &mut [i8], groups: &mut [Group]) {
         padded[..values.len()].copy_from_slice(values);
         // Lane by lane, then halves: an order that wide registers can take.
         // Loops rather than `map`, which the compiler may leave outside of what has the tier's registers.
-        let mut far = padded;
-        far.iter_mut().for_each(|value| *value = value.abs());
+        // The bits of |x| as integers are in the order of the values with NaN above all, so that one stays the largest.
+        let mut far = [0u32; GROUP];
+        far.iter_mut().zip(padded).for_each(|(to, value)| *to = value.to_bits() & 0x7fff_ffff);
         let mut width = GROUP / 2;
         while width > 0 {
             let (low, high) = far.split_at_mut(width);
             low.iter_mut().zip(high).for_each(|(low, high)| *low = if *high > *low { *high } else { *low });
             width /= 2;
         }
-        let scale = far[0] / 127.0;
+        let scale = f32::from_bits(far[0]) / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         // Adding 1.5 · 2²³ leaves the nearest integer, ties to even, in the lower bits.
         let mut whole = [0i32; GROUP];

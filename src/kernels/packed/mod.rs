@@ -67,6 +67,29 @@ impl Dtype {
         }
     }
 
+    /// The largest weight that stays finite: the last f32 that rounds down to the largest f16 or bf16, or for integers
+    /// the last whose scale does.
+    fn largest(self) -> f32 {
+        /// f16 rounds 65,520 and more to infinity.
+        const F16: f32 = 65_520f32.next_down();
+        match self {
+            Self::F32 => f32::MAX,
+            Self::Bf16 => f32::from_bits(0x7f7f_7fff),
+            Self::F16 => F16,
+            Self::Q8_0 => F16 * 127.0,
+            Self::Q4_0 => F16 * 8.0,
+        }
+    }
+
+    /// Index of the first value that is not a number, or too large (infinite too) to be packed.
+    pub fn first_outside(self, values: &[f32]) -> Option<usize> {
+        let largest = self.largest();
+        // A fold without branches, which the compiler vectorises; NaN compares as false.
+        let inside = |values: &[f32]| values.iter().fold(true, |all, value| all & (value.abs() <= largest));
+        let chunk = values.chunks(4096).position(|values| !inside(values))? * 4096;
+        values[chunk..].iter().position(|value| !inside(&[*value])).map(|at| chunk + at)
+    }
+
     /// Bytes that a matrix `[n, k]` takes.
     pub fn matrix_bytes(self, n: usize, k: usize) -> usize {
         n.div_ceil(LANES) * k.div_ceil(DEPTH) * self.block_bytes()
@@ -88,12 +111,17 @@ impl Packed {
     }
 
     /// A matrix from `[n, k]` values in row-major order.
+    ///
+    /// # Panics
+    /// Where there are not `n · k` values.
     pub fn from_rows(dtype: Dtype, values: &[f32], n: usize, k: usize) -> Self {
+        assert_eq!(values.len(), n * k, "values of a matrix [{n}, {k}]");
         let mut packed = Self::zeros(dtype, n, k);
         let writer = packed.writer();
         pool::tasks(n.div_ceil(LANES), |panel| {
             let first = panel * LANES;
-            writer.rows(first, &values[first * k..(first + LANES).min(n) * k]);
+            // SAFETY: each panel is written by one task.
+            unsafe { writer.rows(first, &values[first * k..(first + LANES).min(n) * k]) };
         });
         packed
     }
@@ -179,22 +207,33 @@ pub struct Writer<'a> {
     matrix: std::marker::PhantomData<&'a mut Packed>,
 }
 
-// SAFETY: the methods write only to the blocks of the rows or inputs they are given; see their contracts.
+// SAFETY: the methods write only to the blocks of the rows or inputs they are given, and callers promise that no two
+// calls at once are given the same.
 unsafe impl Sync for Writer<'_> {}
 
 impl Writer<'_> {
-    /// Writes whole rows from row `first` on, a multiple of [`LANES`]: `[rows, K]` in row-major order. No two calls may
-    /// be given the same rows at once; rows that end within a panel must be the last ones.
+    /// Writes whole rows from row `first` on, a multiple of [`LANES`]: `[rows, K]` in row-major order. Rows that end within
+    /// a panel must be the last ones.
     ///
     /// # Panics
-    /// Where rows are not whole panels or lie outside.
-    pub fn rows(&self, first: usize, values: &[f32]) {
+    /// Where values are not whole rows, or rows are not whole panels or lie outside.
+    ///
+    /// # Safety
+    /// No two calls at the same time may be given the same rows, and none the inputs of a call of [`Writer::inputs`].
+    pub unsafe fn rows(&self, first: usize, values: &[f32]) {
         let k = self.k;
-        let rows = values.len() / k;
-        let end = first + rows;
+        if values.is_empty() {
+            return;
+        }
+        let end = first + values.len() / k;
         assert!(
-            first.is_multiple_of(LANES) && (end.is_multiple_of(LANES) || end == self.n) && end <= self.n,
-            "rows {first}..{end}"
+            values.len().is_multiple_of(k)
+                && first.is_multiple_of(LANES)
+                && (end.is_multiple_of(LANES) || end == self.n)
+                && end <= self.n,
+            "{} values as rows {first}..{end} of a matrix [{}, {k}]",
+            values.len(),
+            self.n
         );
         for (panel, values) in values.chunks(LANES * k).enumerate() {
             let whole = values.len() == LANES * k;
@@ -214,23 +253,35 @@ impl Writer<'_> {
                         }
                     }
                 }
-                block::encode(self.dtype, &tile, self.block(first / LANES + panel, block));
+                // SAFETY: a block of the rows that this call alone writes, as the assertion and the caller have it.
+                block::encode(self.dtype, &tile, unsafe { self.block(first / LANES + panel, block) });
             }
         }
     }
 
     /// Writes the weights of inputs `first..` (a multiple of [`DEPTH`]) of all outputs: `[inputs, N]` in row-major order,
-    /// which is how GPT-2's checkpoints keep them (transformers `pytorch_utils.py: Conv1D`). No two calls may be given
-    /// the same inputs at once; inputs that end within a block must be the last ones.
+    /// which is how GPT-2's checkpoints keep them (transformers `pytorch_utils.py: Conv1D`). Inputs that end within a
+    /// block must be the last ones.
     ///
     /// # Panics
-    /// Where inputs are not whole blocks or lie outside.
-    pub fn inputs(&self, first: usize, values: &[f32]) {
+    /// Where values are not whole rows of inputs, or inputs are not whole blocks or lie outside.
+    ///
+    /// # Safety
+    /// No two calls at the same time may be given the same inputs, and none the rows of a call of [`Writer::rows`].
+    pub unsafe fn inputs(&self, first: usize, values: &[f32]) {
         let n = self.n;
+        if values.is_empty() {
+            return;
+        }
         let end = first + values.len() / n;
         assert!(
-            first.is_multiple_of(DEPTH) && (end.is_multiple_of(DEPTH) || end == self.k) && end <= self.k,
-            "inputs {first}..{end}"
+            values.len().is_multiple_of(n)
+                && first.is_multiple_of(DEPTH)
+                && (end.is_multiple_of(DEPTH) || end == self.k)
+                && end <= self.k,
+            "{} values as inputs {first}..{end} of a matrix [{n}, {}]",
+            values.len(),
+            self.k
         );
         for (block, values) in values.chunks(DEPTH * n).enumerate() {
             let mut tile = [0f32; DEPTH * LANES];
@@ -242,16 +293,20 @@ impl Writer<'_> {
                 for (row, to) in values.chunks_exact(n).zip(tile.chunks_exact_mut(LANES)) {
                     to[..lanes.len()].copy_from_slice(&row[lanes.clone()]);
                 }
-                block::encode(self.dtype, &tile, self.block(panel, first / DEPTH + block));
+                // SAFETY: a block of the inputs that this call alone writes, as the assertion and the caller have it.
+                block::encode(self.dtype, &tile, unsafe { self.block(panel, first / DEPTH + block) });
             }
         }
     }
 
+    /// # Safety
+    /// The block is one of the matrix, and no other reference to it lives.
     #[allow(clippy::mut_from_ref, reason = "blocks are disjoint, and callers write to blocks of their own")]
-    fn block(&self, panel: usize, block: usize) -> &mut [u8] {
+    unsafe fn block(&self, panel: usize, block: usize) -> &mut [u8] {
         let (blocks, bytes) = (self.k.div_ceil(DEPTH), self.dtype.block_bytes());
         debug_assert!(panel < self.n.div_ceil(LANES) && block < blocks);
-        // SAFETY: within the matrix, as the asserts of the callers have it; by their contracts nobody else writes there.
+        // SAFETY: `data` points to `panels · blocks · bytes` bytes, borrowed mutably as long as the writer lives, and the
+        // caller has chosen a block inside that no other reference reaches.
         unsafe { std::slice::from_raw_parts_mut(self.data.add((panel * blocks + block) * bytes), bytes) }
     }
 }

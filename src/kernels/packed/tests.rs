@@ -115,7 +115,8 @@ proptest! {
         let mut inputs = Packed::zeros(Dtype::ALL[dtype], n, k);
         let writer = inputs.writer();
         for first in (0..k).step_by(DEPTH) {
-            writer.inputs(first, &transposed[first * n..k.min(first + DEPTH) * n]);
+            // SAFETY: one thread, one call at a time.
+            unsafe { writer.inputs(first, &transposed[first * n..k.min(first + DEPTH) * n]) };
         }
         prop_assert!(rows == inputs);
     }
@@ -156,6 +157,88 @@ fn hostile_values_stay_what_they_are() {
             assert!((out[2] + 1.5).abs() < 0.02, "{dtype:?} {tier:?}: {}", out[2]);
             if matches!(dtype, Dtype::F32 | Dtype::Bf16) {
                 assert!((out[1] / 2e30 - 1.0).abs() < 0.01, "{dtype:?} {tier:?}: {}", out[1]);
+            }
+        }
+    }
+}
+
+/// What a writer refuses: lengths that are no whole rows wrote past the matrix in release builds.
+#[test]
+fn a_writer_takes_whole_panels_and_blocks_inside_the_matrix_and_nothing_else() {
+    let (n, k) = (LANES + 3, DEPTH + 5);
+    type Call = fn(&Writer<'_>, usize, &[f32]);
+    // SAFETY: one thread, one call at a time.
+    let (rows, inputs): (Call, Call) = (|w, at, x| unsafe { w.rows(at, x) }, |w, at, x| unsafe { w.inputs(at, x) });
+    let cases: [(Call, usize, usize, bool); 12] = [
+        (rows, 0, LANES * k, true),
+        (rows, LANES, 3 * k, true),
+        (rows, 0, n * k, true),
+        (rows, 0, 0, true),
+        (rows, 0, LANES * k + 1, false),
+        (rows, LANES, 3 * k + k - 1, false),
+        (rows, 1, k, false),
+        (rows, LANES, LANES * k, false),
+        (inputs, 0, DEPTH * n, true),
+        (inputs, DEPTH, 5 * n, true),
+        (inputs, DEPTH, 5 * n + 1, false),
+        (inputs, 0, 3 * n, false),
+    ];
+    for (index, (call, first, count, fits)) in cases.into_iter().enumerate() {
+        let mut packed = Packed::zeros(Dtype::F32, n, k);
+        let writer = packed.writer();
+        let values = noise(1, count);
+        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(&writer, first, &values)));
+        assert_eq!(written.is_ok(), fits, "case {index}: {count} values at {first}");
+    }
+}
+
+#[test]
+fn weights_that_a_dtype_cannot_hold_are_found_and_all_others_stay_finite() {
+    for dtype in Dtype::ALL {
+        let largest = dtype.largest();
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, largest.next_up()] {
+            for place in [0, 17, 4095, 4096, 9999] {
+                let mut values = noise(3, 10_000);
+                values[place] = bad;
+                assert_eq!(dtype.first_outside(&values), Some(place), "{dtype:?} {bad}");
+            }
+        }
+        let mut values = noise(3, 2 * LANES * DEPTH);
+        (values[5], values[DEPTH + 1]) = (largest, -largest);
+        assert_eq!(dtype.first_outside(&values), None);
+        assert!(Packed::from_rows(dtype, &values, 2 * LANES, DEPTH).to_rows().iter().all(|w| w.is_finite()), "{dtype:?}");
+        if largest < f32::MAX {
+            values[5] = largest.next_up();
+            let packed = Packed::from_rows(dtype, &values, 2 * LANES, DEPTH).to_rows();
+            assert!(!packed.iter().all(|w| w.is_finite()), "{dtype:?} holds more than it says");
+        }
+    }
+}
+
+/// P18: one NaN or infinity anywhere in x leaves no finite sum in its row, whatever the weights are kept as and on
+/// every tier; rounding x to 8 bits used to lose it.
+#[test]
+fn a_value_that_is_not_finite_in_x_reaches_every_sum_of_its_row() {
+    let (m, n, k) = (3, 20, 100);
+    let mut w = noise(2, n * k);
+    w.iter_mut().filter(|w| **w == 0.0).for_each(|w| *w = 0.5);
+    for dtype in Dtype::ALL {
+        let packed = Packed::from_rows(dtype, &w, n, k);
+        for tier in Tier::runnable() {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for (rows, row) in [(1, 0), (m, 1), (13, 12)] {
+                    for place in [0, 15, 31, 32, 63, 64, 99] {
+                        let mut x = noise(1, rows * k);
+                        x[row * k + place] = bad;
+                        let out = multiplied(&packed, tier, &x, Around::default());
+                        for (at, sums) in out.chunks_exact(n).enumerate() {
+                            // A 4-bit weight may be 0, and 0 · ∞ is NaN too.
+                            let finite = sums.iter().filter(|sum| sum.is_finite()).count();
+                            let expected = if at == row { 0 } else { n };
+                            assert_eq!(finite, expected, "{dtype:?} {tier:?} {bad} in row {row}, {place}; row {at}");
+                        }
+                    }
+                }
             }
         }
     }
