@@ -145,10 +145,13 @@ impl App {
     }
 
     /// How the first token's score is shown.
-    pub fn first_token_note(&self) -> &'static str {
+    pub fn first_token_note(&self) -> String {
         match self.reading.start {
-            Start::FirstToken => "nothing stands before the first token, so it has no score",
-            Start::EndOfText => "the first token is scored behind the start token",
+            Start::FirstToken => "nothing stands before the first token, so it has no score".to_owned(),
+            Start::EndOfText => {
+                let bos = self.models.loaded.as_ref().and_then(|loaded| loaded.bos_label());
+                format!("the first token is scored behind {}", bos.as_deref().unwrap_or("the start token"))
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub use tier::Tier;
 
 /// Numbers between -1 and 1 for tests, the same for the same seed.
 #[cfg(test)]
-fn noise(seed: u32, count: usize) -> Vec<f32> {
+pub(crate) fn noise(seed: u32, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -161,8 +161,8 @@ impl Activation {
             Self::Gelu => x.gelu_erf()?,
             Self::GeluTanh => x.gelu()?,
             Self::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,
-            Self::Relu => x.relu()?,
-            Self::ReluSquared => x.relu()?.sqr()?,
+            Self::Relu => relu(x)?,
+            Self::ReluSquared => relu(x)?.sqr()?,
             Self::Silu => x.silu()?,
             Self::Tanh => x.tanh()?,
             Self::Sigmoid => candle_nn::ops::sigmoid(x)?,
@@ -172,7 +172,7 @@ impl Activation {
                 let scaled = ((x - 0.707_107)? / (0.282_095 * std::f64::consts::SQRT_2))?;
                 ((scaled.erf()? + 1.0)? * 0.5)?
             }
-            Self::LeakyRelu => (x.relu()? - (x.neg()?.relu()? * 0.01)?)?,
+            Self::LeakyRelu => x.maximum(&(x * 0.01)?)?,
             Self::Linear => x.clone(),
             Self::Mish => (x * softplus(x)?.tanh()?)?,
             Self::Relu6 => x.clamp(0.0, 6.0)?,
@@ -181,9 +181,21 @@ impl Activation {
     }
 }
 
+/// max(x, 0), where NaN stays NaN as in torch; candle's `relu` makes it 0.
+fn relu(x: &Tensor) -> Result<Tensor> {
+    Ok(x.maximum(0f32)?)
+}
+
 /// ln(1 + eˣ) as max(x, 0) + ln(1 + e^-|x|), which does not overflow.
 fn softplus(x: &Tensor) -> Result<Tensor> {
-    Ok((x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?)?)
+    // ln(1 + t) loses the digits of a small t, and t · ln u / (u - 1) with u = 1 + t has them again; where u is 1 it is t
+    // (Goldberg, "What every computer scientist should know about floating-point arithmetic", theorem 4).
+    let t = x.abs()?.neg()?.exp()?;
+    let u = (&t + 1.0)?;
+    let above = (&u - 1.0)?;
+    let none = above.eq(0f32)?.to_dtype(t.dtype())?;
+    let log = ((u.log()? / (above + &none)?)? + none)?;
+    Ok((relu(x)? + (t * log)?)?)
 }
 
 /// Softmax over the last dimension.

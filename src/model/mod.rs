@@ -15,6 +15,8 @@ mod layers;
 mod memory;
 mod parameters;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod weights;
 
