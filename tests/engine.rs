@@ -397,7 +397,8 @@ fn values_that_overflow_stop_with_the_place() {
             let name = format!("transformer.h.{layer}.ln_2.weight");
             let (path, at, count) = tensors_in(folder.path())[&name].clone();
             (0..count).for_each(|index| overwrite(&path, at + 2 * index, half::bf16::from_f32(3e38)));
-            let request = LoadRequest { name: "big".into(), files: folder.path().into(), dtype: DtypeChoice::Is(dtype) };
+            let request =
+                LoadRequest { name: "big".into(), files: folder.path().into(), dtype: DtypeChoice::Is(dtype) };
             let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap();
             let failed = model.generate(&self::request("abc"), &CancelToken::new(), &mut |_| {});
             let Err(EngineError::Model(ModelError::NotFinite { point })) = failed else { panic!("{failed:?}") };

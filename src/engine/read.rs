@@ -267,8 +267,7 @@ mod tests {
 
             // The row of an older place leaves the cache as it is.
             read_all(&mut model, &request(&edited, 0));
-            let before =
-                if start == Start::EndOfText { vec![model.tokenizer().bos().unwrap()] } else { Vec::new() };
+            let before = if start == Start::EndOfText { vec![model.tokenizer().bos().unwrap()] } else { Vec::new() };
             let ids: Vec<TokenId> = before.into_iter().chain(edited[..same].iter().copied()).collect();
             let older = model.aside(&aside(&ids, &[]), &CancelToken::new()).unwrap();
             let score = Row::new(&older.row).unwrap().logprob(edited[same]).unwrap();

@@ -59,7 +59,9 @@ pub enum ModelError {
         expected: Vec<usize>,
     },
     /// A weight of a dtype that cannot be computed with.
-    #[error("tensor {name} has dtype {dtype}, whose values need scales that kshot does not know; use an unquantised checkpoint")]
+    #[error(
+        "tensor {name} has dtype {dtype}, whose values need scales that kshot does not know; use an unquantised checkpoint"
+    )]
     Dtype {
         /// Its name.
         name: String,

@@ -158,7 +158,9 @@ fn refuse_unknown(json: &Map<String, Value>) -> Result<(), String> {
             continue;
         }
         return Err(match ELSEWHERE.iter().find(|(other, _)| other == key) {
-            Some((_, own)) => format!("{key:?} = {value} is not a key of GPT-2, which calls it {own:?}; rename it in a local copy of the file"),
+            Some((_, own)) => format!(
+                "{key:?} = {value} is not a key of GPT-2, which calls it {own:?}; rename it in a local copy of the file"
+            ),
             None => format!(
                 "the switch {key:?} = {value} is not known; if it does not change what the model computes, take it out of a local copy of the file"
             ),
@@ -310,7 +312,8 @@ mod tests {
     #[test]
     fn common_names_are_those_of_gpt2() {
         let of = |text: &str| config(&serde_json::from_str(text).unwrap()).unwrap();
-        let common = r#"{"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 77}"#;
+        let common =
+            r#"{"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 77}"#;
         let own = r#"{"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 77}"#;
         assert_eq!(of(common), of(own));
         assert_eq!(of(r#"{"hidden_size": 64, "n_embd": 64, "num_attention_heads": null, "n_head": 4}"#).n_head, 4);

@@ -277,7 +277,8 @@ impl Checkpoint {
             };
             if self.tensors.insert(tensor.clone(), located).is_some() {
                 let path = self.files.path(INDEX);
-                let reason = format!("tensor {tensor} is in {name} and in another file, and it does not say which counts");
+                let reason =
+                    format!("tensor {tensor} is in {name} and in another file, and it does not say which counts");
                 return Err(ModelError::Config { path, reason });
             }
         }

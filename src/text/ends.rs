@@ -58,7 +58,11 @@ impl Declared {
     }
 
     /// The ids behind the names. `id_of` knows the vocabulary; ids that no token has cannot begin a text.
-    pub(super) fn resolve(&self, id_of: impl Fn(&str) -> Option<TokenId>, known: impl Fn(TokenId) -> bool) -> SpecialIds {
+    pub(super) fn resolve(
+        &self,
+        id_of: impl Fn(&str) -> Option<TokenId>,
+        known: impl Fn(TokenId) -> bool,
+    ) -> SpecialIds {
         let by_name = |name: &Option<String>| name.as_deref().and_then(&id_of).or_else(|| id_of(END_OF_TEXT));
         let mut eos: Vec<TokenId> = by_name(&self.eos).into_iter().collect();
         for id in &self.eos_ids {

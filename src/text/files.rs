@@ -62,7 +62,16 @@ impl Parts {
 
     pub(super) fn plain(file: PathBuf, vocab: Vec<(String, TokenId)>, merges: Vec<(String, String)>) -> Self {
         let ends = Declared::default();
-        Parts { file, vocab, merges, added: Vec::new(), pre_tokenizer: None, ignore_merges: false, ends, prefix_space: false }
+        Parts {
+            file,
+            vocab,
+            merges,
+            added: Vec::new(),
+            pre_tokenizer: None,
+            ignore_merges: false,
+            ends,
+            prefix_space: false,
+        }
     }
 
     /// Checks what the tokenizers library takes on trust.

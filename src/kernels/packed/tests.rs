@@ -206,7 +206,10 @@ fn weights_that_a_dtype_cannot_hold_are_found_and_all_others_stay_finite() {
         let mut values = noise(3, 2 * LANES * DEPTH);
         (values[5], values[DEPTH + 1]) = (largest, -largest);
         assert_eq!(dtype.first_outside(&values), None);
-        assert!(Packed::from_rows(dtype, &values, 2 * LANES, DEPTH).to_rows().iter().all(|w| w.is_finite()), "{dtype:?}");
+        assert!(
+            Packed::from_rows(dtype, &values, 2 * LANES, DEPTH).to_rows().iter().all(|w| w.is_finite()),
+            "{dtype:?}"
+        );
         if largest < f32::MAX {
             values[5] = largest.next_up();
             let packed = Packed::from_rows(dtype, &values, 2 * LANES, DEPTH).to_rows();
