@@ -489,6 +489,45 @@ fn the_users_tasks_are_read_and_bad_files_only_skip_themselves() {
 }
 
 #[test]
+fn imports_add_up_and_no_file_of_the_users_is_replaced() {
+    let world = World::new();
+    let folder = world.home.path().join(".config/kshot/prompts");
+    std::fs::create_dir_all(&folder).unwrap();
+    let own = |task: &str| {
+        format!("# two evenings of work\ntask: {task}\ndoc_to_text: '{{{{q}}}} ->'\ndoc_to_target: '{{{{a}}}}'\nsamples:\n- {{q: fine, a: good}}\n")
+    };
+    let broken = own("sentiment").replace("q}}", "q.nothing()}}");
+    let files = [("mine.yaml", own("mine")), ("sentiment.yaml", broken), ("copy.yaml", own("mycopy"))];
+    for (name, text) in &files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    for (name, text) in [
+        ("m1.csv", "q,a\none,1\ntwo,2\n"),
+        ("m2.csv", "q,a\nthree,3\n"),
+        ("s.csv", "review,label\nA bore.,0\n"),
+        ("c.csv", "line\na b c d e f\n"),
+    ] {
+        std::fs::write(world.home.path().join(name), text).unwrap();
+    }
+    let import = |file: &str, task: &str| world.run(&["prompts", "import", file, "--task", task], b"");
+    let first = import("m1.csv", "mine");
+    assert!(first.text().starts_with("mine-edited: 3 examples, 2 of them new"), "{}{}", first.text(), first.stderr);
+    let second = import("m2.csv", "mine");
+    assert!(second.text().starts_with("mine-edited: 4 examples, 1 of them new"), "{}{}", second.text(), second.stderr);
+    let shown = world.run(&["prompts", "show", "mine-edited", "--shots", "4", "--query", "six"], b"");
+    assert_eq!(shown.text(), "fine -> good\n\none -> 1\n\ntwo -> 2\n\nthree -> 3\n\nsix ->");
+    assert_eq!(import("m1.csv", "mine-edited").code, Some(0));
+    // Of the built-in tasks behind files of the user's, copies are made.
+    for (file, task) in [("s.csv", "sentiment"), ("c.csv", "copy")] {
+        let made = import(file, task);
+        assert!(made.text().starts_with(&format!("{task}-edited: ")), "{}{}", made.text(), made.stderr);
+    }
+    for (name, text) in &files {
+        assert_eq!(&std::fs::read_to_string(folder.join(name)).unwrap(), text, "{name}");
+    }
+}
+
+#[test]
 fn saved_prompts_are_listed_and_printed() {
     let world = World::new();
     assert_eq!(world.run(&["prompts", "saved"], b"").text(), "");

@@ -7,16 +7,21 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod scripted;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use kshot::app::page::Page;
 use kshot::app::screen::Layer;
-use kshot::app::{Message, keymap};
+use kshot::app::sampler::Sampler;
+use kshot::app::{App, Message, keymap};
 use kshot::engine::FinishReason;
+use kshot::prompt::Library;
+use kshot::sampling::Settings;
 use kshot::session::PromptFolder;
 use kshot::text::TAB_WIDTH;
-use kshot::ui::script::{self, Driver, ScriptStep};
+use kshot::ui::Shell;
+use kshot::ui::script::{self, Clock, Driver, ScriptStep};
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
 use ratatui::backend::Backend;
@@ -372,6 +377,79 @@ fn a_prompt_is_saved_listed_loaded_renamed_and_deleted() {
     driver.run("y").unwrap();
     assert_eq!(file("ocean.txt"), None);
     assert!(!screen(&driver).contains("ocean  "), "{}", screen(&driver));
+}
+
+/// A driver over the tasks of a folder, one of them chosen.
+fn with_task(folder: &Path, name: &str) -> Driver<Scripted> {
+    let library = Library::load(Some(folder));
+    let index = library.tasks.iter().position(|task| task.name == name).unwrap();
+    let app = App::new(library, Sampler::new(Settings::default(), Vec::new())).unwrap();
+    let shell = Shell::new(app, Theme::new(Palette::True, Glyphs::UNICODE));
+    let clock = Clock::Steps(Duration::from_millis(20));
+    let mut driver = Driver::new(shell, Scripted::new(), (120, 36), clock).unwrap();
+    driver.run(&format!("<F4>t<Home><Down {index}><Enter>").replace("<Down 0>", "")).unwrap();
+    driver
+}
+
+/// The questions of a task file.
+fn questions(path: &Path) -> Vec<String> {
+    Library::read(path).unwrap().examples.into_iter().map(|example| example.text).collect()
+}
+
+const MINE: &str = "# two evenings of work\ntask: mine\ndoc_to_text: '{{q}}'\ndoc_to_target: '{{a}}'\nsamples:\n\
+    - {q: one, a: 1}\n- {q: two, a: 2}\n- {q: three, a: 3}\n";
+
+#[test]
+fn edited_examples_are_a_file_of_their_own_and_undone_leave_none() {
+    let place = tempfile::tempdir().unwrap();
+    let (mine, edited) = (place.path().join("mine.yaml"), place.path().join("mine-edited.yaml"));
+    std::fs::write(&mine, MINE).unwrap();
+    let mut driver = with_task(place.path(), "mine");
+    driver.run("D").unwrap();
+    assert_eq!(questions(&edited), ["two", "three"]);
+    assert!(said(&driver).contains("is now a file of yours") && said(&driver).contains("mine-edited.yaml"), "{}", said(&driver));
+    driver.run("yE2 again<Enter><Enter>").unwrap();
+    assert_eq!(questions(&edited), ["two", "three", "2 again"], "the file has them in the order they were made");
+    driver.run("aten<Enter>10<Enter>").unwrap();
+    assert_eq!(questions(&edited), ["two", "three", "2 again", "ten"]);
+    driver.run("uuu").unwrap();
+    assert_eq!(questions(&edited), ["two", "three"]);
+    driver.run("u").unwrap();
+    assert!(!edited.exists() && said(&driver).contains("removed again"), "{}", said(&driver));
+    driver.run("u").unwrap();
+    assert!(said(&driver).contains("no change"), "{}", said(&driver));
+    assert_eq!(std::fs::read_to_string(&mine).unwrap(), MINE);
+    driver.run("D").unwrap();
+    assert_eq!(questions(&edited), ["two", "three"], "the copy can be made again");
+}
+
+#[test]
+fn what_another_program_wrote_stays_and_the_examples_go_elsewhere() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str| place.path().join(name);
+    std::fs::write(file("copy.yaml"), MINE).unwrap();
+    std::fs::write(file("recall.yaml"), MINE.replace("mine", "recall").replace("{q:", "{r:")).unwrap();
+    for (task, made) in [("copy", "copy-edited.yaml"), ("recall", "recall-edited.yaml"), ("mine", "mine-edited.yaml")] {
+        let mut driver = with_task(place.path(), task);
+        let kept = driver.shell.app.shots.task().unwrap().examples.len();
+        driver.run("D").unwrap();
+        assert_eq!(questions(&file(made)).len(), kept - 1, "{task}");
+        // The file changes under the program's hands: it stays, and a copy under another name is made.
+        let by_hand = std::fs::read_to_string(file(made)).unwrap() + "# by hand\n";
+        std::fs::write(file(made), &by_hand).unwrap();
+        driver.run("DD").unwrap();
+        assert_eq!(std::fs::read_to_string(file(made)).unwrap(), by_hand, "{task}");
+        assert!(said(&driver).contains("kept in") || said(&driver).contains("stays"), "{}", said(&driver));
+        let other = file(&made.replace(".yaml", "-edited.yaml"));
+        assert_eq!(questions(&other).len() + 3, kept, "{task}");
+    }
+    assert_eq!(std::fs::read_to_string(file("copy.yaml")).unwrap(), MINE);
+    // A file that appears where the copy was to be made.
+    let mut driver = with_task(place.path(), "gpt2-qa");
+    std::fs::write(file("gpt2-qa.yaml"), MINE).unwrap();
+    driver.run("D").unwrap();
+    assert_eq!(std::fs::read_to_string(file("gpt2-qa.yaml")).unwrap(), MINE);
+    assert!(file("gpt2-qa-edited.yaml").exists() && said(&driver).contains("stays as it is"), "{}", said(&driver));
 }
 
 #[test]

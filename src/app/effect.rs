@@ -12,7 +12,7 @@ use super::mouse::Target;
 use crate::disk::{Existing, WriteError};
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
-use crate::prompt::Doc;
+use crate::prompt::{Doc, FileChange};
 use crate::session::{PromptError, PromptFolder, PromptJob, SavedPrompt};
 use crate::text::Tokenizer;
 use crate::train;
@@ -144,13 +144,8 @@ pub enum IoRequest {
         /// Its content.
         toml: String,
     },
-    /// Write a task whose examples were edited.
-    SaveTask {
-        /// The file; its folder is made where there is none.
-        path: PathBuf,
-        /// Its content.
-        yaml: String,
-    },
+    /// Write, replace or remove the file of a task whose examples were edited.
+    SaveTask(FileChange),
     /// Read examples from a table.
     ReadExamples {
         /// The file.
@@ -216,7 +211,12 @@ pub enum IoEvent {
     /// The presets were written, or not.
     PresetsSaved(Result<(), String>),
     /// The task was written, or not.
-    TaskSaved(Result<(), String>),
+    TaskSaved {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        result: Result<(), WriteError>,
+    },
     /// Examples were read, or not.
     ExamplesRead {
         /// The file.

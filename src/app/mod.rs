@@ -290,7 +290,7 @@ impl App {
             IoEvent::Saved { revision, path, result } => self.saved(revision, path, result),
             IoEvent::Exported(result) => self.exported(result),
             IoEvent::PresetsSaved(result) => self.presets_saved(result),
-            IoEvent::TaskSaved(result) => self.shots_kept(result),
+            IoEvent::TaskSaved { path, result } => self.shots_kept(&path, result),
             IoEvent::ExamplesRead { path, read } => self.shots_read(&path, read),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
             IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),

@@ -9,7 +9,9 @@ use super::App;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
-use crate::prompt::{Doc, Entry, Rewritten, Task};
+use crate::disk::WriteError;
+use crate::prompt::{Doc, Entry, FileChange, Origin, Rewritten, Task};
+
 
 /// Changes that can be taken back.
 const UNDO: usize = 50;
@@ -24,11 +26,12 @@ pub(super) struct Draft {
     at: usize,
 }
 
-/// Examples and their order before a change.
+/// A task and the order of its examples before a change.
 #[derive(Debug)]
 pub(super) struct Before {
-    task: String,
-    docs: Vec<Doc>,
+    /// The name of the task that the change made of it.
+    edited: String,
+    task: Task,
     entries: Vec<Entry>,
 }
 
@@ -71,10 +74,26 @@ impl App {
     /// Takes back the last change of examples.
     pub(super) fn shots_restore(&mut self) {
         let name = self.shots.task().map(|task| task.name.clone());
-        match self.shots.before.pop_if(|before| Some(&before.task) == name.as_ref()) {
-            Some(before) => self.put_shots(before.docs, before.entries, "the examples are as they were", false),
+        match self.shots.before.pop_if(|before| Some(&before.edited) == name.as_ref()) {
+            Some(before) => self.take_back(before),
             None => self.log.say(Level::Notice, "no change of these examples to take back"),
         }
+    }
+
+    fn take_back(&mut self, before: Before) {
+        let change = self.shots.task().and_then(|task| task.back_to(&before.task));
+        if !self.rewrite(|shots| shots.take_back(before.task, before.entries)) {
+            return;
+        }
+        let said = match &change {
+            Some(FileChange { path, new: None, .. }) => format!(", and {} is removed again", path.display()),
+            Some(FileChange { path, .. }) => format!(", in {} too", path.display()),
+            None => String::new(),
+        };
+        if let Some(change) = change {
+            self.outbox.push(Effect::Io(IoRequest::SaveTask(change)));
+        }
+        self.log.say(Level::Notice, format!("the examples are as they were{said}"));
     }
 
     /// Asks for a file with examples.
@@ -101,10 +120,19 @@ impl App {
         }
     }
 
-    /// The task's file was written, or not.
-    pub(super) fn shots_kept(&mut self, result: Result<(), String>) {
-        if let Err(error) = result {
-            self.log.say(Level::Error, format!("the examples are not kept: {error}"));
+    /// The task's file was written, or not. What another program put there meanwhile stays, and the examples go to a
+    /// file of another name.
+    pub(super) fn shots_kept(&mut self, path: &Path, result: Result<(), WriteError>) {
+        let Err(error) = result else { return };
+        let chosen = self.shots.task().is_some_and(|task| task.origin == Origin::File(path.to_owned()));
+        let taken = matches!(error, WriteError::Exists(_) | WriteError::Changed(_));
+        match (taken.then(|| self.shots.disown(path)), self.shot_docs()) {
+            (Some(true), Some((docs, entries))) if chosen => {
+                self.put_shots(docs, entries, &format!("{error} and stays as it is"), false);
+            }
+            // Its examples were put into another file when the first of several changes was refused.
+            (Some(false), _) => {}
+            _ => self.log.say(Level::Error, format!("the examples are not kept: {error}")),
         }
     }
 
@@ -201,29 +229,30 @@ impl App {
 
     /// Makes these the examples of the task, and keeps them in the user's folder.
     fn put_shots(&mut self, docs: Vec<Doc>, entries: Vec<Entry>, said: &str, undo: bool) {
-        let (Some(task), Some((old, order))) = (self.shots.task(), self.shot_docs()) else { return };
-        let rewritten = match task.with_examples(&docs, self.shots.folder()) {
+        let (Some(task), Some(chosen)) = (self.shots.task().cloned(), self.shots.chosen()) else { return };
+        let order = chosen.selection.entries().to_vec();
+        let rewritten = match self.shots.library().with_examples(&task, &docs) {
             Ok(rewritten) => rewritten,
             Err(error) => return self.log.say(Level::Error, format!("the examples stay as they were: {error}")),
         };
-        let Rewritten { task, path, yaml } = rewritten;
-        let name = task.name.clone();
-        if !self.rewrite(|shots| shots.replace(task, entries)) {
+        let Rewritten { task: edited, change } = rewritten;
+        let name = edited.name.clone();
+        if !self.rewrite(|shots| shots.replace(edited, entries)) {
             return;
         }
         if undo {
-            self.shots.before.push(Before { task: name.clone(), docs: old, entries: order });
+            self.shots.before.push(Before { edited: name.clone(), task, entries: order });
             let surplus = self.shots.before.len().saturating_sub(UNDO);
             self.shots.before.drain(..surplus);
         }
-        let kept = match path {
-            Some(path) => {
-                let kept = format!("kept in {}", path.display());
-                self.outbox.push(Effect::Io(IoRequest::SaveTask { path, yaml }));
-                kept
-            }
-            None => "not kept: there is no folder for tasks".to_owned(),
+        let kept = match &change {
+            Some(FileChange { path, old: None, .. }) => format!("{name} is now a file of yours, {}", path.display()),
+            Some(FileChange { path, .. }) => format!("{name} is kept in {}", path.display()),
+            None => format!("{name} is not kept: there is no folder for tasks"),
         };
-        self.log.say(Level::Notice, format!("{said}; {name} is {kept}"));
+        if let Some(change) = change {
+            self.outbox.push(Effect::Io(IoRequest::SaveTask(change)));
+        }
+        self.log.say(Level::Notice, format!("{said}; {kept}"));
     }
 }

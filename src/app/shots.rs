@@ -1,6 +1,6 @@
 //! The few-shot task: which examples are on, in which order, the query, and the prompt they make.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::input::{Input, Purpose};
 use super::log::Level;
 use super::screen::Layer;
 use super::shot_edit::{Before, Draft};
-use crate::prompt::{Assembly, Entry, Instruction, Library, Prompt, Query, Selection, Task, TaskError};
+use crate::prompt::{Assembly, Entry, Instruction, Library, Origin, Prompt, Query, Selection, Task, TaskError};
 
 /// The few-shot pane's state.
 #[derive(Debug)]
@@ -135,9 +135,9 @@ impl Shots {
         self.chosen.as_mut()
     }
 
-    /// The user's folder of tasks.
-    pub(super) fn folder(&self) -> Option<PathBuf> {
-        self.library.folder.clone()
+    /// All tasks, and the user's folder of them.
+    pub(super) fn library(&self) -> &Library {
+        &self.library
     }
 
     /// Puts a task in the place of the one of its name, or behind all others, and chooses it with its examples in that
@@ -146,19 +146,63 @@ impl Shots {
         let Some(chosen) = &self.chosen else { return Ok(()) };
         let selection = Selection::of(&task, entries).unwrap_or_else(|| Selection::listed(&task));
         let prompt = assemble(&task, &selection, &chosen.query, chosen.instruction)?;
-        let index = self.library.tasks.iter().position(|known| known.name == task.name);
-        let index = index.unwrap_or(self.library.tasks.len());
+        let index = self.named(&task.name).unwrap_or(self.library.tasks.len());
+        if let Origin::File(path) = &task.origin
+            && !self.library.files.contains(path)
+        {
+            self.library.files.push(path.clone());
+        }
         match self.library.tasks.get_mut(index) {
             Some(known) => *known = task,
             None => self.library.tasks.push(task),
         }
+        self.put_in(index, selection, prompt);
+        Ok(())
+    }
+
+    /// Takes the chosen task, whose examples were edited, back to what it was before. A copy that was made for that
+    /// leaves the list.
+    pub(super) fn take_back(&mut self, before: Task, entries: Vec<Entry>) -> Result<(), TaskError> {
+        let Some(chosen) = &self.chosen else { return Ok(()) };
+        let selection = Selection::of(&before, entries).unwrap_or_else(|| Selection::listed(&before));
+        let prompt = assemble(&before, &selection, &chosen.query, chosen.instruction)?;
+        let mut index = chosen.task;
+        if let Some(Origin::File(path)) = self.library.tasks.get(index).map(|task| &task.origin)
+            && before.written.is_none()
+        {
+            self.library.files.retain(|file| file != path);
+        }
+        match self.named(&before.name) {
+            Some(original) if original != index => {
+                self.library.tasks.remove(index);
+                index = original - usize::from(original > index);
+            }
+            _ => self.library.tasks[index] = before,
+        }
+        self.put_in(index, selection, prompt);
+        Ok(())
+    }
+
+    /// A file turned out to be another program's or the user's: the task that was to be written there is no longer
+    /// kshot's to write. Says whether it was.
+    pub(super) fn disown(&mut self, path: &Path) -> bool {
+        let is_there = |task: &&mut Task| matches!(&task.origin, Origin::File(file) if file == path);
+        let task = self.library.tasks.iter_mut().find(is_there);
+        task.is_some_and(|task| task.written.take().is_some())
+    }
+
+    fn named(&self, name: &str) -> Option<usize> {
+        self.library.tasks.iter().position(|known| known.name == name)
+    }
+
+    /// Another task with its selection and prompt, the query as it was.
+    fn put_in(&mut self, index: usize, selection: Selection, prompt: Prompt) {
         let last = selection.entries().len().saturating_sub(1);
         if let Some(chosen) = &mut self.chosen {
             (chosen.task, chosen.selected) = (index, chosen.selected.min(last));
             (chosen.selection, chosen.prompt) = (selection, prompt);
         }
         self.changed();
-        Ok(())
     }
 
     /// The assembled prompt.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
-use kshot::disk::{Existing, write_file};
-use kshot::prompt::{Assembly, Doc, Instruction, Library, Origin, Prompt, Query, Selection, Task, read_examples};
+use kshot::disk::exchange_file;
+use kshot::prompt::{Assembly, Doc, FileChange, Instruction, Library, Origin, Prompt, Query, Selection, Task, read_examples};
 use kshot::session::PromptFolder;
 use kshot::text::figures;
 use serde_json::json;
@@ -73,6 +73,8 @@ pub(super) fn assemble(task: &Task, shots: Option<usize>, query: Option<&str>) -
 fn import(file: &Path, name: &str, replace: bool, cx: &mut Context) -> anyhow::Result<Status> {
     let library = library(cx);
     let task = task(&library, name)?;
+    // Examples that were added to the user's own file before are in its copy.
+    let task = library.copy_of(task).unwrap_or(task);
     let new = read_examples(file, &task.example_fields()).map_err(|problem| anyhow!("{problem}"))?;
     let count = new.len();
     let mut docs: Vec<Doc> = match replace {
@@ -80,14 +82,11 @@ fn import(file: &Path, name: &str, replace: bool, cx: &mut Context) -> anyhow::R
         false => task.examples.iter().map(|example| example.doc.clone()).collect(),
     };
     docs.extend(new);
-    let rewritten = task
-        .with_examples(&docs, library.folder.clone())
+    let rewritten = library
+        .with_examples(task, &docs)
         .with_context(|| format!("cannot add the examples of {} to {name}", file.display()))?;
-    let path = rewritten.path.context("there is no folder for tasks")?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    }
-    write_file(&path, rewritten.yaml.as_bytes(), Existing::Replace)?;
+    let FileChange { path, old, new } = rewritten.change.context("there is no folder for tasks")?;
+    exchange_file(&path, old.as_deref(), new.as_deref()).with_context(|| format!("the examples of {} are not added", file.display()))?;
     let task = rewritten.task;
     let line = format!("{}: {} examples, {count} of them new, in {}", task.name, task.examples.len(), path.display());
     let line = cx.out.label(&line);

@@ -46,6 +46,9 @@ pub enum WriteError {
         /// What it is.
         kind: &'static str,
     },
+    /// It holds something else than what was read or written last.
+    #[error("{} was changed by another program", .0.display())]
+    Changed(PathBuf),
     /// The file system says no.
     #[error("cannot write {}: {reason}", path.display())]
     Failed {
@@ -101,6 +104,35 @@ fn write(path: &Path, bytes: &[u8], existing: Existing, access: Access) -> Resul
         Existing::Replace => file.persist(&target).map_err(|error| failed(error.error))?,
     };
     Ok(())
+}
+
+/// Replaces a file that holds exactly `old` (none: that is not there) by `new` (none: removes it), with its folder where
+/// there is none. What another program or the user put in its place stays.
+///
+/// # Errors
+/// The file holds something else, or the file system refuses.
+pub fn exchange_file(path: &Path, old: Option<&str>, new: Option<&str>) -> Result<(), WriteError> {
+    let failed = |reason: io::Error| WriteError::Failed { path: path.to_owned(), reason: reason.to_string() };
+    let file = old.map_or_else(|| Err(io::ErrorKind::NotFound.into()), |_| fs::File::open(path));
+    let (file, new) = match (file, new) {
+        (Ok(file), new) => (file, new),
+        (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        (Err(error), Some(new)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder_of(path)).map_err(failed)?;
+            return write_file(path, new.as_bytes(), Existing::Keep);
+        }
+        (Err(error), _) => return Err(failed(error)),
+    };
+    // Of two programs that read the same content, the second waits here and then finds the first one's. A file system
+    // without locks is no reason to refuse.
+    let _ = file.lock();
+    if old.map(str::as_bytes) != Some(fs::read(path).map_err(failed)?.as_slice()) {
+        return Err(WriteError::Changed(path.to_owned()));
+    }
+    match new {
+        Some(new) => write_file(path, new.as_bytes(), Existing::Replace),
+        None => fs::remove_file(path).map_err(failed),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -175,6 +207,31 @@ mod tests {
         fs::create_dir(folder.path().join("folder")).unwrap();
         let error = write_file(&folder.path().join("folder"), b"", Existing::Replace).unwrap_err();
         assert!(matches!(error, WriteError::NotAFile { kind: "a folder", .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_exchanged_only_for_the_content_that_is_known() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("folder/a.yaml");
+        let changed = Err(WriteError::Changed(path.clone()));
+        assert_eq!(exchange_file(&path, None, Some("one")), Ok(()));
+        assert_eq!(exchange_file(&path, None, Some("two")), Err(WriteError::Exists(path.clone())));
+        assert_eq!(exchange_file(&path, Some("other"), Some("two")), changed);
+        assert_eq!(exchange_file(&path, Some("other"), None), changed);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(exchange_file(&path, Some("one"), Some("two")), Ok(()));
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(exchange_file(&path, Some("two"), None), Ok(()));
+        assert!(!path.exists());
+        assert_eq!(exchange_file(&path, Some("two"), None), Ok(()));
+        assert_eq!(exchange_file(&path, Some("two"), Some("three")), Ok(()), "what was removed is written again");
+        let mut writers = Vec::new();
+        for n in ["a", "b", "c", "d", "e"] {
+            let path = path.clone();
+            writers.push(std::thread::spawn(move || exchange_file(&path, Some("three"), Some(n))));
+        }
+        let done = writers.into_iter().map(|w| w.join().unwrap()).filter(Result::is_ok).count();
+        assert_eq!(done, 1, "of many that read the same, one writes");
     }
 
     #[cfg(unix)]

@@ -6,7 +6,6 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_saphyr::{Error, Spanned};
 
-use super::rewrite::MARK;
 use super::template;
 use super::{Doc, Example, Origin, Task, TaskError};
 
@@ -116,7 +115,8 @@ pub(super) fn parse(content: &str, origin: Origin) -> Result<Task, TaskError> {
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
     let file: TaskFile = serde_saphyr::from_str_with_options(content, options).map_err(|e| explain(&e, content))?;
     let mut task = file.into_task(origin)?;
-    task.rewritten = content.starts_with(MARK);
+    // What kshot wrote can be written again; a comment or a line of the user's makes the file the user's.
+    task.written = (task.yaml(&task.name, task.examples.iter().map(|example| &example.doc)) == content).then(|| content.into());
     Ok(task)
 }
 
@@ -161,7 +161,7 @@ impl TaskFile {
             target_delimiter: self.target_delimiter.unwrap_or_else(|| TARGET_DELIMITER.to_owned()),
             until: until.into_iter().filter(|stop| !stop.is_empty()).collect(),
             max_gen_toks: self.generation_kwargs.max_gen_toks,
-            rewritten: false,
+            written: None,
             description: self.description.as_ref().map(|d| d.value.clone()).unwrap_or_default(),
             doc_to_text: self.doc_to_text.value.clone(),
             doc_to_target: self.doc_to_target.as_ref().map(|t| t.value.clone()),

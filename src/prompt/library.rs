@@ -14,6 +14,8 @@ pub struct Library {
     pub problems: Vec<Problem>,
     /// The user's folder.
     pub folder: Option<PathBuf>,
+    /// The task files of that folder, those that were left out too.
+    pub files: Vec<PathBuf>,
 }
 
 /// A task file that was left out.
@@ -63,12 +65,13 @@ impl Library {
                 return self.add(folder, Err(TaskError::new(format!("cannot read the folder: {error}"))));
             }
         };
-        for path in files {
-            match Self::read(&path) {
-                Ok(task) => self.add(&path, Ok(task)),
+        for path in &files {
+            match Self::read(path) {
+                Ok(task) => self.add(path, Ok(task)),
                 Err(problem) => self.problems.push(problem),
             }
         }
+        self.files = files;
     }
 
     fn add(&mut self, path: &Path, task: Result<Task, TaskError>) {

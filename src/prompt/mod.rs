@@ -22,6 +22,6 @@ pub use assembly::{Answer, Assembly, Instruction, Part, PartKind, Prompt, Query}
 pub use examples::{ExamplesFor, StartingPoint, examples};
 pub use import::read_examples;
 pub use library::{Library, Problem};
-pub use rewrite::Rewritten;
+pub use rewrite::{FileChange, Rewritten};
 pub use selection::{Entry, Selection};
 pub use task::{Doc, Example, Origin, Task, TaskError};

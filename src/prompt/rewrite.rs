@@ -2,24 +2,88 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Doc, Origin, Task, TaskError, file};
+use super::{Doc, Library, Origin, Task, TaskError, file};
 
-/// The first line of a file that kshot wrote: such a file may be written again, since nothing in it is the user's hand.
-pub(super) const MARK: &str =
-    "# Written by kshot when examples were edited; a file that begins otherwise is never changed.";
+/// The first line of a file that kshot writes.
+const MARK: &str = "# Written by kshot when examples were edited; a file that begins otherwise is never changed.";
 
 /// A task with other examples.
 #[derive(Debug, Clone)]
 pub struct Rewritten {
     /// The task, checked as a file is.
     pub task: Task,
-    /// Where it belongs in the user's folder; none where there is no folder.
-    pub path: Option<PathBuf>,
-    /// What stands there.
-    pub yaml: String,
+    /// What that does to the user's folder; none where there is no folder.
+    pub change: Option<FileChange>,
+}
+
+/// A task file that is written, replaced or removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds as far as this program knows; none where it is not there. A file that holds something else stays.
+    pub old: Option<Arc<str>>,
+    /// What it is to hold; none where it goes.
+    pub new: Option<Arc<str>>,
+}
+
+impl Library {
+    /// A task with other examples, as a file of the user's folder. What kshot wrote alone it writes again; a task of the
+    /// program keeps its name and gets a file; of a file that the user wrote, a copy under another name is made. No file
+    /// that is in the folder is ever named for another task.
+    ///
+    /// # Errors
+    /// An example that the task's templates cannot render, or more than a task file may hold.
+    pub fn with_examples(&self, task: &Task, docs: &[Doc]) -> Result<Rewritten, TaskError> {
+        let (name, path) = match (&task.origin, &task.written) {
+            (Origin::File(path), Some(_)) => (task.name.clone(), Some(path.clone())),
+            _ => {
+                let name = self.free_name(task);
+                let path = self.folder.as_ref().map(|folder| folder.join(file_stem(&name) + ".yaml"));
+                (name, path)
+            }
+        };
+        let yaml = task.yaml(&name, docs.iter());
+        let origin = path.clone().map_or(Origin::BuiltIn, Origin::File);
+        let written = file::parse(&yaml, origin)?;
+        let change = path.map(|path| FileChange { path, old: task.written.clone(), new: written.written.clone() });
+        Ok(Rewritten { task: written, change })
+    }
+
+    /// The copy of a user's task that kshot made when its examples were edited; what is imported later is added to it.
+    pub fn copy_of(&self, task: &Task) -> Option<&Task> {
+        self.get(&edited(&task.name)).filter(|copy| task.written.is_none() && copy.written.is_some())
+    }
+
+    fn free_name(&self, task: &Task) -> String {
+        let own = (task.origin == Origin::BuiltIn).then(|| task.name.clone());
+        let copy = edited(&task.name);
+        let numbered = (2..).map(|number| format!("{copy}-{number}"));
+        let mut names = own.into_iter().chain([copy.clone()]).chain(numbered);
+        names.find(|name| self.is_free(name)).unwrap_or_default()
+    }
+
+    /// Whether a user's task can have the name: no other has it, and no file of the folder is in its way. Letters of
+    /// another case are the same to some file systems.
+    fn is_free(&self, name: &str) -> bool {
+        let named = self.tasks.iter().any(|known| known.origin != Origin::BuiltIn && known.name == name);
+        let stem = file_stem(name).to_lowercase();
+        let in_the_way = |path: &PathBuf| path.file_stem().is_some_and(|s| s.to_string_lossy().to_lowercase() == stem);
+        !named && !self.files.iter().any(in_the_way)
+    }
+}
+
+fn edited(name: &str) -> String {
+    format!("{name}-edited")
+}
+
+/// A task's name as that of a file.
+fn file_stem(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
 impl Task {
@@ -29,30 +93,16 @@ impl Task {
         first.map(|doc| doc.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// The same task with other examples, as a file of `folder`. A built-in task and one that was edited before keep their
-    /// name; of a file that the user wrote, a task of another name is made, and the file stays as it is.
-    ///
-    /// # Errors
-    /// An example that the task's templates cannot render, or more than a task file may hold.
-    pub fn with_examples(&self, docs: &[Doc], folder: Option<PathBuf>) -> Result<Rewritten, TaskError> {
-        let (name, path) = match &self.origin {
-            Origin::File(path) if self.rewritten => (self.name.clone(), Some(path.clone())),
-            Origin::File(_) => (format!("{}-edited", self.name), None),
-            Origin::BuiltIn => (self.name.clone(), None),
-        };
-        let file_name = |name: &str| -> String {
-            name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
-        };
-        let path = path.or_else(|| Some(folder?.join(file_name(&name) + ".yaml")));
-        let yaml = self.yaml(&name, docs);
-        let origin = path.clone().map_or(Origin::BuiltIn, Origin::File);
-        let mut task = file::parse(&yaml, origin)?;
-        task.rewritten = true;
-        Ok(Rewritten { task, path, yaml })
+    /// What becomes of the file of this task, which kshot wrote, where the task is again what it was `before`: the file
+    /// of before, or none.
+    pub fn back_to(&self, before: &Self) -> Option<FileChange> {
+        let Origin::File(path) = &self.origin else { return None };
+        let new = before.written.clone().filter(|_| before.origin == self.origin);
+        Some(FileChange { path: path.clone(), old: Some(self.written.clone()?), new })
     }
 
     /// JSON is YAML, so every value is written as JSON.
-    fn yaml(&self, name: &str, docs: &[Doc]) -> String {
+    pub(super) fn yaml<'a>(&self, name: &str, mut docs: impl Iterator<Item = &'a Doc>) -> String {
         let mut out = format!("{MARK}\n");
         let mut add = |key: &str, value: Value| {
             let _ = writeln!(out, "{key}: {}", in_yaml(&value));
@@ -84,7 +134,7 @@ impl Task {
                 let _ = write!(out, "{key}:\n{}", docs.concat());
             }
         };
-        list("samples", &mut docs.iter());
+        list("samples", &mut docs);
         list("query", &mut self.queries.iter());
         out
     }

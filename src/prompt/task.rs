@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -35,8 +36,8 @@ pub struct Task {
     pub until: Vec<String>,
     /// Longest answer in tokens, if the file says so.
     pub max_gen_toks: Option<usize>,
-    /// Whether kshot wrote its file, with examples that were edited.
-    pub rewritten: bool,
+    /// The content of its file, where kshot wrote all of it.
+    pub written: Option<Arc<str>>,
     pub(super) description: String,
     pub(super) doc_to_text: String,
     pub(super) doc_to_target: Option<Value>,

@@ -16,7 +16,7 @@ use crate::disk::{Existing, WriteError, write_file, write_private};
 use crate::engine::{Command, Engine, Event, JobId};
 use crate::export::{Format, Source};
 use crate::hub::{Cancel, Hub};
-use crate::prompt::read_examples;
+use crate::prompt::{FileChange, read_examples};
 use crate::text::{SpecialTokens, Tokenizer};
 use crate::train;
 
@@ -31,7 +31,11 @@ pub struct Workers {
     inbox: Receiver<IoEvent>,
     cancels: HashMap<JobId, Cancel>,
     keeper: Option<(Sender<IoRequest>, JoinHandle<()>)>,
+    writer: Option<(Sender<WriteJob>, JoinHandle<()>)>,
 }
+
+/// A file to write.
+type WriteJob = Box<dyn FnOnce(&Sender<IoEvent>) + Send>;
 
 impl Workers {
     /// Starts the engine, the training thread and the encoder. Training runs are saved in `runs`.
@@ -43,6 +47,10 @@ impl Workers {
         let (encoder, requests) = unbounded();
         let answers = outbox.clone();
         std::thread::Builder::new().name("encode".into()).spawn(move || encode_latest(&requests, &answers, special))?;
+        let (writer, jobs) = unbounded::<WriteJob>();
+        let answers = outbox.clone();
+        let run = move || jobs.iter().for_each(|job| job(&answers));
+        let thread = std::thread::Builder::new().name("write".into()).spawn(run)?;
         Ok(Self {
             engine: Engine::spawn()?,
             train: train::Worker::spawn(runs)?,
@@ -53,6 +61,7 @@ impl Workers {
             inbox,
             cancels: HashMap::new(),
             keeper: None,
+            writer: Some((writer, thread)),
         })
     }
 
@@ -74,6 +83,15 @@ impl Workers {
         let spawned = std::thread::Builder::new().name("io".into()).spawn(move || job(&hub, &outbox));
         if let Err(error) = spawned {
             let _ = self.outbox.send(IoEvent::Models(Err(format!("the system gives no thread: {error}"))));
+        }
+    }
+}
+
+impl Workers {
+    /// Writes a file, after those that were handed over before: an older version never replaces a newer one.
+    fn write(&self, job: impl FnOnce(&Sender<IoEvent>) + Send + 'static) {
+        if let Some((writer, _)) = &self.writer {
+            let _ = writer.send(Box::new(job));
         }
     }
 }
@@ -119,24 +137,25 @@ impl Executor for Workers {
             IoRequest::Tokenise { .. } | IoRequest::Count { .. } => {
                 let _ = self.encoder.send(request);
             }
-            IoRequest::Save { revision, path, bytes, existing } => self.start(move |_, out| {
+            IoRequest::Save { revision, path, bytes, existing } => self.write(move |out| {
                 let result = write_file(&path, &bytes, existing);
                 let _ = out.send(IoEvent::Saved { revision, path, result });
             }),
             IoRequest::Export { format, source, to } => self.start(move |_, out| {
                 let _ = out.send(IoEvent::Exported(export(format, &source, to)));
             }),
-            IoRequest::SavePresets { path, toml } => self.start(move |_, out| {
+            IoRequest::SavePresets { path, toml } => self.write(move |out| {
                 let _ = out.send(IoEvent::PresetsSaved(save_in_folder(&path, &toml)));
             }),
-            IoRequest::SaveTask { path, yaml } => self.start(move |_, out| {
-                let _ = out.send(IoEvent::TaskSaved(save_in_folder(&path, &yaml)));
+            IoRequest::SaveTask(FileChange { path, old, new }) => self.write(move |out| {
+                let result = exchange_file(&path, old.as_deref(), new.as_deref());
+                let _ = out.send(IoEvent::TaskSaved { path, result });
             }),
             IoRequest::ReadExamples { path, fields } => self.start(move |_, out| {
                 let read = read_examples(&path, &fields).map_err(|problem| problem.to_string());
                 let _ = out.send(IoEvent::ExamplesRead { path, read });
             }),
-            IoRequest::Prompts(folder, job) => self.start(move |_, out| {
+            IoRequest::Prompts(folder, job) => self.write(move |out| {
                 let (result, list) = (folder.run(&job), folder.list());
                 let _ = out.send(IoEvent::Prompts { job, result, list });
             }),
@@ -171,6 +190,10 @@ impl Drop for Workers {
         // What was handed over last is written before the program ends.
         if let Some((requests, thread)) = self.keeper.take() {
             drop(requests);
+            let _ = thread.join();
+        }
+        if let Some((jobs, thread)) = self.writer.take() {
+            drop(jobs);
             let _ = thread.join();
         }
     }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use kshot::prompt::{Doc, Library, Origin, Task, read_examples};
+use kshot::prompt::{Doc, FileChange, Library, Origin, Task, read_examples};
 
 use crate::builtin_tasks;
 
@@ -12,11 +12,13 @@ fn docs(task: &Task) -> Vec<Doc> {
 #[test]
 fn a_rewritten_task_is_read_as_the_same() {
     let folder = tempfile::tempdir().unwrap();
+    let library = Library::load(Some(folder.path()));
     for task in builtin_tasks().tasks {
-        let rewritten = task.with_examples(&docs(&task), Some(folder.path().into())).unwrap();
-        let path = rewritten.path.unwrap();
-        assert_eq!(path, folder.path().join(format!("{}.yaml", task.name)));
-        std::fs::write(&path, &rewritten.yaml).unwrap();
+        let rewritten = library.with_examples(&task, &docs(&task)).unwrap();
+        let FileChange { path, old, new } = rewritten.change.unwrap();
+        assert_eq!((&path, old), (&folder.path().join(format!("{}.yaml", task.name)), None));
+        let yaml = new.unwrap();
+        std::fs::write(&path, yaml.as_bytes()).unwrap();
         let read = Library::read(&path).unwrap();
         let same = |other: &Task| {
             (&other.name, &other.title, &other.source, &other.group)
@@ -30,8 +32,8 @@ fn a_rewritten_task_is_read_as_the_same() {
                 && other.queries.iter().all(|doc| other.description(doc) == task.description(doc))
                 && other.queries.iter().all(|doc| other.choices(doc) == task.choices(doc))
         };
-        assert!(same(&read) && same(&rewritten.task), "{}:\n{}", task.name, rewritten.yaml);
-        assert!(read.rewritten && !task.rewritten, "{}", task.name);
+        assert!(same(&read) && same(&rewritten.task), "{}:\n{yaml}", task.name);
+        assert!(read.written == Some(yaml) && task.written.is_none(), "{}", task.name);
     }
     assert_eq!(Library::load(Some(folder.path())).problems, []);
 }
@@ -45,29 +47,69 @@ fn a_file_of_the_user_is_never_written_over() {
     let task = library.get("mine/words").unwrap();
     let mut more = docs(task);
     more.push(more[0].clone());
-    let first = task.with_examples(&more, library.folder.clone()).unwrap();
+    let first = library.with_examples(task, &more).unwrap();
     assert_eq!(first.task.name, "mine/words-edited");
-    let path = first.path.unwrap();
-    assert_eq!(path, folder.path().join("mine_words-edited.yaml"));
-    // What kshot wrote, it writes again under the same name.
-    let again = first.task.with_examples(&docs(task), library.folder.clone()).unwrap();
-    assert_eq!((again.task.name.as_str(), again.path), ("mine/words-edited", Some(path.clone())));
-    assert_eq!(again.task.origin, Origin::File(path));
+    let made = first.change.unwrap();
+    assert_eq!((&made.path, &made.old), (&folder.path().join("mine_words-edited.yaml"), &None));
+    // What kshot wrote, it writes again under the same name, in the place of that and of nothing else.
+    let again = library.with_examples(&first.task, &docs(task)).unwrap();
+    let changed = again.change.unwrap();
+    assert_eq!((again.task.name.as_str(), &changed.path, &changed.old), ("mine/words-edited", &made.path, &made.new));
+    assert_eq!(again.task.origin, Origin::File(made.path.clone()));
+    // One line by hand, and the file is the user's.
+    let by_hand = format!("{}# two evenings of work\n", made.new.unwrap());
+    std::fs::write(&made.path, &by_hand).unwrap();
+    let library = Library::load(Some(folder.path()));
+    let copy = library.get("mine/words-edited").unwrap();
+    assert_eq!(copy.written, None);
+    let third = library.with_examples(copy, &docs(copy)).unwrap();
+    assert_eq!(third.change.unwrap().path, folder.path().join("mine_words-edited-edited.yaml"));
+}
+
+/// Files that are left out, hold another task or differ in case are in nobody's way but their own.
+#[test]
+fn no_file_of_the_folder_is_named_for_another_task() {
+    let own = |name: &str| format!("task: {name}\ndoc_to_text: \"{{{{q}}}} =\"\ndoc_to_target: a\nsamples:\n  - {{q: x, a: y}}\n");
+    let broken = own("sentiment").replace("{{q}}", "{{q.nothing()}}");
+    for (file, content, task, name) in [
+        ("sentiment.yaml", broken.as_str(), "sentiment", "sentiment-edited"),
+        ("copy.yaml", &own("mycopy"), "copy", "copy-edited"),
+        ("COPY.yml", &own("mycopy"), "copy", "copy-edited"),
+        ("recall.txt", "no task", "recall", "recall"),
+        ("mine.yaml", &own("mine"), "mine", "mine-edited"),
+        ("any.yaml", &own("recall"), "recall", "recall-edited"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(file), content).unwrap();
+        let library = Library::load(Some(folder.path()));
+        let task = library.get(task).unwrap();
+        let made = library.with_examples(task, &docs(task)).unwrap();
+        let change = made.change.unwrap();
+        assert_eq!((made.task.name.as_str(), change.old), (name, None), "{file}");
+        assert_eq!(change.path, folder.path().join(format!("{name}.yaml")), "{file}");
+        // And where that is taken as well, a number is added.
+        std::fs::write(folder.path().join(format!("{task}-edited.yaml", task = task.name)), "left out").unwrap();
+        let library = Library::load(Some(folder.path()));
+        let task = library.get(&task.name).unwrap();
+        let next = if name == "recall" { "recall".to_owned() } else { format!("{}-edited-2", task.name) };
+        assert_eq!(library.with_examples(task, &docs(task)).unwrap().task.name, next, "{file}");
+    }
 }
 
 #[test]
 fn an_example_that_cannot_be_rendered_is_refused() {
-    let task = builtin_tasks().get("translation-zh").unwrap().clone();
-    let mut all = docs(&task);
+    let library = builtin_tasks();
+    let task = library.get("translation-zh").unwrap();
+    let mut all = docs(task);
     all[0].remove("english");
-    assert!(task.with_examples(&all, None).is_err());
-    let mut all = docs(&task);
+    assert!(library.with_examples(task, &all).is_err());
+    let mut all = docs(task);
     all[0]["chinese"] = serde_json::Value::from("");
-    assert!(task.with_examples(&all, None).unwrap_err().reason.contains("no answer"));
+    assert!(library.with_examples(task, &all).unwrap_err().reason.contains("no answer"));
     // Text that YAML would read as something else stays text; control characters stay what they are.
-    let mut all = docs(&task);
+    let mut all = docs(task);
     all[0]["english"] = serde_json::Value::from("no: \"yes\" #\t\u{1}\u{7f}\u{85}\u{2028} ~ {{x}} 👍");
-    let rewritten = task.with_examples(&all, None).unwrap();
+    let rewritten = library.with_examples(task, &all).unwrap();
     assert_eq!(rewritten.task.examples[0].doc, all[0]);
 }
 

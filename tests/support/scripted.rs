@@ -18,7 +18,7 @@ use kshot::engine::{
     Aside, Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, ReadEnd, ReadRequest, Start, Step,
     Timings, TokenScore,
 };
-use kshot::prompt::Library;
+use kshot::prompt::{FileChange, Library};
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
 use kshot::text::{SpecialIds, SpecialTokens, Tokenizer, byte_symbol};
 use kshot::train;
@@ -178,9 +178,9 @@ impl Executor for Scripted {
                 asked.saved.push((path, toml.into_bytes()));
                 IoEvent::PresetsSaved(Ok(()))
             }
-            IoRequest::SaveTask { path, yaml } => {
-                asked.saved.push((path, yaml.into_bytes()));
-                IoEvent::TaskSaved(Ok(()))
+            IoRequest::SaveTask(FileChange { path, old, new }) => {
+                let result = kshot::disk::exchange_file(&path, old.as_deref(), new.as_deref());
+                IoEvent::TaskSaved { path, result }
             }
             IoRequest::ReadExamples { path, fields } => {
                 let read = kshot::prompt::read_examples(&path, &fields).map_err(|problem| problem.to_string());
