@@ -388,6 +388,8 @@ fn with_task(folder: &Path, name: &str) -> Driver<Scripted> {
     let clock = Clock::Steps(Duration::from_millis(20));
     let mut driver = Driver::new(shell, Scripted::new(), (120, 36), clock).unwrap();
     driver.run(&format!("<F4>t<Home><Down {index}><Enter>").replace("<Down 0>", "")).unwrap();
+    let chosen = driver.shell.app.shots.task().map(|task| task.name.clone());
+    assert_eq!(chosen.as_deref(), Some(name), "{}", screen(&driver));
     driver
 }
 
@@ -406,6 +408,7 @@ fn edited_examples_are_a_file_of_their_own_and_undone_leave_none() {
     std::fs::write(&mine, MINE).unwrap();
     let mut driver = with_task(place.path(), "mine");
     driver.run("D").unwrap();
+    assert!(edited.exists(), "{} {}", said(&driver), screen(&driver));
     assert_eq!(questions(&edited), ["two", "three"]);
     assert!(said(&driver).contains("is now a file of yours") && said(&driver).contains("mine-edited.yaml"), "{}", said(&driver));
     driver.run("yE2 again<Enter><Enter>").unwrap();

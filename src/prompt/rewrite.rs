@@ -47,11 +47,12 @@ impl Library {
                 (name, path)
             }
         };
-        let yaml = task.yaml(&name, docs.iter());
+        let yaml: Arc<str> = task.yaml(&name, docs.iter()).into();
         let origin = path.clone().map_or(Origin::BuiltIn, Origin::File);
-        let written = file::parse(&yaml, origin)?;
-        let change = path.map(|path| FileChange { path, old: task.written.clone(), new: written.written.clone() });
-        Ok(Rewritten { task: written, change })
+        let mut edited = file::parse(&yaml, origin)?;
+        edited.written = Some(yaml.clone());
+        let change = path.map(|path| FileChange { path, old: task.written.clone(), new: Some(yaml) });
+        Ok(Rewritten { task: edited, change })
     }
 
     /// The copy of a user's task that kshot made when its examples were edited; what is imported later is added to it.
@@ -102,7 +103,7 @@ impl Task {
     }
 
     /// JSON is YAML, so every value is written as JSON.
-    pub(super) fn yaml<'a>(&self, name: &str, mut docs: impl Iterator<Item = &'a Doc>) -> String {
+    pub(super) fn yaml<'a>(&self, name: &str, mut docs: impl ExactSizeIterator<Item = &'a Doc>) -> String {
         let mut out = format!("{MARK}\n");
         let mut add = |key: &str, value: Value| {
             let _ = writeln!(out, "{key}: {}", in_yaml(&value));
@@ -127,7 +128,7 @@ impl Task {
             generation["max_gen_toks"] = json!(most);
         }
         add("generation_kwargs", generation);
-        add("num_fewshot", json!(self.num_fewshot));
+        add("num_fewshot", json!(self.num_fewshot.min(docs.len())));
         let mut list = |key: &str, docs: &mut dyn Iterator<Item = &Doc>| {
             let docs: Vec<String> = docs.map(|doc| format!("  - {}\n", in_yaml(&Value::Object(doc.clone())))).collect();
             if !docs.is_empty() {

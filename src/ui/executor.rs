@@ -12,7 +12,7 @@ use super::hubjob;
 use super::keeper::Keeper;
 use crate::app::export::{Destination, Exported};
 use crate::app::{IoEvent, IoRequest};
-use crate::disk::{Existing, WriteError, write_file, write_private};
+use crate::disk::{Existing, WriteError, exchange_file, write_file, write_private};
 use crate::engine::{Command, Engine, Event, JobId};
 use crate::export::{Format, Source};
 use crate::hub::{Cancel, Hub};
