@@ -494,7 +494,9 @@ fn imports_add_up_and_no_file_of_the_users_is_replaced() {
     let folder = world.home.path().join(".config/kshot/prompts");
     std::fs::create_dir_all(&folder).unwrap();
     let own = |task: &str| {
-        format!("# two evenings of work\ntask: {task}\ndoc_to_text: '{{{{q}}}} ->'\ndoc_to_target: '{{{{a}}}}'\nsamples:\n- {{q: fine, a: good}}\n")
+        format!(
+            "# two evenings of work\ntask: {task}\ndoc_to_text: '{{{{q}}}} ->'\ndoc_to_target: '{{{{a}}}}'\nsamples:\n- {{q: fine, a: good}}\n"
+        )
     };
     let broken = own("sentiment").replace("q}}", "q.nothing()}}");
     let files = [("mine.yaml", own("mine")), ("sentiment.yaml", broken), ("copy.yaml", own("mycopy"))];

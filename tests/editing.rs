@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use kshot::app::page::Page;
-use kshot::app::screen::Layer;
 use kshot::app::sampler::Sampler;
+use kshot::app::screen::Layer;
 use kshot::app::{App, Message, keymap};
 use kshot::engine::FinishReason;
 use kshot::prompt::Library;
@@ -410,7 +410,11 @@ fn edited_examples_are_a_file_of_their_own_and_undone_leave_none() {
     driver.run("D").unwrap();
     assert!(edited.exists(), "{} {}", said(&driver), screen(&driver));
     assert_eq!(questions(&edited), ["two", "three"]);
-    assert!(said(&driver).contains("is now a file of yours") && said(&driver).contains("mine-edited.yaml"), "{}", said(&driver));
+    assert!(
+        said(&driver).contains("is now a file of yours") && said(&driver).contains("mine-edited.yaml"),
+        "{}",
+        said(&driver)
+    );
     driver.run("yE2 again<Enter><Enter>").unwrap();
     assert_eq!(questions(&edited), ["two", "three", "2 again"], "the file has them in the order they were made");
     driver.run("aten<Enter>10<Enter>").unwrap();

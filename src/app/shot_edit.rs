@@ -12,7 +12,6 @@ use super::log::Level;
 use crate::disk::WriteError;
 use crate::prompt::{Doc, Entry, FileChange, Origin, Rewritten, Task};
 
-
 /// Changes that can be taken back.
 const UNDO: usize = 50;
 

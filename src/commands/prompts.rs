@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use kshot::disk::exchange_file;
-use kshot::prompt::{Assembly, Doc, FileChange, Instruction, Library, Origin, Prompt, Query, Selection, Task, read_examples};
+use kshot::prompt::{
+    Assembly, Doc, FileChange, Instruction, Library, Origin, Prompt, Query, Selection, Task, read_examples,
+};
 use kshot::session::PromptFolder;
 use kshot::text::figures;
 use serde_json::json;
@@ -86,7 +88,8 @@ fn import(file: &Path, name: &str, replace: bool, cx: &mut Context) -> anyhow::R
         .with_examples(task, &docs)
         .with_context(|| format!("cannot add the examples of {} to {name}", file.display()))?;
     let FileChange { path, old, new } = rewritten.change.context("there is no folder for tasks")?;
-    exchange_file(&path, old.as_deref(), new.as_deref()).with_context(|| format!("the examples of {} are not added", file.display()))?;
+    exchange_file(&path, old.as_deref(), new.as_deref())
+        .with_context(|| format!("the examples of {} are not added", file.display()))?;
     let task = rewritten.task;
     let line = format!("{}: {} examples, {count} of them new, in {}", task.name, task.examples.len(), path.display());
     let line = cx.out.label(&line);

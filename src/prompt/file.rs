@@ -116,7 +116,8 @@ pub(super) fn parse(content: &str, origin: Origin) -> Result<Task, TaskError> {
     let file: TaskFile = serde_saphyr::from_str_with_options(content, options).map_err(|e| explain(&e, content))?;
     let mut task = file.into_task(origin)?;
     // What kshot wrote can be written again; a comment or a line of the user's makes the file the user's.
-    task.written = (task.yaml(&task.name, task.examples.iter().map(|example| &example.doc)) == content).then(|| content.into());
+    task.written =
+        (task.yaml(&task.name, task.examples.iter().map(|example| &example.doc)) == content).then(|| content.into());
     Ok(task)
 }
 

@@ -69,7 +69,9 @@ fn a_file_of_the_user_is_never_written_over() {
 /// Files that are left out, hold another task or differ in case are in nobody's way but their own.
 #[test]
 fn no_file_of_the_folder_is_named_for_another_task() {
-    let own = |name: &str| format!("task: {name}\ndoc_to_text: \"{{{{q}}}} =\"\ndoc_to_target: a\nsamples:\n  - {{q: x, a: y}}\n");
+    let own = |name: &str| {
+        format!("task: {name}\ndoc_to_text: \"{{{{q}}}} =\"\ndoc_to_target: a\nsamples:\n  - {{q: x, a: y}}\n")
+    };
     let broken = own("sentiment").replace("{{q}}", "{{q.nothing()}}");
     for (file, content, task, name) in [
         ("sentiment.yaml", broken.as_str(), "sentiment", "sentiment-edited"),
