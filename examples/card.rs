@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use kshot::corpus::{self, Group, SUITES};
-use kshot::engine::{Backend, CancelToken, GenerateRequest, LoadRequest, LocalModel, OnEndOfText, Produced};
+use kshot::engine::{Backend, CancelToken, Device, GenerateRequest, LoadRequest, LocalModel, OnEndOfText, Produced};
 use kshot::eval::{Evaluation, Figures, Instructions, Plan, Rate, Source, Start, Tally};
 use kshot::model::{Dtype, DtypeChoice};
 use kshot::sampling::{ParamId, Settings};
@@ -61,8 +61,12 @@ fn main() -> anyhow::Result<()> {
         }
     }
     let folder = folder.context("usage: card FOLDER [--limit N] [--stream-steps N]")?;
-    let request =
-        LoadRequest { name: "built-in".into(), files: folder.clone().into(), dtype: DtypeChoice::Is(Dtype::F32) };
+    let request = LoadRequest {
+        name: "built-in".into(),
+        files: folder.clone().into(),
+        dtype: DtypeChoice::Is(Dtype::F32),
+        device: Device::Cpu,
+    };
     let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {})?;
     let info = model.info().clone();
     let recipe = (Preset::find("builtin").context("no preset builtin")?.recipe)();
@@ -236,7 +240,7 @@ fn sample(model: &mut LocalModel, tokenizer: &Tokenizer, beginning: &str, seed: 
     let mut settings = Settings::neutral();
     settings.set_text(ParamId::Temperature, &TEMPERATURE.to_string())?;
     let request = GenerateRequest {
-        prompt: tokenizer.encode(beginning, SpecialTokens::Literal)?,
+        prompt: tokenizer.encode(beginning, SpecialTokens::Literal)?.into(),
         sequences: 1,
         max_tokens: 200,
         settings,

@@ -291,7 +291,7 @@ fn the_trailing_space_warns_only_where_words_begin_with_it() {
     let characters = Tokenizer::from_vocab_and_merges(bytes, []).unwrap();
     assert!(!characters.words_begin_with_space() && scripted::tokenizer().words_begin_with_space());
     driver.run(" ").unwrap();
-    driver.shell.app.models.loaded.as_mut().unwrap().tokenizer = characters.into();
+    driver.shell.app.models.loaded.as_mut().unwrap().tokenizer = Some(characters.into());
     driver.draw();
     assert!(!screen(&driver).contains("ends in a space"));
     driver.shell.app.models.loaded = None;

@@ -7,8 +7,9 @@ mod bytes_model;
 use std::time::Duration;
 
 use kshot::engine::{
-    Backend, CancelToken, Command, Engine, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId,
-    LoadRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Step, StopStrings, compare_quality,
+    Backend, CancelToken, Checked, Command, Device, ENGINES, Engine, EngineError, EngineKind, Event, Finish,
+    FinishReason, GenerateRequest, JobId, LoadRequest, LocalModel, OnEndOfText, Produced, Prompt, ScoreRequest, Start,
+    Step, StopStrings, Worker, compare_quality,
 };
 use kshot::files::{Files, builtin};
 use kshot::model::{Checkpoint, Decoder, Dtype, DtypeChoice, ModelError};
@@ -22,13 +23,18 @@ fn model() -> LocalModel {
 }
 
 fn model_in(folder: &std::path::Path) -> Result<LocalModel, EngineError> {
-    let request = LoadRequest { name: "bytes".into(), files: folder.into(), dtype: DtypeChoice::Is(Dtype::F32) };
+    let request = LoadRequest {
+        name: "bytes".into(),
+        files: folder.into(),
+        dtype: DtypeChoice::Is(Dtype::F32),
+        device: Device::Cpu,
+    };
     LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {})
 }
 
 fn request(prompt: &str) -> GenerateRequest {
     GenerateRequest {
-        prompt: prompt.bytes().map(u32::from).collect(),
+        prompt: Prompt::Ids(prompt.bytes().map(u32::from).collect()),
         sequences: 1,
         max_tokens: 12,
         settings: Settings::preset("balanced").unwrap(),
@@ -52,7 +58,7 @@ fn run(model: &mut LocalModel, request: &GenerateRequest) -> (Vec<Step>, Finish)
 }
 
 fn ids(steps: &[Step], sequence: usize) -> Vec<u32> {
-    steps.iter().filter(|step| step.sequence == sequence).map(|step| step.sampled.id).collect()
+    steps.iter().filter(|step| step.sequence == sequence).map(|step| step.id()).collect()
 }
 
 #[test]
@@ -111,11 +117,11 @@ fn steps_and_scores_agree() {
     let scores = model.score(&asked, &CancelToken::new()).unwrap();
     assert!(scores.tokens[0].logprob.is_none());
     for (step, score) in steps.iter().zip(&scores.tokens[finish.prompt.len()..]) {
-        assert_eq!(step.sampled.id, score.id);
-        assert!((step.sampled.logprob - score.logprob.unwrap()).abs() < 1e-4);
-        assert!((step.sampled.entropy_bits - score.entropy.unwrap()).abs() < 1e-3);
-        assert_eq!(step.sampled.rank, score.rank.unwrap());
-        let ids: Vec<u32> = step.sampled.top.iter().map(|candidate| candidate.id).collect();
+        assert_eq!(step.id(), score.id);
+        assert!((step.logprob().unwrap() - score.logprob.unwrap()).abs() < 1e-4);
+        assert!((step.sampled().unwrap().entropy_bits - score.entropy.unwrap()).abs() < 1e-3);
+        assert_eq!(step.sampled().unwrap().rank, score.rank.unwrap());
+        let ids: Vec<u32> = step.sampled().unwrap().top.iter().map(|candidate| candidate.id).collect();
         assert_eq!(ids, score.top.iter().map(|(id, _)| *id).collect::<Vec<_>>());
     }
     let everything = ScoreRequest { ids: vec![104], start: Start::FirstToken, top: 257 };
@@ -150,7 +156,7 @@ fn generation_stops_where_the_learned_positions_end() {
         refused.map_err(|error| error.to_string()).unwrap_err(),
         "the prompt has 65 tokens and the model has 56 positions; shorten it by 10 or more"
     );
-    let unknown = GenerateRequest { prompt: vec![1, 257], ..request("") };
+    let unknown = GenerateRequest { prompt: vec![1, 257].into(), ..request("") };
     assert!(matches!(
         model.generate(&unknown, &CancelToken::new(), &mut nothing),
         Err(EngineError::UnknownToken { id: 257, vocab: 257 })
@@ -180,7 +186,7 @@ fn end_of_text_ends_a_sequence_and_is_not_shown() {
         .unwrap();
     let sequence = finish.reasons.iter().position(|reason| *reason == FinishReason::Eos).unwrap();
     let last = steps.iter().rfind(|step| step.sequence == sequence).unwrap();
-    assert_eq!((last.sampled.id, last.shown), (256, 0));
+    assert_eq!((last.id(), last.shown), (256, 0));
     assert_eq!(ids(&steps, sequence).iter().filter(|id| **id == 256).count(), 1);
 }
 
@@ -209,11 +215,11 @@ fn a_sequence_ends_at_any_token_that_the_checkpoint_names_and_begins_at_its_own(
         assert_eq!(finish.prompt, [126]);
         for (sequence, reason) in finish.reasons.iter().enumerate() {
             let last = steps.iter().rfind(|step| step.sequence == sequence).unwrap();
-            let ends = special.eos.contains(&last.sampled.id);
+            let ends = special.eos.contains(&last.id());
             assert_eq!(*reason == FinishReason::Eos, ends);
             if ends {
                 assert_eq!(last.shown, 0);
-                ended.insert(last.sampled.id);
+                ended.insert(last.id());
             }
         }
     }
@@ -375,8 +381,12 @@ fn a_weight_that_is_no_number_is_refused_by_name_in_every_dtype() {
         for bad in [half::bf16::NAN, half::bf16::INFINITY, half::bf16::NEG_INFINITY] {
             overwrite(path, place, bad);
             for dtype in Dtype::ALL {
-                let request =
-                    LoadRequest { name: "bad".into(), files: folder.path().into(), dtype: DtypeChoice::Is(dtype) };
+                let request = LoadRequest {
+                    name: "bad".into(),
+                    files: folder.path().into(),
+                    dtype: DtypeChoice::Is(dtype),
+                    device: Device::Cpu,
+                };
                 match LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}) {
                     Err(EngineError::Model(ModelError::WeightNotFinite { name: said, .. })) => assert_eq!(said, *name),
                     other => panic!("{name} in {dtype:?} with {bad}: {:?}", other.map(|_| "loaded")),
@@ -397,8 +407,12 @@ fn values_that_overflow_stop_with_the_place() {
             let name = format!("transformer.h.{layer}.ln_2.weight");
             let (path, at, count) = tensors_in(folder.path())[&name].clone();
             (0..count).for_each(|index| overwrite(&path, at + 2 * index, half::bf16::from_f32(3e38)));
-            let request =
-                LoadRequest { name: "big".into(), files: folder.path().into(), dtype: DtypeChoice::Is(dtype) };
+            let request = LoadRequest {
+                name: "big".into(),
+                files: folder.path().into(),
+                dtype: DtypeChoice::Is(dtype),
+                device: Device::Cpu,
+            };
             let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap();
             let failed = model.generate(&self::request("abc"), &CancelToken::new(), &mut |_| {});
             let Err(EngineError::Model(ModelError::NotFinite { point })) = failed else { panic!("{failed:?}") };
@@ -471,7 +485,12 @@ fn broken_folders_are_refused_by_name() {
 fn the_model_in_the_program_computes_what_its_folder_does() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/builtin");
     let scores = |files: Files| {
-        let request = LoadRequest { name: "built-in".into(), files: files.clone(), dtype: DtypeChoice::Is(Dtype::F32) };
+        let request = LoadRequest {
+            name: "built-in".into(),
+            files: files.clone(),
+            dtype: DtypeChoice::Is(Dtype::F32),
+            device: Device::Cpu,
+        };
         let mut model = LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap();
         assert_eq!(model.info().files, files);
         let ids = model.tokenizer().encode(builtin::PAGE, SpecialTokens::Parse).unwrap();
@@ -490,7 +509,12 @@ fn a_load_can_be_cancelled() {
     let folder = bytes_model::folder();
     let cancel = CancelToken::new();
     let stop_at_first = cancel.clone();
-    let request = LoadRequest { name: "bytes".into(), files: folder.path().into(), dtype: DtypeChoice::Is(Dtype::F32) };
+    let request = LoadRequest {
+        name: "bytes".into(),
+        files: folder.path().into(),
+        dtype: DtypeChoice::Is(Dtype::F32),
+        device: Device::Cpu,
+    };
     let loaded = LocalModel::load(&request, &cancel, &mut |_, _| stop_at_first.cancel());
     assert!(loaded.is_err_and(|error| error.is_cancelled()));
 }
@@ -504,6 +528,7 @@ fn the_thread_answers_every_job_under_its_id() {
         name: name.into(),
         files: folder.into(),
         dtype: DtypeChoice::Is(Dtype::F32),
+        device: Device::Cpu,
     };
 
     engine.send(Command::Generate(JobId(1), request("a"), CancelToken::new())).unwrap();
@@ -546,6 +571,74 @@ fn the_thread_answers_every_job_under_its_id() {
     engine.send(Command::Generate(JobId(5), request("a"), CancelToken::new())).unwrap();
     assert!(matches!(hear(), Event::Failed(JobId(5), EngineError::NoModel)));
     engine.join();
+}
+
+/// Loads in place of a model: what cannot be loaded leaves it, what does not fit beside it is checked before it goes.
+#[test]
+fn a_model_is_checked_before_the_one_in_use_goes() {
+    let good = bytes_model::folder();
+    let load = |worker: &mut Worker, name: &str, folder: &std::path::Path| {
+        let request = LoadRequest {
+            name: name.into(),
+            files: folder.into(),
+            dtype: DtypeChoice::Is(Dtype::F32),
+            device: Device::Cpu,
+        };
+        let mut events = Vec::new();
+        worker.run(Command::Load(JobId(1), request, CancelToken::new()), &mut |event| events.push(event));
+        events.retain(|event| !matches!(event, Event::Loading(..)));
+        events
+    };
+    let works = |worker: &mut Worker| {
+        let mut ended = false;
+        let command = Command::Generate(JobId(2), request("abc"), CancelToken::new());
+        worker.run(command, &mut |event| ended |= matches!(event, Event::Finished(..)));
+        ended
+    };
+    let mut worker = Worker::new(ENGINES);
+    assert!(matches!(load(&mut worker, "good", good.path())[..], [Event::Loaded(..)]));
+    let damages: [(&str, fn(&std::path::Path)); 3] = [
+        ("config", |folder| std::fs::write(folder.join("config.json"), r#"{"model_type": "llama"}"#).unwrap()),
+        ("shape", |folder| {
+            let path = folder.join("config.json");
+            let config = std::fs::read_to_string(&path).unwrap().replace("\"n_embd\": 48", "\"n_embd\": 24");
+            std::fs::write(path, config).unwrap();
+        }),
+        ("tokenizer", |folder| std::fs::remove_file(folder.join("vocab.json")).unwrap()),
+    ];
+    for (name, damage) in damages {
+        let bad = bytes_model::folder();
+        damage(bad.path());
+        let events = load(&mut worker, name, bad.path());
+        assert!(matches!(events[..], [Event::Failed(..)]), "{name}: {events:?}");
+        assert!(works(&mut worker), "{name}: the old model is in use");
+    }
+
+    // One that does not fit beside it, and whose read fails.
+    struct Huge;
+    impl Checked for Huge {
+        fn memory(&self) -> u64 {
+            u64::MAX
+        }
+        fn load(
+            self: Box<Self>,
+            _: &CancelToken,
+            _: &mut dyn FnMut(u64, u64),
+        ) -> Result<Box<dyn Backend>, EngineError> {
+            Err(EngineError::Engine("its file is damaged".into()))
+        }
+    }
+    const KINDS: &[EngineKind] = &[
+        EngineKind { name: "huge", serves: |it| it.name == "huge", check: |_, _, _| Ok(Box::new(Huge)) },
+        EngineKind { name: "local", ..kshot::engine::ENGINES[0] },
+    ];
+    let mut worker = Worker::new(KINDS);
+    assert!(matches!(load(&mut worker, "good", good.path())[..], [Event::Loaded(..)]));
+    if kshot::model::free_memory().is_some() {
+        let events = load(&mut worker, "huge", good.path());
+        assert!(matches!(events[..], [Event::Unloaded(_), Event::Failed(..)]), "{events:?}");
+        assert!(!works(&mut worker));
+    }
 }
 
 /// What the docs promise of the built-in model, whose weights are not noise, on documents it has not seen.

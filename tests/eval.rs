@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use kshot::corpus::{SUITES, Shape};
-use kshot::engine::{Backend, CancelToken, LoadRequest, LocalModel, ScoreRequest, Start as ScoreFrom};
+use kshot::engine::{Backend, CancelToken, Device, LoadRequest, LocalModel, ScoreRequest, Start as ScoreFrom};
 use kshot::eval::{
     Answer, DEFINITIONS, Ended, EvalError, Evaluation, Instructions, Journal, Kind, ModelIdentity, Outcome, Plan,
     Protocol, Question, Rate, Record, Source, Start, Tally, accuracy,
@@ -48,7 +48,12 @@ query:
 "#;
 
 fn load(folder: &Path) -> LocalModel {
-    let request = LoadRequest { name: "model".into(), files: folder.into(), dtype: DtypeChoice::Is(Dtype::F32) };
+    let request = LoadRequest {
+        name: "model".into(),
+        files: folder.into(),
+        dtype: DtypeChoice::Is(Dtype::F32),
+        device: Device::Cpu,
+    };
     LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap()
 }
 

@@ -14,7 +14,7 @@ use kshot::app::IoEvent;
 use kshot::app::export::Exported;
 use kshot::app::screen::Layer;
 use kshot::disk::Existing;
-use kshot::engine::{Event, Finish, FinishReason, JobId, Timings};
+use kshot::engine::{Drawn, Event, Finish, FinishReason, JobId, Timings};
 use kshot::export::formats;
 use kshot::sampling::SavedPresets;
 use kshot::ui::script::Driver;
@@ -474,7 +474,8 @@ fn sampling(size: (u16, u16)) -> (Driver<Scripted>, JobId) {
 fn grow(driver: &mut Driver<Scripted>, job: JobId, sequence: usize, token: &str, logprob: f32) {
     let mut step = step(0, token.as_bytes());
     step.sequence = sequence;
-    step.sampled.logprob = logprob;
+    let Drawn::Here(sampled) = &mut step.drawn else { unreachable!() };
+    sampled.logprob = logprob;
     driver.executor.engine_sender().send(Event::Step(job, Box::new(step))).unwrap();
     driver.pump().unwrap();
 }
@@ -484,7 +485,7 @@ fn end(driver: &mut Driver<Scripted>, job: JobId) {
         reasons: vec![FinishReason::Length, FinishReason::Stop, FinishReason::Cancelled],
         stopped_at: vec![None, Some("\n".to_owned()), None],
         seed: 42,
-        prompt: vec![115],
+        prompt: vec![115].into(),
         timings: Timings::default(),
     };
     driver.executor.engine_sender().send(Event::Finished(job, Box::new(finish))).unwrap();

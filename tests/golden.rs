@@ -76,6 +76,44 @@ fn log_probabilities_are_those_of_transformers() {
     }
 }
 
+/// What other devices run: tensors of any dtype, on the stock path and where the fused one falls back on it.
+#[test]
+fn tensors_of_other_dtypes_compute_the_same() {
+    for golden in golden::all() {
+        for (dtype, tolerance) in [(DType::F64, 1e-4), (DType::F32, 1e-4), (DType::F16, 0.02), (DType::BF16, 0.2)] {
+            let decoder = golden::load(&golden.folder, dtype);
+            for way in [Way::Stock, Way::Fused] {
+                for chunk in [usize::MAX, 7] {
+                    let gap = worst(&golden, &decoder, chunk, way);
+                    println!("{} {dtype:?} {way:?} chunks of {chunk}: {gap:.1e}", golden.name());
+                    assert!(gap <= tolerance, "{} {dtype:?} {way:?} in chunks of {chunk}: {gap}", golden.name());
+                }
+            }
+        }
+    }
+}
+
+/// A token changes nothing before it, whatever attention takes.
+#[test]
+fn no_position_sees_a_later_one() {
+    for golden in golden::all() {
+        let vocab = golden.decoder().config().vocab as u32;
+        let first: Vec<u32> = (0..8).map(|at| (at * 31 + 5) % vocab).collect();
+        let mut second = first.clone();
+        second[7] = (second[7] + 1) % vocab;
+        let tensors =
+            [DType::F32, DType::F64, DType::BF16, DType::F16].map(|dtype| golden::load(&golden.folder, dtype));
+        for (at, decoder) in [golden.decoder()].iter().chain(&tensors).enumerate() {
+            for way in [Way::Stock, Way::Fused] {
+                let [one, other] = [&first, &second].map(|ids| logprobs(decoder, ids, usize::MAX, way));
+                let before = gap(&one.narrow(0, 0, 7).unwrap(), &other.narrow(0, 0, 7).unwrap());
+                let last = gap(&one.narrow(0, 7, 1).unwrap(), &other.narrow(0, 7, 1).unwrap());
+                assert!(before == 0.0 && last > 0.0, "{} {at} {way:?}: {before} before, {last} at it", golden.name());
+            }
+        }
+    }
+}
+
 #[test]
 fn full_chunked_and_stepwise_passes_agree() {
     for golden in golden::all() {

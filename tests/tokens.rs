@@ -5,11 +5,14 @@
 #[allow(dead_code, reason = "shared with the benchmark")]
 mod scripted;
 
+#[path = "support/limited.rs"]
+mod limited;
+
 use kshot::app::screen::PaneId;
 use kshot::app::token::Colouring;
-use kshot::engine::{FinishReason, Start};
+use kshot::engine::{EngineKind, FinishReason, Start, Worker};
 use kshot::ui::script::Driver;
-use scripted::{Player, SIZES, Scripted, loaded, score, screen, text};
+use scripted::{Player, SIZES, Scripted, driver, loaded, said, score, screen, text};
 
 fn snapshots(name: &str, script: &str) {
     for size in SIZES {
@@ -17,6 +20,17 @@ fn snapshots(name: &str, script: &str) {
         driver.run(script).unwrap();
         insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), screen(&driver));
     }
+}
+
+/// A driver over an engine of a test.
+fn with_engine(kinds: &'static [EngineKind], size: (u16, u16)) -> Driver<Scripted> {
+    let mut driver = driver(size);
+    driver.executor.worker = Some(Worker::new(kinds));
+    driver.shell.app.find("gpt2").unwrap();
+    driver.run("<Ctrl+L>").unwrap();
+    driver.shell.app.log.dismiss();
+    driver.draw();
+    driver
 }
 
 fn reads(driver: &Driver<Scripted>) -> usize {
@@ -101,7 +115,7 @@ fn another_token_is_taken_and_gone_on_from() {
     // The third likeliest token of the scripted row is " water"; what came after its place is gone.
     assert_eq!(text(&driver), "a water");
     let (_, request) = driver.executor.asked.borrow().generation.clone().unwrap();
-    assert_eq!(request.prompt, [u32::from(b'a'), 259]);
+    assert_eq!(request.prompt.ids(), [u32::from(b'a'), 259]);
     assert_eq!(driver.shell.app.token.at, None);
     let mut player = Player::new(&driver);
     player.tokens(&mut driver, &[" mer"]);
@@ -268,4 +282,58 @@ fn the_chart_and_the_text_are_clicked_in() {
         driver.run(&format!("<click {},{y}>", x + 3)).unwrap();
         assert_eq!(driver.shell.app.token.at, Some(3), "{size:?}");
     }
+}
+
+/// Nothing is made up of what an engine does not tell: no rank beyond its candidates, no entropy, no bar after the chain.
+#[test]
+fn an_engine_of_five_candidates_is_shown_as_one() {
+    for size in [(120, 36), (80, 24)] {
+        let shot = |name: &str, script: &str| {
+            let mut driver = with_engine(limited::FIVE, size);
+            driver.run(script).unwrap();
+            insta::assert_snapshot!(format!("five-{name}-{}x{}", size.0, size.1), screen(&driver));
+            driver
+        };
+        let driver = shot("bars", "The water eau");
+        assert!(driver.shell.app.reading.preview().is_none(), "the chain needs a whole row");
+        assert_eq!(driver.shell.app.figures_of(258), Some((2, 0.22_f32.ln())));
+        assert_eq!(driver.shell.app.figures_of(113), None, "no rank beyond the candidates");
+        let driver = shot("generated", "The water<Ctrl+G><Esc><Left>");
+        assert_eq!(text(&driver), "The water eau lq");
+        let driver = shot("statistics", "The water<Ctrl+G><F7>");
+        let all = driver.shell.app.statistics().unwrap();
+        assert_eq!((all.scored, all.ranked, all.mean_entropy()), (11, 2, None));
+        assert!(screen(&driver).contains("not known: this engine gives 5 candidates"), "{}", screen(&driver));
+        shot("sampling", "The water<F3>");
+        shot("colours", "The water<Ctrl+G><Esc>cc");
+    }
+}
+
+#[test]
+fn an_engine_without_a_tokenizer_gets_text_and_shows_no_token() {
+    for size in [(120, 36), (80, 24)] {
+        let mut driver = with_engine(limited::TEXT, size);
+        driver.run("The water").unwrap();
+        insta::assert_snapshot!(format!("text-typed-{}x{}", size.0, size.1), screen(&driver));
+        driver.run("<Ctrl+G>").unwrap();
+        assert_eq!(text(&driver), "The water eau lq");
+        assert!(driver.shell.app.document.tokens().is_empty(), "no id is made up");
+        insta::assert_snapshot!(format!("text-generated-{}x{}", size.0, size.1), screen(&driver));
+        driver.run("<F7>").unwrap();
+        assert!(screen(&driver).contains("not known: this engine has no tokenizer here"), "{}", screen(&driver));
+    }
+}
+
+/// A model that cannot be loaded does not take away the one that works.
+#[test]
+fn a_bad_model_leaves_the_one_in_use() {
+    let mut driver = loaded((120, 36));
+    driver.executor.worker = Some(Worker::new(kshot::engine::ENGINES));
+    driver.shell.app.find("gpt2").unwrap();
+    driver.run("<Ctrl+L>").unwrap();
+    assert!(said(&driver).contains("cannot read /models/gpt2/config.json"), "{}", said(&driver));
+    assert!(said(&driver).ends_with("; gpt2 stays in use"), "{}", said(&driver));
+    driver.executor.worker = None;
+    driver.run("The water<Ctrl+G>").unwrap();
+    assert!(driver.executor.asked.borrow().generation.is_some());
 }

@@ -143,7 +143,8 @@ impl App {
     /// About how many tokens a text has: counted in its first bytes.
     fn estimate_tokens(&self, text: &str) -> usize {
         let sample = text.get(..text.floor_char_boundary(SAMPLE)).unwrap_or_default();
-        let ids = self.models.loaded.as_ref().map(|loaded| loaded.tokenizer.encode(sample, SpecialTokens::Literal));
+        let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_ref());
+        let ids = tokenizer.map(|tokenizer| tokenizer.encode(sample, SpecialTokens::Literal));
         match ids {
             Some(Ok(ids)) => ids.len() * text.len() / sample.len().max(1),
             _ => text.len() / BYTES_PER_TOKEN,

@@ -151,8 +151,13 @@ impl Cx<'_> {
 impl App {
     /// Whether the text ends in a space that makes the model stumble: words of its vocabulary begin with theirs.
     pub fn ends_in_trap(&self) -> bool {
-        let words_with_space =
-            || self.models.loaded.as_ref().is_some_and(|model| model.tokenizer.words_begin_with_space());
+        let words_with_space = || {
+            self.models
+                .loaded
+                .as_ref()
+                .and_then(|model| model.tokenizer.as_ref())
+                .is_some_and(|it| it.words_begin_with_space())
+        };
         self.document.bytes().ends_with(b" ") && words_with_space()
     }
 
@@ -203,7 +208,8 @@ impl App {
     /// Encodes what is pending, once for each revision.
     pub(super) fn tokenise(&mut self) {
         let revision = self.document.revision();
-        let Some(loaded) = &self.models.loaded else { return };
+        let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_ref());
+        let Some(tokenizer) = tokenizer.cloned() else { return };
         if self.document.pending().is_empty() || self.editing.tokenising == Some(revision) {
             return;
         }
@@ -211,7 +217,7 @@ impl App {
         self.outbox.push(Effect::Io(IoRequest::Tokenise {
             revision,
             bytes: self.document.pending().to_vec(),
-            tokenizer: loaded.tokenizer.clone(),
+            tokenizer,
         }));
     }
 

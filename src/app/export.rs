@@ -6,6 +6,7 @@ use super::App;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
+use super::run::Run;
 use super::screen::Layer;
 use crate::disk::Existing;
 use crate::export::{Facts, Format, FormatSpec, Record, Source, Subject, TokenRow, formats};
@@ -103,10 +104,16 @@ impl App {
     fn exportable(&mut self, spec: &FormatSpec) -> bool {
         let said = match spec.subject {
             Subject::Text if self.document.is_empty() => "the document is empty",
+            Subject::Text if spec.format != Format::Text && self.models.untokenised().is_some() => {
+                "this engine has no tokenizer here, so the text is not cut into tokens: export it as text"
+            }
             Subject::Text if spec.format != Format::Text && self.document.ids().is_none() => {
                 "the text is not cut into tokens yet: load a model first"
             }
             Subject::Generation if self.is_running() => "the generation is still running: wait for its end, or stop it",
+            Subject::Generation if self.runs.current.as_ref().is_some_and(Run::is_reported) => {
+                "the engine that ran did not give all the figures that this holds"
+            }
             Subject::Generation if self.record().is_none() => "nothing was generated yet",
             _ => return true,
         };
@@ -123,7 +130,7 @@ impl App {
         let (_, request) = self.runs.request.as_ref().filter(|(job, _)| *job == run.job)?;
         Some(Record {
             model: run.model.info.clone(),
-            tokenizer: run.model.tokenizer.clone(),
+            tokenizer: run.model.tokenizer.clone()?,
             request: request.clone(),
             finish: run.finish()?.clone(),
             samples: vec![run.steps.clone()],

@@ -6,12 +6,12 @@ use super::App;
 use super::command::Cx;
 use super::effect::Effect;
 use super::log::Level;
-use super::models::Stage;
+use super::models::{Loaded, NO_TOKENIZER, Stage};
 use super::reading::KEEP;
 use super::run::{Begin, Extent, Phase, Run, Seeding, Wish};
 use crate::engine::{
-    CancelToken, Command, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId, OnEndOfText, Step,
-    TokenScore,
+    CancelToken, Command, Drawn, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId, OnEndOfText, Prompt,
+    Step, TokenScore,
 };
 
 /// The temperatures of a sweep: the likeliest tokens alone, less and less of them, the model itself, and beyond.
@@ -59,7 +59,8 @@ impl App {
     }
 
     fn start(&mut self, wish: Wish) {
-        if self.models.loaded.is_none() {
+        // While another model is loaded, the one in use is about to go.
+        if self.models.loaded.is_none() || self.models.is_loading() {
             match &self.models.job {
                 Some(job) if matches!(job.stage, Stage::Finding | Stage::Loading(..)) => {
                     let name = job.name.clone();
@@ -83,19 +84,17 @@ impl App {
 
     /// Starts the generation that waits for ids, if they are there.
     pub(super) fn generate_queued(&mut self) {
-        let (Some(wish), Some(prompt), Some(model)) =
-            (self.runs.queued, self.document.ids(), self.models.loaded.clone())
-        else {
-            return;
-        };
-        self.runs.queued = None;
-        let context = model.info.context;
-        if prompt.len() >= context {
-            let error = EngineError::PromptTooLong { tokens: prompt.len(), context };
-            self.log.say(Level::Error, error.to_string());
+        let (Some(wish), Some(model)) = (self.runs.queued, self.models.loaded.clone()) else { return };
+        if self.models.is_loading() {
             return;
         }
-        if prompt.is_empty() {
+        let Some(prompt) = self.prompt_for(&model) else { return };
+        self.runs.queued = None;
+        let prompt = match prompt {
+            Ok(prompt) => prompt,
+            Err(error) => return self.log.say(Level::Error, error),
+        };
+        if prompt == Prompt::Ids(Vec::new()) {
             let bos = model.bos_label().unwrap_or_default();
             self.log.say(Level::Notice, format!("the document is empty: starting from {bos}"));
         }
@@ -141,6 +140,20 @@ impl App {
         self.runs.current = Some(run);
         self.runs.request = Some((job, request.clone()));
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
+    }
+
+    /// The document as a model takes it: as ids, or as text where its tokenizer is not here. `None` while it is encoded.
+    fn prompt_for(&self, model: &Loaded) -> Option<Result<Prompt, String>> {
+        if model.tokenizer.is_none() {
+            let text = String::from_utf8(self.document.bytes().to_vec());
+            let refused = |_| format!("{NO_TOKENIZER} and takes text, but the document is not UTF-8 throughout");
+            return Some(text.map(Prompt::Text).map_err(refused));
+        }
+        let (ids, context) = (self.document.ids()?, model.info.context);
+        Some(match ids.len() >= context {
+            true => Err(EngineError::PromptTooLong { tokens: ids.len(), context }.to_string()),
+            false => Ok(Prompt::Ids(ids)),
+        })
     }
 
     /// Makes another version of the generation that the text ends with; the old one is kept.
@@ -194,11 +207,15 @@ impl App {
     pub(super) fn engine(&mut self, event: Event) {
         match event {
             Event::Loading(job, done, total) => self.loading(job, done, total),
+            Event::Unloaded(_) => self.unloaded(),
             Event::Loaded(job, info, tokenizer) => self.loaded(job, info, tokenizer),
             Event::Step(job, step) => {
+                if let Drawn::There(reported) = &step.drawn {
+                    self.models.names.extend(reported.names.iter().cloned());
+                }
                 if let Some(run) = self.runs.current.as_mut().filter(|run| run.job == job && run.takes_steps()) {
                     let (score, step) = split(*step);
-                    let (id, index) = (step.sampled.id, self.document.tokens().len());
+                    let (id, index) = (step.id(), self.document.tokens().len());
                     self.document.append_token(id, &step.bytes, step.shown, Some(step.clone()));
                     if self.document.tokens().len() > index {
                         self.reading.sampled(index, score);
@@ -248,7 +265,11 @@ impl App {
             self.models.job = None;
             self.runs.queued = None;
             if !matches!(error, EngineError::Cancelled) {
-                self.log.say(Level::Error, chain(error));
+                let stays = match &self.models.loaded {
+                    Some(loaded) => format!("; {} stays in use", loaded.info.name),
+                    None => String::new(),
+                };
+                self.log.say(Level::Error, chain(error) + &stays);
             }
         }
     }
@@ -261,16 +282,11 @@ impl App {
 
 /// The score of a sampled token with all that is kept of its position, and the step with what a screen shows of it.
 fn split(mut step: Step) -> (TokenScore, Arc<Step>) {
-    let sampled = &mut step.sampled;
-    let score = TokenScore {
-        id: sampled.id,
-        logprob: Some(sampled.logprob),
-        rank: Some(sampled.rank),
-        entropy: Some(sampled.entropy_bits),
-        top: sampled.top.iter().map(|candidate| (candidate.id, candidate.logprob)).collect(),
-    };
-    sampled.top.truncate(TOP);
-    sampled.top.shrink_to_fit();
+    let score = step.score();
+    if let Drawn::Here(sampled) = &mut step.drawn {
+        sampled.top.truncate(TOP);
+        sampled.top.shrink_to_fit();
+    }
     (score, Arc::new(step))
 }
 

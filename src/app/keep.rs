@@ -15,7 +15,7 @@ use super::log::Level;
 use super::page::Document;
 use super::shots::ShotsKept;
 use super::versions::{Made, Tree};
-use crate::engine::{BiasEntry, Step};
+use crate::engine::{BiasEntry, Drawn, Step};
 use crate::sampling::{Candidate, Sampled, Settings, StageCount, StageId};
 use crate::session::{Author, DocToken, NodeId, Origin, Piece, Run};
 
@@ -317,7 +317,7 @@ fn piece_record(piece: &Piece<Arc<Step>>) -> PieceRecord {
         runs.insert(0, 0);
     }
     let tokens = piece.tokens.iter().map(|token| {
-        TokenRecord(token.id, token.len, token.origin == Origin::Sampled, token.info.as_deref().map(step_record))
+        TokenRecord(token.id, token.len, token.origin == Origin::Sampled, token.info.as_deref().and_then(step_record))
     });
     PieceRecord {
         parent: piece.parent.0,
@@ -350,11 +350,12 @@ fn piece(record: PieceRecord) -> Piece<Arc<Step>> {
     piece
 }
 
-fn step_record(step: &Step) -> StepRecord {
-    let sampled = &step.sampled;
+/// What is kept of a step; nothing of one that an engine elsewhere drew, whose figures are not all known.
+fn step_record(step: &Step) -> Option<StepRecord> {
+    let sampled = step.sampled()?;
     // JSON has neither infinities nor NaN, and one that stood in a record would make it unreadable.
     let finite = |value: f32| if value.is_nan() { 0.0 } else { value.clamp(f32::MIN, f32::MAX) };
-    StepRecord {
+    Some(StepRecord {
         index: step.index,
         bytes: (step.shown != step.bytes.len()).then(|| step.bytes.clone()),
         logprob: [finite(sampled.logprob), finite(sampled.logprob_sampled)],
@@ -369,7 +370,7 @@ fn step_record(step: &Step) -> StepRecord {
             .map(|candidate| (candidate.id, finite(candidate.logprob), candidate.logprob_sampled.map(finite)))
             .collect(),
         stages: sampled.survivors.iter().map(|stage| (stage.stage.to_string(), stage.kept, stage.is_on)).collect(),
-    }
+    })
 }
 
 fn read_step(record: StepRecord, id: u32, text: &[u8]) -> Step {
@@ -391,5 +392,5 @@ fn read_step(record: StepRecord, id: u32, text: &[u8]) -> Step {
         log_sum_exp: record.sum,
     };
     let bytes = record.bytes.unwrap_or_else(|| text.to_vec());
-    Step { sequence: 0, index: record.index, shown: text.len(), bytes, sampled }
+    Step { sequence: 0, index: record.index, shown: text.len(), bytes, drawn: Drawn::Here(sampled) }
 }

@@ -1,5 +1,6 @@
 //! Models: what is offered, what is cached, what is being downloaded or loaded, and the one that is loaded.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use std::time::Duration;
 pub use crate::engine::DtypeChoice;
 use crate::engine::{CancelToken, JobId, ModelInfo};
 use crate::files::Files;
-use crate::text::Tokenizer;
+use crate::text::{TokenId, Tokenizer, sanitise};
 
 /// One row of the model list.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,19 +116,30 @@ pub enum Stage {
     Loading(u64, u64),
 }
 
+/// Why a text is not cut into tokens, what follows from it being said by the caller.
+pub const NO_TOKENIZER: &str = "this engine has no tokenizer here";
+
 /// A model that is ready.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The facts about it.
     pub info: Arc<ModelInfo>,
-    /// Its vocabulary.
-    pub tokenizer: Arc<Tokenizer>,
+    /// Its vocabulary; `None` where the engine's tokenizer is not in this process, or there is none.
+    pub tokenizer: Option<Arc<Tokenizer>>,
+}
+
+impl Loaded {
+    /// The bytes of a token, where its vocabulary is here.
+    pub fn bytes(&self, id: TokenId) -> Option<&[u8]> {
+        self.tokenizer.as_ref()?.bytes(id)
+    }
 }
 
 impl Loaded {
     /// The start token, as it is shown.
     pub fn bos_label(&self) -> Option<String> {
-        self.info.special.bos.map(|id| self.tokenizer.label(id))
+        let tokenizer = self.tokenizer.as_ref()?;
+        self.info.special.bos.map(|id| tokenizer.label(id))
     }
 }
 
@@ -144,12 +156,41 @@ pub struct Models {
     pub job: Option<ModelJob>,
     /// How the weights of the next one are to be kept.
     pub dtype: DtypeChoice,
+    /// The bytes of tokens as an engine reported them whose tokenizer is not here.
+    pub names: HashMap<TokenId, Vec<u8>>,
 }
 
 impl Models {
     /// The selected row.
     pub fn row(&self) -> Option<&ModelRow> {
         self.rows.as_ref()?.get(self.selected)
+    }
+
+    /// Whether the engine is loading a model: until it is done, the one in use takes no new work.
+    pub fn is_loading(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| matches!(job.stage, Stage::Loading(..)))
+    }
+
+    /// The bytes of a token, from the vocabulary or as the engine reported them.
+    pub fn bytes(&self, id: TokenId) -> Option<&[u8]> {
+        let loaded = self.loaded.as_ref()?;
+        loaded.bytes(id).or_else(|| self.names.get(&id).map(Vec::as_slice))
+    }
+
+    /// A token as it is shown.
+    pub fn label(&self, id: TokenId) -> String {
+        self.bytes(id).map_or_else(|| format!("<{id}>"), sanitise::token_label)
+    }
+
+    /// What of a position the engine in use does not tell, as `not known: this engine gives 5 candidates`.
+    pub fn unknown(&self) -> Option<String> {
+        let limits = self.loaded.as_ref()?.info.capabilities.limits()?;
+        Some(format!("not known: {limits}"))
+    }
+
+    /// Why the text has no token ids, where the engine in use has no tokenizer here.
+    pub fn untokenised(&self) -> Option<&'static str> {
+        self.loaded.as_ref().filter(|loaded| loaded.tokenizer.is_none()).map(|_| NO_TOKENIZER)
     }
 
     /// The job under way, if `job` names it.

@@ -7,9 +7,9 @@ use super::App;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
-use super::models::{Cached, Found, Loaded, ModelJob, ModelRow, Progress, Stage};
+use super::models::{Cached, Found, Loaded, ModelJob, ModelRow, NO_TOKENIZER, Progress, Stage};
 use super::screen::Layer;
-use crate::engine::{CancelToken, Command, JobId, LoadRequest, ModelInfo};
+use crate::engine::{CancelToken, Command, Device, JobId, LoadRequest, ModelInfo};
 use crate::files::{Files, builtin};
 use crate::text::Tokenizer;
 
@@ -204,14 +204,12 @@ impl App {
         if self.is_running() {
             self.stop();
         }
-        // The engine drops the old weights before it reads the new ones.
-        self.models.loaded = None;
         let Some(current) = self.models.current(job) else { return };
         current.stage = Stage::Loading(0, 0);
         let (name, cancel) = (display_name(&current.name, &files), current.cancel.clone());
         self.outbox.push(Effect::Engine(Command::Load(
             job,
-            LoadRequest { name, files, dtype: self.models.dtype },
+            LoadRequest { name, files, dtype: self.models.dtype, device: Device::Cpu },
             cancel,
         )));
     }
@@ -222,24 +220,37 @@ impl App {
         }
     }
 
-    pub(super) fn loaded(&mut self, job: JobId, info: Arc<ModelInfo>, tokenizer: Arc<Tokenizer>) {
-        if self.models.current(job).is_none() {
-            return;
-        }
-        self.models.job = None;
+    /// The engine dropped the model in use.
+    pub(super) fn unloaded(&mut self) {
+        self.models.loaded = None;
+        self.models.names.clear();
+        self.reading.forget();
+    }
+
+    /// The engine has another model, also where the load was cancelled too late.
+    pub(super) fn loaded(&mut self, job: JobId, info: Arc<ModelInfo>, tokenizer: Option<Arc<Tokenizer>>) {
+        self.models.job.take_if(|current| current.job == job);
         let generate = self.keymap.hint("generate");
-        let next =
-            if self.is_first_page() { format!(": {generate} goes on from the end of the text") } else { String::new() };
+        let next = match tokenizer {
+            None => format!(": {NO_TOKENIZER}, so the text is not cut into tokens"),
+            Some(_) if self.is_first_page() => format!(": {generate} goes on from the end of the text"),
+            Some(_) => String::new(),
+        };
         for note in &info.notes {
             self.log.say(Level::Warning, note.clone());
         }
         self.log.say(Level::Notice, format!("{} is ready{next}", info.name));
+        self.models.names.clear();
         self.editing.tokenising = None;
         self.shots.recount();
         self.reading.forget();
         self.leave_tokens();
         self.token.pin = None;
-        if let Err(error) = self.sampler.resolve_bias(&tokenizer) {
+        let resolved = match &tokenizer {
+            Some(tokenizer) => self.sampler.resolve_bias(tokenizer),
+            None => self.sampler.unresolve_bias(),
+        };
+        if let Err(error) = resolved {
             self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
         }
         self.models.loaded = Some(Loaded { info, tokenizer });

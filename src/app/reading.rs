@@ -9,7 +9,9 @@ use super::App;
 use super::effect::Effect;
 use super::log::Level;
 use super::statistics::LongText;
-use crate::engine::{Aside, AsideRequest, CancelToken, Command, JobId, ReadEnd, ReadRequest, Start, TokenScore};
+use crate::engine::{
+    Aside, AsideRequest, CancelToken, Command, JobId, NextToken, ReadEnd, ReadRequest, Start, TokenScore,
+};
 use crate::sampling::{Chain, Distribution, Row, Settings};
 use crate::text::{SpecialTokens, TokenId};
 
@@ -23,7 +25,7 @@ pub struct Reading {
     pub start: Start,
     ids: Vec<TokenId>,
     scores: Vec<Option<Arc<TokenScore>>>,
-    row: Option<Arc<[f32]>>,
+    next: Option<NextToken>,
     job: Option<(JobId, CancelToken)>,
     /// What the document was when it was looked at last: revision and tokens.
     seen: Option<(u64, usize)>,
@@ -41,7 +43,7 @@ impl Default for Reading {
             start: Start::FirstToken,
             ids: Vec::new(),
             scores: Vec::new(),
-            row: None,
+            next: None,
             job: None,
             seen: None,
             preview: None,
@@ -66,13 +68,14 @@ struct Preview {
 struct Older {
     at: usize,
     job: Option<(JobId, CancelToken)>,
-    row: Option<Arc<[f32]>>,
+    next: Option<NextToken>,
 }
 
 /// The answer that the few-shot query expects, as a continuation of the document.
 #[derive(Debug)]
 struct Answer {
-    row: Arc<[f32]>,
+    /// The token after the document that it was asked behind.
+    next: NextToken,
     continuation: String,
     job: Option<(JobId, CancelToken)>,
     scores: Vec<TokenScore>,
@@ -97,9 +100,9 @@ impl Reading {
         &self.scores
     }
 
-    /// The logits of the token after the last one.
-    pub fn row(&self) -> Option<&Arc<[f32]>> {
-        self.row.as_ref()
+    /// What is known of the token after the last one.
+    pub fn next(&self) -> Option<&NextToken> {
+        self.next.as_ref()
     }
 
     /// Whether the engine reads.
@@ -109,11 +112,11 @@ impl Reading {
             || self.answer.as_ref().is_some_and(|answer| answer.job.is_some())
     }
 
-    /// The row at `at`, which is shown: the newest one, or the older one that was asked for.
-    pub fn row_at(&self, at: Option<usize>) -> Option<&Arc<[f32]>> {
+    /// What is known of the token at `at`, which is shown: the one that comes next, or an older one that was asked for.
+    pub fn next_at(&self, at: Option<usize>) -> Option<&NextToken> {
         match at {
-            None => self.row(),
-            Some(at) => self.older.as_ref().filter(|older| older.at == at)?.row.as_ref(),
+            None => self.next(),
+            Some(at) => self.older.as_ref().filter(|older| older.at == at)?.next.as_ref(),
         }
     }
 
@@ -133,7 +136,7 @@ impl Reading {
         if self.ids.len() == index {
             self.ids.push(score.id);
             self.scores.push(Some(Arc::new(score)));
-            (self.row, self.preview) = (None, None);
+            (self.next, self.preview) = (None, None);
         }
     }
 
@@ -153,7 +156,7 @@ impl Reading {
         }
         self.scores.truncate(same);
         self.scores.resize(ids.len(), None);
-        (self.row, self.preview, self.refused) = (None, None, false);
+        (self.next, self.preview, self.refused) = (None, None, false);
         self.older = None;
         self.ids = ids;
         true
@@ -168,7 +171,10 @@ impl Reading {
 impl App {
     /// Follows the document: asks for what is not known yet, as far as the engine is free.
     pub(super) fn read_on(&mut self) {
-        let Some(loaded) = &self.models.loaded else { return };
+        let Some(loaded) = self.models.loaded.as_ref().filter(|_| !self.models.is_loading()) else { return };
+        if !loaded.info.capabilities.prompt_logprobs || loaded.tokenizer.is_none() {
+            return;
+        }
         let (context, has_end) = (loaded.info.context, loaded.info.special.bos.is_some());
         let seen = (self.document.revision(), self.document.tokens().len());
         if self.reading.seen != Some(seen) {
@@ -187,7 +193,7 @@ impl App {
             if let Some((_, cancel)) = &self.reading.job {
                 cancel.cancel();
             }
-        } else if settled && self.reading.row.is_none() && self.reading.job.is_none() && !self.reading.refused {
+        } else if settled && self.reading.next.is_none() && self.reading.job.is_none() && !self.reading.refused {
             let (job, cancel) = (self.new_job(), CancelToken::new());
             let reading = &mut self.reading;
             let lead = usize::from(reading.start == Start::EndOfText || reading.ids.is_empty());
@@ -224,38 +230,40 @@ impl App {
         if let Some((_, old)) = self.reading.older.take().and_then(|older| older.job) {
             old.cancel();
         }
-        self.reading.older = Some(Older { at, job: Some((job, cancel.clone())), row: None });
+        self.reading.older = Some(Older { at, job: Some((job, cancel.clone())), next: None });
         self.outbox.push(Effect::Engine(Command::Aside(job, AsideRequest { ids, target: Vec::new() }, cancel)));
     }
 
     /// Scores the answer that the query expects, where the document is the few-shot prompt.
     fn read_answer(&mut self) {
-        let (Some(row), true) = (&self.reading.row, self.shots_live()) else {
+        let (Some(next), true) = (&self.reading.next, self.shots_live()) else {
             self.reading.answer = None;
             return;
         };
-        let (Some(answer), Some(loaded)) =
-            (self.shots.prompt().and_then(|prompt| prompt.expected.as_ref()), &self.models.loaded)
+        let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_ref());
+        let (Some(answer), Some(tokenizer)) =
+            (self.shots.prompt().and_then(|prompt| prompt.expected.as_ref()), tokenizer)
         else {
             self.reading.answer = None;
             return;
         };
         let known = self.reading.answer.as_ref();
-        if known.is_some_and(|it| Arc::ptr_eq(&it.row, row) && it.continuation == answer.continuation) {
+        if known.is_some_and(|it| it.next.is(next) && it.continuation == answer.continuation) {
             return;
         }
-        let (row, continuation) = (row.clone(), answer.continuation.clone());
+        let (next, continuation) = (next.clone(), answer.continuation.clone());
         // A prompt never ends in a space, so that its answer is spelled as it would be behind it.
-        let target = loaded.tokenizer.encode(&continuation, SpecialTokens::Parse).unwrap_or_default();
+        let target = tokenizer.encode(&continuation, SpecialTokens::Parse).unwrap_or_default();
         let (job, cancel) = (self.new_job(), CancelToken::new());
         let request = AsideRequest { ids: self.reading.ids.clone(), target };
-        self.reading.answer = Some(Answer { row, continuation, job: Some((job, cancel.clone())), scores: Vec::new() });
+        self.reading.answer = Some(Answer { next, continuation, job: Some((job, cancel.clone())), scores: Vec::new() });
         self.outbox.push(Effect::Engine(Command::Aside(job, request, cancel)));
     }
 
     /// Sends the shown row through the chain, where the row or the chain changed.
     fn show_preview(&mut self) {
-        let Some(row) = self.reading.row_at(self.token.at).cloned() else {
+        // What the chain makes of a row is only known of a whole row.
+        let Some(row) = self.reading.next_at(self.token.at).and_then(NextToken::full).cloned() else {
             self.reading.preview = None;
             return;
         };
@@ -290,7 +298,7 @@ impl App {
         if let Some((_, cancel)) = self.reading.job.take_if(|(current, _)| *current == job)
             && !cancel.is_cancelled()
         {
-            self.reading.row = Some(end.row);
+            self.reading.next = Some(end.next);
         }
     }
 
@@ -298,7 +306,7 @@ impl App {
         if let Some(older) = &mut self.reading.older
             && older.job.take_if(|(current, _)| *current == job).is_some()
         {
-            older.row = Some(aside.row);
+            older.next = Some(aside.next);
         } else if let Some(answer) = &mut self.reading.answer
             && answer.job.take_if(|(current, _)| *current == job).is_some()
         {
@@ -326,11 +334,19 @@ impl App {
         own || older || answer
     }
 
-    /// A token's rank and log-probability in the row that is shown: exact, over the whole vocabulary.
+    /// A token's rank in the whole vocabulary and its log-probability at the position that is shown. Of an engine that gives
+    /// candidates alone they are known of those.
     pub fn figures_of(&self, id: TokenId) -> Option<(usize, f32)> {
-        let row = self.reading.row_at(self.token.at)?;
-        let row = Row::new(row).ok()?;
-        Some((row.rank(id).ok()?, row.logprob(id).ok()?))
+        match self.reading.next_at(self.token.at)? {
+            NextToken::Full(row) => {
+                let row = Row::new(row).ok()?;
+                Some((row.rank(id).ok()?, row.logprob(id).ok()?))
+            }
+            NextToken::Top(top) => {
+                let place = top.iter().position(|(candidate, _)| *candidate == id)?;
+                Some((place + 1, top[place].1))
+            }
+        }
     }
 
     /// Scores the first token too, behind the start token, or not.

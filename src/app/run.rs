@@ -133,6 +133,11 @@ impl Run {
         !matches!(self.phase, Phase::Ended(_) | Phase::Failed)
     }
 
+    /// Whether an engine elsewhere drew its tokens, so that not all of their figures are known.
+    pub fn is_reported(&self) -> bool {
+        self.steps.iter().any(|step| step.sampled().is_none())
+    }
+
     /// Whether tokens of this run belong in the document.
     pub fn takes_steps(&self) -> bool {
         matches!(self.phase, Phase::Reading | Phase::Streaming)

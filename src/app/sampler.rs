@@ -109,6 +109,16 @@ impl Sampler {
         self.settings.set_bias(ids).map_err(|error| error.to_string()).and(result)
     }
 
+    /// The bias stays written down and does nothing: the engine in use has no vocabulary here.
+    ///
+    /// # Errors
+    /// Says so where there is a bias.
+    pub(super) fn unresolve_bias(&mut self) -> Result<(), String> {
+        // An empty list has no value that could be refused.
+        let _ = self.settings.set_bias(Vec::new());
+        if self.bias.is_empty() { Ok(()) } else { Err(super::models::NO_TOKENIZER.to_owned()) }
+    }
+
     /// Takes a typed bias.
     fn accept_bias(&mut self, text: &str, tokenizer: Option<&Tokenizer>) -> Result<(), String> {
         let before = std::mem::replace(&mut self.bias, BiasEntry::parse_line(text)?);

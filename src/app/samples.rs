@@ -62,7 +62,7 @@ impl Batch {
     pub(super) fn record(&self, picked: Option<usize>) -> Option<Record> {
         Some(Record {
             model: self.model.info.clone(),
-            tokenizer: self.model.tokenizer.clone(),
+            tokenizer: self.model.tokenizer.clone()?,
             request: self.request.clone(),
             finish: self.finish()?.clone(),
             samples: self.samples.clone(),
@@ -177,7 +177,7 @@ impl App {
         });
         self.document.begin_generation();
         for step in steps {
-            self.document.append_token(step.sampled.id, &step.bytes, step.shown, Some(step.clone()));
+            self.document.append_token(step.id(), &step.bytes, step.shown, Some(step.clone()));
             run.push(step.clone(), self.screen.now);
         }
         self.document.seal();

@@ -423,12 +423,13 @@ impl App {
 
     /// Counts the tokens of the assembled prompt, once for each version.
     pub(super) fn count_shots(&mut self) {
-        let (Some(loaded), Some(prompt)) = (&self.models.loaded, self.shots.prompt()) else { return };
+        let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.clone());
+        let (Some(tokenizer), Some(prompt)) = (tokenizer, self.shots.prompt()) else { return };
         let version = self.shots.version;
         if self.shots.asked == Some(version) {
             return;
         }
-        let request = IoRequest::Count { version, text: prompt.text.clone(), tokenizer: loaded.tokenizer.clone() };
+        let request = IoRequest::Count { version, text: prompt.text.clone(), tokenizer };
         self.shots.asked = Some(version);
         self.outbox.push(Effect::Io(request));
     }

@@ -4,6 +4,7 @@ use super::App;
 use super::curve::Curve;
 use super::effect::Effect;
 use super::log::Level;
+use super::models::Loaded;
 use super::screen::Layer;
 use super::token::Colouring;
 use crate::engine::{CancelToken, Command, EngineError, JobId, ScoreRequest, Scores, Start, TokenScore};
@@ -19,10 +20,12 @@ pub struct Statistics {
     pub bytes: usize,
     /// Sum of −log P in nats.
     pub nats: f64,
-    /// Sum of the entropies in bits.
-    pub entropy: f64,
+    /// Sum of the entropies in bits; none where an engine does not give one.
+    pub entropy: Option<f64>,
     /// How many tokens were of rank 1, up to 10, 100, 1000, and beyond.
     pub ranks: [usize; 5],
+    /// Tokens whose rank is known: all that have a score, but of an engine that gives candidates alone.
+    pub ranked: usize,
     /// Surprisal in bits, by token; means of stretches in a long text.
     pub surprisal: Curve,
     /// Windows that the text was read in.
@@ -41,13 +44,15 @@ impl Statistics {
     fn add(&mut self, score: &TokenScore, bytes: usize) {
         let at = self.tokens;
         self.tokens += 1;
-        let (Some(logprob), Some(class)) = (score.logprob, Colouring::Rank.class(score)) else { return };
+        let Some(logprob) = score.logprob else { return };
+        let before = if self.scored == 0 { Some(0.0) } else { self.entropy };
+        self.entropy = before.zip(score.entropy).map(|(sum, bits)| sum + f64::from(bits));
         self.scored += 1;
         self.bytes += bytes;
         self.nats -= f64::from(logprob);
-        self.entropy += f64::from(score.entropy.unwrap_or_default());
-        if let Some(count) = self.ranks.get_mut(class) {
+        if let Some(count) = Colouring::Rank.class(score).and_then(|class| self.ranks.get_mut(class)) {
             *count += 1;
+            self.ranked += 1;
         }
         self.surprisal.push(at as u64, -f64::from(logprob) / std::f64::consts::LN_2);
     }
@@ -64,7 +69,7 @@ impl Statistics {
 
     /// Mean entropy in bits of the distributions the tokens were scored under.
     pub fn mean_entropy(&self) -> Option<f64> {
-        (self.scored > 0).then(|| self.entropy / self.scored as f64)
+        Some(self.entropy? / self.scored as f64).filter(|_| self.scored > 0)
     }
 }
 
@@ -79,8 +84,15 @@ impl App {
         };
         let revision = self.document.revision();
         let known = self.reading.long_text.done.as_ref().is_some_and(|(done, _)| *done == revision);
-        if self.document.tokens().len() <= loaded.info.context || known || self.reading.long_text.job.is_some() {
+        if self.unscored().is_some()
+            || self.document.tokens().len() <= loaded.info.context
+            || known
+            || self.reading.long_text.job.is_some()
+        {
             return;
+        }
+        if self.models.is_loading() {
+            return self.log.say(Level::Notice, "the text is scored when the model is loaded: open the figures again");
         }
         if self.is_running() {
             return self.log.say(Level::Notice, "the text is scored when the model has stopped writing");
@@ -94,6 +106,9 @@ impl App {
 
     /// The figures, as far as they are known.
     pub fn statistics(&self) -> Option<Statistics> {
+        if self.unscored().is_some() {
+            return None;
+        }
         if let Some((revision, done)) = &self.reading.long_text.done
             && *revision == self.document.revision()
         {
@@ -113,6 +128,13 @@ impl App {
             }
         }
         Some(all)
+    }
+
+    /// Why the engine in use gives no scores of a text, if so.
+    pub fn unscored(&self) -> Option<&'static str> {
+        let scores = |loaded: &Loaded| loaded.info.capabilities.prompt_logprobs;
+        let without = self.models.loaded.as_ref().filter(|loaded| !scores(loaded));
+        self.models.untokenised().or(without.map(|_| "this engine gives no probabilities of a text that is given"))
     }
 
     /// Whether a long text is being scored.

@@ -7,10 +7,11 @@ use super::App;
 use super::command::Cx;
 use super::input::{Input, Purpose};
 use super::log::Level;
+use super::models::NO_TOKENIZER;
 use super::page::Motion;
 use super::run::Seeding;
 use super::screen::PaneId;
-use crate::engine::{Step, TokenScore};
+use crate::engine::{NextToken, Step, TokenScore};
 use crate::sampling::{Candidate, Row};
 use crate::text::{TokenId, unescape};
 
@@ -139,18 +140,25 @@ impl From<&Candidate> for Listed {
     }
 }
 
-/// The tokens of the vocabulary that a search found in a row.
+impl Listed {
+    /// A candidate of which the chain's share is not known.
+    fn raw(&(id, logprob): &(TokenId, f32)) -> Self {
+        Self { id, logprob, after: After::Unknown }
+    }
+}
+
+/// The tokens of the vocabulary that a search found at a position.
 #[derive(Debug)]
 pub(super) struct FoundTokens {
     wanted: String,
-    row: Arc<[f32]>,
+    next: NextToken,
     tokens: Vec<(TokenId, f32)>,
 }
 
 /// A token after the chain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum After {
-    /// Not known yet: the row is being found again.
+    /// Not known: the row is being found again, or the engine does not give it.
     Unknown,
     /// A stage cut it.
     Cut,
@@ -163,7 +171,7 @@ impl App {
     pub fn step_at(&self, at: usize) -> Option<&Arc<Step>> {
         let step = self.document.tokens().get(at)?.info.as_ref()?;
         let score = self.reading.score(at)?;
-        let same = score.logprob.is_some_and(|logprob| (logprob - step.sampled.logprob).abs() < 1e-3);
+        let same = score.logprob.zip(step.logprob()).is_some_and(|(now, then)| (now - then).abs() < 1e-3);
         same.then_some(step)
     }
 
@@ -189,11 +197,19 @@ impl App {
             return found.tokens.iter().map(row).collect();
         }
         if let Some(step) = self.shown_step() {
-            return step.sampled.top.iter().map(Listed::from).collect();
+            return match step.sampled() {
+                Some(sampled) => sampled.top.iter().map(Listed::from).collect(),
+                None => step.top().iter().map(Listed::raw).collect(),
+            };
+        }
+        if let Some(found) = &self.token.found {
+            return found.tokens.iter().map(Listed::raw).collect();
+        }
+        if let Some(NextToken::Top(top)) = self.reading.next_at(self.token.at) {
+            return top.iter().map(Listed::raw).collect();
         }
         let score = self.token.at.and_then(|at| self.reading.score(at));
-        let row = |&(id, logprob): &(TokenId, f32)| Listed { id, logprob, after: After::Unknown };
-        score.map_or_else(Vec::new, |score| score.top.iter().map(row).collect())
+        score.map_or_else(Vec::new, |score| score.top.iter().map(Listed::raw).collect())
     }
 
     /// What is searched for in the vocabulary: the line being typed, or the last one that was accepted.
@@ -208,28 +224,32 @@ impl App {
     /// their log-probabilities, best first.
     pub(super) fn find_tokens(&mut self) {
         let wanted = self.searched().and_then(|text| unescape(text).ok()).filter(|wanted| !wanted.is_empty());
-        let (Some(wanted), Some(row), Some(loaded)) =
-            (wanted, self.reading.row_at(self.token.at).cloned(), &self.models.loaded)
+        let (Some(wanted), Some(next), Some(loaded)) =
+            (wanted, self.reading.next_at(self.token.at).cloned(), &self.models.loaded)
         else {
             self.token.found = None;
             return;
         };
         let known = self.token.found.as_ref();
-        if known.is_some_and(|known| known.wanted == wanted && Arc::ptr_eq(&known.row, &row)) {
+        if known.is_some_and(|known| known.wanted == wanted && known.next.is(&next)) {
             return;
         }
         let holds = |id: TokenId| {
-            let bytes = loaded.tokenizer.bytes(id).unwrap_or_default();
+            let bytes = loaded.bytes(id).unwrap_or_default();
             bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes())
         };
-        // A row that is shown has been checked.
-        let sum = Row::new(&row).map_or(0.0, |row| row.log_sum_exp());
-        let tokens = (0..).zip(row.iter()).filter(|(id, _)| holds(*id));
-        let mut tokens: Vec<(TokenId, f32)> =
-            tokens.map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32)).collect();
+        let mut tokens: Vec<(TokenId, f32)> = match &next {
+            NextToken::Full(row) => {
+                // A row that is shown has been checked.
+                let sum = Row::new(row).map_or(0.0, |row| row.log_sum_exp());
+                let tokens = (0..).zip(row.iter()).filter(|(id, _)| holds(*id));
+                tokens.map(|(id, logit)| (id, (f64::from(*logit) - sum) as f32)).collect()
+            }
+            NextToken::Top(top) => top.iter().copied().filter(|(id, _)| holds(*id)).collect(),
+        };
         tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         tokens.truncate(FOUND);
-        self.token.found = Some(FoundTokens { wanted, row, tokens });
+        self.token.found = Some(FoundTokens { wanted, next, tokens });
     }
 
     /// Chooses a row of the list.
@@ -277,7 +297,11 @@ impl App {
         self.find_tokens();
         if self.token.searched.is_some() && self.listed().is_empty() {
             self.token.searched = None;
-            self.log.say(Level::Notice, format!("no token of this vocabulary holds {text}"));
+            let said = match self.models.unknown() {
+                Some(unknown) => format!("no candidate holds {text}; the other tokens are {unknown}"),
+                None => format!("no token of this vocabulary holds {text}"),
+            };
+            self.log.say(Level::Notice, said);
         }
     }
 
@@ -302,8 +326,11 @@ impl App {
             self.log.say(Level::Notice, "there is no token to ban here yet");
             return;
         };
-        let label = loaded.tokenizer.label(row.id);
-        match self.sampler.change_bias(row.id, &loaded.tokenizer, change) {
+        let Some(tokenizer) = &loaded.tokenizer else {
+            return self.log.say(Level::Notice, format!("{NO_TOKENIZER}, so a token cannot be named to it"));
+        };
+        let label = tokenizer.label(row.id);
+        match self.sampler.change_bias(row.id, tokenizer, change) {
             Ok(f32::NEG_INFINITY) => self.log.say(Level::Notice, format!("{label} is banned from now on")),
             Ok(0.0) => self.log.say(Level::Notice, format!("{label} has no bias")),
             Ok(add) => self.log.say(Level::Notice, format!("{add:+} to the logit of {label} from now on")),
@@ -395,18 +422,25 @@ impl Cx<'_> {
             app.log.say(Level::Notice, "there is no token to take yet");
             return;
         };
+        let Some(tokenizer) = &loaded.tokenizer else {
+            app.log.say(Level::Notice, format!("{NO_TOKENIZER}: a token cannot be put into the text"));
+            return;
+        };
         if !app.document.pending().is_empty() {
             return;
         }
-        let bytes = loaded.tokenizer.bytes(row.id).unwrap_or_default().to_vec();
+        let bytes = tokenizer.bytes(row.id).unwrap_or_default().to_vec();
         let at = app.token.at.unwrap_or(tokens);
         let same = app.document.tokens().get(at).is_some_and(|token| token.id == row.id);
-        if bytes.is_empty() || loaded.tokenizer.is_special(row.id) {
+        if bytes.is_empty() || tokenizer.is_special(row.id) {
             app.log.say(Level::Warning, "this token has no text; it cannot stand in the document");
             return;
         }
         if !same {
-            let likeliest = app.reading.preview().and_then(|preview| preview.top.first()).map(|top| top.logprob);
+            let likeliest = match app.reading.next_at(app.token.at) {
+                Some(NextToken::Top(top)) => top.first().map(|(_, logprob)| *logprob),
+                _ => app.reading.preview().and_then(|preview| preview.top.first()).map(|top| top.logprob),
+            };
             let before = app.picks().copied().unwrap_or_default();
             app.document.take(at, row.id, &bytes);
             app.token.picks = Picks {

@@ -290,7 +290,7 @@ impl App {
     fn put_version(&mut self, place: Place) {
         let mut written = self.versions.tree.written(place);
         if let Some(loaded) = &self.models.loaded {
-            written.keep_known(|id| loaded.tokenizer.bytes(id));
+            written.keep_known(|id| loaded.bytes(id));
         }
         self.document.restore(written);
         self.versions.tree.visit(place);
@@ -314,7 +314,7 @@ impl App {
         self.document.unsettle_all();
         if let (Some(loaded), true) = (&self.models.loaded, self.versions.tree.follow(&self.document)) {
             let mut written = self.versions.tree.written(self.versions.tree.here());
-            written.keep_known(|id| loaded.tokenizer.bytes(id));
+            written.keep_known(|id| loaded.bytes(id));
             self.document.adopt(written);
         }
         self.versions_known();
@@ -374,9 +374,10 @@ impl Figures {
         let (mut tokens, mut sampled, mut sum) = (0, 0, 0.0);
         for step in steps {
             tokens += 1;
-            if let Some(step) = step {
+            // A token that ended the text is not of it; one of unknown probability has no share in the mean.
+            if let Some(logprob) = step.filter(|step| step.is_text()).and_then(Step::logprob) {
                 sampled += 1;
-                sum += f64::from(step.sampled.logprob);
+                sum += f64::from(logprob);
             }
         }
         Self { tokens, mean_logprob: (sampled > 0).then(|| sum / f64::from(sampled)) }

@@ -151,7 +151,7 @@ impl App {
         let text = input.text.trim();
         let result = match input.purpose {
             Purpose::Value => {
-                let tokenizer = self.models.loaded.as_ref().map(|loaded| loaded.tokenizer.as_ref());
+                let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_deref());
                 self.sampler.accept(&input.text, tokenizer)
             }
             // The palette has a key of its own for this.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kshot::model::DtypeChoice;
+use kshot::model::{Device, DtypeChoice};
 use kshot::ui::theme::ThemeChoice;
 
 use super::SamplingFlags;
@@ -40,31 +40,13 @@ pub(crate) struct ModelArg {
     #[arg(short = 'm', long = "model", value_name = "MODEL", env = "KSHOT_MODEL", hide_env_values = true)]
     pub(crate) name: Option<String>,
 
-    /// The device to compute on
-    #[arg(
-        long,
-        value_name = "DEVICE",
-        value_enum,
-        default_value = "cpu",
-        env = "KSHOT_DEVICE",
-        hide_env_values = true
-    )]
+    /// The device to compute on: cpu, or cuda:N (an NVIDIA GPU, in a build with the feature cuda)
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", env = "KSHOT_DEVICE", hide_env_values = true)]
     pub(crate) device: Device,
 
     /// How the weights are kept in memory: f32, bf16, f16, q8_0, q4_0, or auto, which suits the model and the machine
     #[arg(long, value_name = "DTYPE", default_value = "f32", env = "KSHOT_DTYPE", hide_env_values = true)]
     pub(crate) dtype: DtypeChoice,
-}
-
-/// Devices that can be asked for by name. Only the first works in this build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor
-    Cpu,
-    /// An NVIDIA GPU
-    Cuda,
-    /// An Apple GPU
-    Metal,
 }
 
 /// Where a text comes from: an argument, a file or stdin.

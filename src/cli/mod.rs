@@ -15,10 +15,10 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(crate) use args::{
-    BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, Device, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs,
-    ManArgs, ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand,
-    RefArg, ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, SessionArgs, SessionCommand, TextArgs, TokensArgs,
-    TrainArgs, VocabularyKind,
+    BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs, ManArgs,
+    ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg,
+    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, SessionArgs, SessionCommand, TextArgs, TokensArgs, TrainArgs,
+    VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
 

@@ -1,7 +1,7 @@
 //! `kshot bench`: how fast a model runs here.
 
 use anyhow::bail;
-use kshot::engine::{Backend, GenerateRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start, Timings};
+use kshot::engine::{Backend, GenerateRequest, OnEndOfText, Produced, ScoreRequest, Start, Timings};
 use kshot::sampling::Settings;
 use kshot::text::TokenId;
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let (mut prefill_rates, mut decode_rates, mut score_rates) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..args.rounds.get() {
         let request = request(prompt(round, prefill, vocab), decode, args.sequences.get());
-        let timings = measure(&mut model, &request, &interrupt, || {
+        let timings = measure(model.as_mut(), &request, &interrupt, || {
             first_token_s.get_or_insert_with(|| cx.begun.elapsed().as_secs_f64());
         })?;
         prefill_rates.push(timings.prefill_tokens as f64 / timings.prefill_s);
@@ -77,7 +77,7 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
             score_rates.push(prefill as f64 / model.score(&request, &interrupt.engine)?.seconds);
         }
     }
-    let config = model.decoder().config();
+    let config = model::decoder(model.as_ref())?.config();
     let report = Report {
         model: name,
         load_s: model.info().load_s,
@@ -142,7 +142,7 @@ fn probe(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> {
 
 fn request(prompt: Vec<TokenId>, decode: usize, sequences: usize) -> GenerateRequest {
     GenerateRequest {
-        prompt,
+        prompt: prompt.into(),
         sequences,
         max_tokens: decode,
         settings: Settings::preset("greedy").unwrap_or_else(|_| Settings::neutral()),
@@ -161,7 +161,7 @@ fn prompt(round: usize, len: usize, vocab: usize) -> Vec<TokenId> {
 
 /// Runs one round; `first` hears that the first token is there.
 fn measure(
-    model: &mut LocalModel,
+    model: &mut dyn Backend,
     request: &GenerateRequest,
     interrupt: &Interrupt,
     mut first: impl FnMut(),

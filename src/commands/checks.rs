@@ -1,10 +1,10 @@
 //! What `doctor` tries on a model: each check computes a figure and says whether it is good.
 
-use kshot::engine::{
-    Backend, CancelToken, EngineError, GenerateRequest, LocalModel, OnEndOfText, Produced, ScoreRequest, Start,
-};
+use std::sync::Arc;
+
+use kshot::engine::{Backend, CancelToken, EngineError, GenerateRequest, OnEndOfText, Produced, ScoreRequest, Start};
 use kshot::sampling::Settings;
-use kshot::text::{SpecialTokens, TokenId};
+use kshot::text::{SpecialTokens, TokenId, Tokenizer};
 use serde::Serialize;
 
 /// The outcome of a check.
@@ -44,7 +44,7 @@ const PUBLISHED: [(&str, &str); 2] = [
 ];
 
 /// Checks that every checkpoint has to pass.
-pub(super) fn any_model(model: &mut LocalModel, cancel: &CancelToken) -> Vec<Check> {
+pub(super) fn any_model(model: &mut dyn Backend, cancel: &CancelToken) -> Vec<Check> {
     vec![
         Check::new("tokenizer round trip", round_trip(model)),
         Check::new("finite logits", finite(model, cancel)),
@@ -53,12 +53,18 @@ pub(super) fn any_model(model: &mut LocalModel, cancel: &CancelToken) -> Vec<Che
 }
 
 /// The published continuations, for the one model they are published for.
-pub(super) fn published(model: &mut LocalModel, cancel: &CancelToken) -> Vec<Check> {
+pub(super) fn published(model: &mut dyn Backend, cancel: &CancelToken) -> Vec<Check> {
     PUBLISHED.iter().map(|case| Check::new("published continuation", continuation(model, case, cancel))).collect()
 }
 
-fn round_trip(model: &LocalModel) -> Result<(bool, String), EngineError> {
-    let tokenizer = model.tokenizer();
+/// The tokenizer: every check needs ids.
+fn tokenizer(model: &dyn Backend) -> Result<Arc<Tokenizer>, EngineError> {
+    let missing = EngineError::Unable { what: "checking a model", why: "this engine has no tokenizer here" };
+    model.tokenizer().cloned().ok_or(missing)
+}
+
+fn round_trip(model: &dyn Backend) -> Result<(bool, String), EngineError> {
+    let tokenizer = tokenizer(model)?;
     let mut figures = Vec::new();
     let mut ok = true;
     for special in [SpecialTokens::Parse, SpecialTokens::Literal] {
@@ -69,7 +75,7 @@ fn round_trip(model: &LocalModel) -> Result<(bool, String), EngineError> {
     Ok((ok, format!("{} bytes as {} tokens", HARD_TEXT.len(), figures.join(" and "))))
 }
 
-fn finite(model: &mut LocalModel, cancel: &CancelToken) -> Result<(bool, String), EngineError> {
+fn finite(model: &mut dyn Backend, cancel: &CancelToken) -> Result<(bool, String), EngineError> {
     let ids = hard_ids(model)?;
     let scores = model.score(&ScoreRequest { ids, start: Start::FirstToken, top: 1 }, cancel)?;
     let bad = scores.tokens.iter().skip(1).filter(|token| !token.logprob.is_some_and(f32::is_finite)).count();
@@ -81,7 +87,7 @@ fn finite(model: &mut LocalModel, cancel: &CancelToken) -> Result<(bool, String)
 }
 
 /// Generates token by token out of the cache, then scores the same ids at once.
-fn cached_against_full(model: &mut LocalModel, cancel: &CancelToken) -> Result<(bool, String), EngineError> {
+fn cached_against_full(model: &mut dyn Backend, cancel: &CancelToken) -> Result<(bool, String), EngineError> {
     let mut ids = hard_ids(model)?;
     let prompt = ids.len();
     let mut cached = Vec::new();
@@ -100,11 +106,11 @@ fn cached_against_full(model: &mut LocalModel, cancel: &CancelToken) -> Result<(
 }
 
 fn continuation(
-    model: &mut LocalModel,
+    model: &mut dyn Backend,
     (prompt, text): &(&str, &str),
     cancel: &CancelToken,
 ) -> Result<(bool, String), EngineError> {
-    let tokenizer = model.tokenizer().clone();
+    let tokenizer = tokenizer(model)?;
     let start = tokenizer.encode(prompt, SpecialTokens::Parse)?;
     let steps = tokenizer.encode(text, SpecialTokens::Parse)?.len() - start.len();
     let mut ids = start.clone();
@@ -115,21 +121,21 @@ fn continuation(
 }
 
 /// The hard text as ids, cut so that the steps fit behind it.
-fn hard_ids(model: &LocalModel) -> Result<Vec<TokenId>, EngineError> {
-    let mut ids = model.tokenizer().encode(HARD_TEXT, SpecialTokens::Parse)?;
+fn hard_ids(model: &dyn Backend) -> Result<Vec<TokenId>, EngineError> {
+    let mut ids = tokenizer(model)?.encode(HARD_TEXT, SpecialTokens::Parse)?;
     ids.truncate(model.info().context.saturating_sub(STEPS).max(2));
     Ok(ids)
 }
 
 fn greedy(
-    model: &mut LocalModel,
+    model: &mut dyn Backend,
     prompt: Vec<TokenId>,
     steps: usize,
     cancel: &CancelToken,
     mut each: impl FnMut(TokenId, f32),
 ) -> Result<(), EngineError> {
     let request = GenerateRequest {
-        prompt,
+        prompt: prompt.into(),
         sequences: 1,
         max_tokens: steps,
         settings: Settings::preset("greedy").unwrap_or_else(|_| Settings::neutral()),
@@ -141,7 +147,7 @@ fn greedy(
     };
     model.generate(&request, cancel, &mut |produced| {
         if let Produced::Step(step) = produced {
-            each(step.sampled.id, step.sampled.logprob);
+            each(step.id(), step.logprob().unwrap_or(f32::NAN));
         }
     })?;
     if cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }

@@ -89,15 +89,15 @@ fn check_model(name: &str, arg: &ModelArg, cx: &Context) -> anyhow::Result<(Map<
     match model::load(name, arg, cx, &interrupt) {
         Err(error) => checks.push(Check::new("load", Err(format!("{error:#}")))),
         Ok(mut model) => {
-            let info = model.shared_info().clone();
+            let info = model.info().clone();
             about.insert("dtype".into(), info.dtype.into());
             about.insert("parameters".into(), info.parameters.into());
             about.insert("context".into(), info.context.into());
             about.insert("peak_memory".into(), system::peak_resident().map_or("unknown".into(), bytes).into());
             checks.push(Check { name: "load", ok: true, figure: format!("{:.2} s", info.load_s) });
-            checks.extend(checks::any_model(&mut model, &interrupt.engine));
+            checks.extend(checks::any_model(model.as_mut(), &interrupt.engine));
             if matches!(&source, Source::Hub(reference) if PUBLISHED_FOR.contains(&reference.id())) {
-                checks.extend(checks::published(&mut model, &interrupt.engine));
+                checks.extend(checks::published(model.as_mut(), &interrupt.engine));
             }
         }
     }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::bail;
 use kshot::corpus::SUITES;
-use kshot::engine::Backend;
 use kshot::eval::{
     DEFINITIONS, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate,
     Source, Start, Tally,
@@ -46,6 +45,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
     let model = model::load(&name, &args.model, cx, &interrupt)?;
+    let (decoder, tokenizer) = (model::decoder(model.as_ref())?, model::tokenizer(model.as_ref())?);
     let cancel = interrupt.engine.flag();
     let identity = match ModelIdentity::of(model.info(), cancel) {
         Err(error) if error.is_cancelled() => return Ok(Status::Interrupted),
@@ -71,9 +71,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let begun = Instant::now();
     let mut complete = true;
     let mut line = ProgressLine::new();
-    for record in
-        Evaluation::new(model.decoder(), model.tokenizer(), done.left(plan.questions()), protocol.start, cancel)
-    {
+    for record in Evaluation::new(decoder, &tokenizer, done.left(plan.questions()), protocol.start, cancel) {
         let record = match record {
             Err(error) if error.is_cancelled() => {
                 complete = false;

@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::interrupt::Interrupt;
 use super::model::{self, Need};
 use super::{Context, Status, Usage, curve, input};
-use crate::cli::{Device, FinetuneArgs};
+use crate::cli::FinetuneArgs;
+use kshot::engine::Device;
 
 /// Every so manyth example is held out where there is no test file.
 const HELD_OUT: usize = 10;

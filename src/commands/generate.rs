@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use kshot::disk::{Existing, write_private};
 use kshot::engine::{
-    Backend, BiasEntry, CancelToken, Finish, FinishReason, GenerateRequest, LocalModel, OnEndOfText, Produced, Step,
+    Backend, BiasEntry, CancelToken, Finish, FinishReason, GenerateRequest, ModelInfo, OnEndOfText, Produced, Step,
     Timings, best,
 };
 use kshot::export::{self, Record, TokenRow, Trace};
@@ -57,16 +57,16 @@ struct Sequence {
 }
 
 /// One sampled token. Log-probabilities are natural, the entropy is in bits; `rank`, `entropy` and `top` are the raw
-/// model's.
+/// model's. Null is what an engine does not give.
 #[derive(Serialize)]
 struct ReportStep {
     id: TokenId,
     text: String,
     bytes: String,
-    logprob: f32,
-    logprob_sampled: f32,
-    rank: usize,
-    entropy: f32,
+    logprob: Option<f32>,
+    logprob_sampled: Option<f32>,
+    rank: Option<usize>,
+    entropy: Option<f32>,
     top: Vec<Row>,
 }
 
@@ -82,20 +82,20 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     let prompt = prompt(&args, cx)?;
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, &args.model, cx, &interrupt)?;
+    let tokenizer = model::tokenizer(model.as_ref())?;
     let ids = match prompt.source {
         Source::Ids(ids) => ids,
-        Source::Text(text) => model.tokenizer().encode(&text, model::special_tokens(args.prompt.no_special))?,
+        Source::Text(text) => tokenizer.encode(&text, model::special_tokens(args.prompt.no_special))?,
     };
     if ids.is_empty() {
-        let bos = model.info().special.bos.map(|id| model.tokenizer().label(id)).unwrap_or_default();
+        let bos = model.info().special.bos.map(|id| tokenizer.label(id)).unwrap_or_default();
         cx.note(format!("the prompt is empty: starting from {bos}"));
     }
     let mut settings = args.sampling.over(cx.config.config.sampling())?;
-    let bias =
-        BiasEntry::resolve(&args.sampling.bias, model.tokenizer()).map_err(|error| Usage(format!("bias: {error}")))?;
+    let bias = BiasEntry::resolve(&args.sampling.bias, &tokenizer).map_err(|error| Usage(format!("bias: {error}")))?;
     settings.set_bias(bias)?;
     let request = GenerateRequest {
-        prompt: ids,
+        prompt: ids.into(),
         sequences: match args.temperatures.len() {
             0 => args.best_of.map_or(settings.samples(), NonZeroUsize::get),
             count => count,
@@ -120,7 +120,7 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
         bail!(Usage("--format shows one continuation; choose it with --pick or --best-of".into()));
     }
     let mut printer = (!args.json && !several && args.format.is_none()).then(TextStream::default);
-    let (steps, finish) = produce(&mut model, &request, &interrupt.engine, |step| match &mut printer {
+    let (steps, finish) = produce(model.as_mut(), &request, &interrupt.engine, |step| match &mut printer {
         Some(stream) => stream.push(&step.bytes[..step.shown], &mut cx.out),
         None => Ok(()),
     })?;
@@ -129,7 +129,7 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     let rate = total as f64 / finish.timings.decode_s.max(f64::MIN_POSITIVE);
     let notes = notes(&finish, rate);
     if let Some(path) = &args.trace {
-        let trace = Trace::of(&record(&model, &request, &finish, &steps))?.to_json()?;
+        let trace = Trace::of(&record(model.info(), &tokenizer, &request, &finish, &steps))?.to_json()?;
         write_private(path, trace.as_bytes(), Existing::Replace)?;
         cx.remark(format!("trace written to {}", path.display()));
     }
@@ -142,14 +142,14 @@ pub(super) fn run(args: GenerateArgs, cx: &mut Context) -> anyhow::Result<Status
     if let Some(format) = args.format {
         let empty = Vec::new();
         let steps = steps.get(chosen.unwrap_or(0)).unwrap_or(&empty);
-        let source = source(&model, &finish, steps);
+        let source = source(model.info(), &tokenizer, &finish, steps);
         let page = source.render(format.into()).map_err(anyhow::Error::msg)?;
         cx.out.text(&String::from_utf8_lossy(&page))?;
     } else if let Some(mut stream) = printer {
         stream.finish(&mut cx.out)?;
         end_line(&mut cx.out)?;
     } else if args.json {
-        let mut sequences = sequences(&request, &steps, &finish, args.logprobs, model.tokenizer());
+        let mut sequences = sequences(&request, &steps, &finish, args.logprobs, &tokenizer);
         let sequences = match chosen {
             Some(one) => Sequences::One(sequences.swap_remove(one)),
             None if sequences.len() == 1 => Sequences::One(sequences.swap_remove(0)),
@@ -220,10 +220,16 @@ fn prompt(args: &GenerateArgs, cx: &Context) -> anyhow::Result<Prompt> {
 }
 
 /// What is known of the run that has ended.
-fn record(model: &LocalModel, request: &GenerateRequest, finish: &Finish, steps: &[Vec<Step>]) -> Record {
+fn record(
+    model: &Arc<ModelInfo>,
+    tokenizer: &Arc<Tokenizer>,
+    request: &GenerateRequest,
+    finish: &Finish,
+    steps: &[Vec<Step>],
+) -> Record {
     Record {
-        model: model.shared_info().clone(),
-        tokenizer: model.tokenizer().clone(),
+        model: model.clone(),
+        tokenizer: tokenizer.clone(),
         request: request.clone(),
         finish: finish.clone(),
         samples: steps.iter().map(|steps| steps.iter().cloned().map(Arc::new).collect()).collect(),
@@ -233,7 +239,7 @@ fn record(model: &LocalModel, request: &GenerateRequest, finish: &Finish, steps:
 
 /// Runs the request; `show` hears every step. When it fails (stdout is closed), the run is ended and that error returned.
 pub(super) fn produce(
-    model: &mut LocalModel,
+    model: &mut dyn Backend,
     request: &GenerateRequest,
     cancel: &CancelToken,
     mut show: impl FnMut(&Step) -> anyhow::Result<()>,
@@ -265,24 +271,24 @@ fn shown(steps: &[Step]) -> Vec<u8> {
 
 /// Prompt and continuation as a text whose tokens are exported. Of the prompt no probability is known: only what follows
 /// its last token was looked at.
-fn source(model: &LocalModel, finish: &Finish, steps: &[Step]) -> export::Source {
+fn source(model: &ModelInfo, tokenizer: &Tokenizer, finish: &Finish, steps: &[Step]) -> export::Source {
     let prompt = finish.prompt.iter().map(|&id| TokenRow {
         id,
-        bytes: model.tokenizer().bytes(id).unwrap_or_default().to_vec(),
+        bytes: tokenizer.bytes(id).unwrap_or_default().to_vec(),
         author: Author::Typed,
         logprob: None,
         rank: None,
         entropy: None,
     });
     let sampled = steps.iter().filter(|step| step.shown > 0).map(|step| TokenRow {
-        id: step.sampled.id,
+        id: step.id(),
         bytes: step.bytes[..step.shown].to_vec(),
         author: Author::Model,
-        logprob: Some(step.sampled.logprob),
-        rank: Some(step.sampled.rank),
-        entropy: Some(step.sampled.entropy_bits),
+        logprob: step.logprob(),
+        rank: step.rank(),
+        entropy: step.entropy(),
     });
-    let facts = vec![("model", model.info().name.clone()), ("seed", finish.seed.to_string())];
+    let facts = vec![("model", model.name.clone()), ("seed", finish.seed.to_string())];
     export::Source { rows: prompt.chain(sampled).collect(), facts, ..export::Source::default() }
 }
 
@@ -302,7 +308,7 @@ fn sequences(
         .enumerate()
         .map(|(index, steps)| Sequence {
             temperature: request.temperatures.get(index).copied(),
-            ids: steps.iter().map(|step| step.sampled.id).collect(),
+            ids: steps.iter().map(Step::id).collect(),
             text: String::from_utf8_lossy(&shown(steps)).into_owned(),
             finish_reason: finish.reasons.get(index).copied().unwrap_or(FinishReason::Cancelled),
             stopped_at: finish.stopped_at.get(index).cloned().flatten(),
@@ -314,14 +320,14 @@ fn sequences(
 
 fn report_step(step: &Step, tokenizer: &Tokenizer) -> ReportStep {
     ReportStep {
-        id: step.sampled.id,
+        id: step.id(),
         text: String::from_utf8_lossy(&step.bytes).into_owned(),
         bytes: hex(&step.bytes),
-        logprob: step.sampled.logprob,
-        logprob_sampled: step.sampled.logprob_sampled,
-        rank: step.sampled.rank,
-        entropy: step.sampled.entropy_bits,
-        top: rows(step.sampled.top.iter().map(|c| (c.id, c.logprob)), tokenizer),
+        logprob: step.logprob(),
+        logprob_sampled: step.sampled().map(|sampled| sampled.logprob_sampled),
+        rank: step.rank(),
+        entropy: step.entropy(),
+        top: rows(step.top().into_iter(), tokenizer),
     }
 }
 

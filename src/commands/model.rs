@@ -1,17 +1,19 @@
 //! From what the user calls a model to the model itself.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use kshot::engine::{LoadRequest, LocalModel};
+use kshot::engine::{Backend, LoadRequest};
 use kshot::files::Files;
 use kshot::hub::{Hub, HubConfig, ModelRef, Progress, Source};
-use kshot::text::SpecialTokens;
+use kshot::model::Decoder;
+use kshot::text::{SpecialTokens, Tokenizer};
 
 use super::interrupt::Interrupt;
 use super::progress::{ProgressLine, Standing};
 use super::{Context, Usage};
-use crate::cli::{Device, ModelArg};
+use crate::cli::ModelArg;
 use kshot::text::figures::bytes;
 
 /// What a command needs of a model.
@@ -84,21 +86,43 @@ fn cached_tokenizer(hub: &Hub, model: &ModelRef) -> Option<PathBuf> {
 ///
 /// # Errors
 /// As [`files`]; a device that this build cannot use; whatever is wrong with the files.
-pub(super) fn load(name: &str, arg: &ModelArg, cx: &Context, interrupt: &Interrupt) -> anyhow::Result<LocalModel> {
+pub(super) fn load(
+    name: &str,
+    arg: &ModelArg,
+    cx: &Context,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Box<dyn Backend>> {
     let ModelArg { device, dtype, .. } = *arg;
-    if device != Device::Cpu {
-        bail!(Usage(format!("this build computes on the CPU only; --device {device:?} cannot be used").to_lowercase()));
-    }
+    device.open().map_err(|error| Usage(error.to_string()))?;
     let files = files(&Source::of(name)?, Need::Weights, cx, interrupt)?;
     let mut line = ProgressLine::new();
-    let request = LoadRequest { name: name.to_owned(), files, dtype };
-    let loaded = LocalModel::load(&request, &interrupt.engine, &mut |done, total| {
+    let request = LoadRequest { name: name.to_owned(), files, dtype, device };
+    let loaded = kshot::engine::load(&request, &interrupt.engine, &mut |done, total| {
         line.show("loading", Standing { done, total, rate: None, left: None });
     });
     drop(line);
     let loaded = loaded.with_context(|| format!("cannot load {name}"))?;
     loaded.shared_info().notes.iter().for_each(|note| cx.note(note));
     Ok(loaded)
+}
+
+/// The tokenizer of a model, for what cannot be done without ids.
+///
+/// # Errors
+/// An engine whose tokenizer is not in this process.
+pub(super) fn tokenizer(model: &dyn Backend) -> anyhow::Result<Arc<Tokenizer>> {
+    let missing = || anyhow::anyhow!("{} has no tokenizer here, and this needs token ids", model.info().name);
+    model.tokenizer().cloned().ok_or_else(missing)
+}
+
+/// The decoder of a model, for what runs many sequences in one pass or looks inside it.
+///
+/// # Errors
+/// An engine that computes elsewhere.
+pub(super) fn decoder(model: &dyn Backend) -> anyhow::Result<&Decoder> {
+    let missing =
+        || anyhow::anyhow!("{} is not computed in this process, and this needs its decoder", model.info().name);
+    model.decoder().ok_or_else(missing)
 }
 
 /// Downloads a model, saying on stderr how far it is, and gives its folder.

@@ -32,8 +32,8 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let mut f32 = args.model.clone();
     f32.dtype = DtypeChoice::Is(Dtype::F32);
     let reference = model::load(&name, &f32, cx, &interrupt)?;
-    let checkpoint = Checkpoint::open(&reference.shared_info().files)?;
-    let (ids, text) = text(args, reference.tokenizer())?;
+    let checkpoint = Checkpoint::open(&reference.info().files)?;
+    let (ids, text) = text(args, model::tokenizer(reference.as_ref())?.as_ref())?;
     let dtypes: Vec<Dtype> = match args.model.dtype {
         DtypeChoice::Is(Dtype::F32) => Dtype::ALL.into_iter().filter(|dtype| *dtype != Dtype::F32).collect(),
         DtypeChoice::Is(dtype) => vec![dtype],
@@ -42,10 +42,16 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     for (index, dtype) in dtypes.into_iter().enumerate() {
         let other = Decoder::load(&checkpoint, dtype, &mut |_, _| !interrupt.engine.is_cancelled())?;
         let mut line = ProgressLine::new();
-        let quality = compare_quality(reference.decoder(), &other, &ids, &interrupt.engine, &mut |done, total| {
-            let (done, total) = (done as u64, total as u64);
-            line.show(dtype.name(), Standing { done, total, rate: None, left: None });
-        });
+        let quality = compare_quality(
+            model::decoder(reference.as_ref())?,
+            &other,
+            &ids,
+            &interrupt.engine,
+            &mut |done, total| {
+                let (done, total) = (done as u64, total as u64);
+                line.show(dtype.name(), Standing { done, total, rate: None, left: None });
+            },
+        );
         drop(line);
         let quality = quality?;
         let bytes = other.config().weight_bytes(dtype);

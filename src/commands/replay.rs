@@ -41,14 +41,14 @@ pub(super) fn run(args: &ReplayArgs, cx: &mut Context) -> anyhow::Result<Status>
     let arg = ModelArg { dtype, ..args.model.clone() };
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, &arg, cx, &interrupt)?;
-    trace.check_weights(&model.shared_info().files).with_context(|| format!("cannot replay {shown} on {name}"))?;
+    trace.check_weights(&model.info().files).with_context(|| format!("cannot replay {shown} on {name}"))?;
 
     let exactness = Exactness::of(&trace, &Build::here());
     let request = trace.request();
     let (steps, finish) = match request.max_tokens {
         // Nothing was sampled: nothing can differ.
         0 => return report(args, &trace, &exactness, None, cx),
-        _ => produce(&mut model, &request, &interrupt.engine, |_| Ok(()))?,
+        _ => produce(model.as_mut(), &request, &interrupt.engine, |_| Ok(()))?,
     };
     if interrupt.engine.is_cancelled() {
         return Ok(Status::Interrupted);

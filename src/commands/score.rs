@@ -1,6 +1,6 @@
 //! `kshot score`: what the model thinks of a given text.
 
-use kshot::engine::{Backend, ScoreRequest, Scores, Start, TokenScore};
+use kshot::engine::{ScoreRequest, Scores, Start, TokenScore};
 use kshot::export::{Source, TokenRow};
 use kshot::session::Author;
 use kshot::text::{TokenId, Tokenizer};
@@ -45,11 +45,11 @@ pub(super) fn run(args: &ScoreArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let text = args.text.read()?;
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, &args.model, cx, &interrupt)?;
-    let ids = model.tokenizer().encode(&text, model::special_tokens(args.no_special))?;
+    let tokenizer = model::tokenizer(model.as_ref())?;
+    let ids = tokenizer.encode(&text, model::special_tokens(args.no_special))?;
     let start = if args.bos { Start::EndOfText } else { Start::FirstToken };
     let scores = model.score(&ScoreRequest { ids, start, top: args.top }, &interrupt.engine)?;
 
-    let tokenizer = model.tokenizer().clone();
     if let Some(format) = args.format {
         let page = source(&scores, &tokenizer, model.info()).render(format.into()).map_err(anyhow::Error::msg)?;
         cx.out.text(&String::from_utf8_lossy(&page))?;

@@ -1,24 +1,92 @@
-//! What an engine computes with: the local model now, a remote server later.
+//! What computes: the model in this process now, a remote server later.
 
-use crate::model::ModelError;
-use crate::sampling::{ParamError, SamplingError};
-use crate::text::TextError;
+use std::sync::Arc;
 
 use super::{
-    Aside, AsideRequest, CancelToken, Finish, GenerateRequest, ModelInfo, Prefilled, ReadEnd, ReadRequest,
-    ScoreRequest, Scores, Step, TokenScore,
+    Aside, AsideRequest, CancelToken, EngineError, Finish, GenerateRequest, LoadRequest, ModelInfo, Prefilled, ReadEnd,
+    ReadRequest, ScoreRequest, Scores, Step, TokenScore, local,
 };
+use crate::model::{Decoder, free_memory};
+use crate::text::Tokenizer;
 
-/// Anything that goes on from a prompt and scores a text.
-pub trait Backend: Send {
-    /// The facts about the model.
-    fn info(&self) -> &ModelInfo;
+/// A way to run models: a row of [`ENGINES`].
+pub struct EngineKind {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether a request is for it; the first row that says so takes it.
+    pub serves: fn(&LoadRequest) -> bool,
+    /// Checks all of a model that can be checked before its weights are read: configuration, shapes, tokenizer, device, and
+    /// memory against the bytes that are free once the model in use is dropped (`None`: the system does not say).
+    pub check: fn(&LoadRequest, room: Option<u64>, &CancelToken) -> Result<Box<dyn Checked>, EngineError>,
+}
 
-    /// Samples until every sequence has ended. `prefilled` hears once that the prompt was read, `sink` every token.
+/// Every way to run models. Another one is a file like `local.rs` and a row.
+pub const ENGINES: &[EngineKind] = &[local::ENGINE];
+
+/// A model that was checked and is ready to be loaded.
+pub trait Checked {
+    /// Bytes that it takes in this process.
+    fn memory(&self) -> u64;
+
+    /// Loads it. `progress` gets bytes read and in all.
     ///
     /// # Errors
-    /// A prompt that does not fit, logits that are not finite, a failing kernel. Being cancelled is no error: it is a
-    /// [`super::FinishReason`].
+    /// A failing read, and [`EngineError::Cancelled`].
+    fn load(
+        self: Box<Self>,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Box<dyn Backend>, EngineError>;
+}
+
+/// Checks a model and loads it.
+///
+/// # Errors
+/// Whatever is wrong with it, a model that needs more memory than is free (before anything is read),
+/// [`EngineError::Cancelled`].
+pub fn load(
+    request: &LoadRequest,
+    cancel: &CancelToken,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Box<dyn Backend>, EngineError> {
+    check(ENGINES, request, free_memory(), cancel)?.load(cancel, progress)
+}
+
+/// Checks a model with the first of some engines that serves it.
+pub(super) fn check(
+    kinds: &[EngineKind],
+    request: &LoadRequest,
+    room: Option<u64>,
+    cancel: &CancelToken,
+) -> Result<Box<dyn Checked>, EngineError> {
+    let kind = kinds.iter().find(|kind| (kind.serves)(request));
+    let kind = kind.ok_or_else(|| EngineError::Engine(format!("no engine serves {}", request.name)))?;
+    (kind.check)(request, room, cancel)
+}
+
+/// Continues prompts and scores texts.
+pub trait Backend: Send {
+    /// The facts about the model.
+    fn info(&self) -> &Arc<ModelInfo>;
+
+    /// The model's tokenizer, where it is in this process.
+    fn tokenizer(&self) -> Option<&Arc<Tokenizer>>;
+
+    /// Bytes that dropping it frees in this process.
+    fn memory(&self) -> u64 {
+        0
+    }
+
+    /// The decoder, where it is in this process: for what runs many sequences in one pass or looks inside it.
+    fn decoder(&self) -> Option<&Decoder> {
+        None
+    }
+
+    /// Samples until every sequence has ended. `sink` gets [`Produced::Prefilled`] once, then every token.
+    ///
+    /// # Errors
+    /// A prompt that does not fit, sequences that do not fit into memory (before anything is run), logits that are not
+    /// finite, a failing operation. Being cancelled is no error: it is a [`super::FinishReason`].
     fn generate(
         &mut self,
         request: &GenerateRequest,
@@ -32,7 +100,7 @@ pub trait Backend: Send {
     /// As for [`Backend::generate`], and [`EngineError::Cancelled`].
     fn score(&mut self, request: &ScoreRequest, cancel: &CancelToken) -> Result<Scores, EngineError>;
 
-    /// Reads a document that fits the context: `sink` hears the scores from an index on as they are known.
+    /// Reads a document that fits the context: `sink` gets the scores from an index on as they are known.
     ///
     /// # Errors
     /// As for [`Backend::score`], and a text that does not fit.
@@ -43,7 +111,7 @@ pub trait Backend: Send {
         sink: &mut dyn FnMut(usize, Vec<TokenScore>),
     ) -> Result<ReadEnd, EngineError>;
 
-    /// Scores a continuation and gives the row of logits after it; what the cache holds stays.
+    /// Scores a continuation and tells of the token after it; what the cache holds stays.
     ///
     /// # Errors
     /// As for [`Backend::read`].
@@ -57,62 +125,4 @@ pub enum Produced {
     Prefilled(Prefilled),
     /// A token was sampled.
     Step(Box<Step>),
-}
-
-/// What can go wrong in a job.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The job was stopped.
-    #[error("stopped")]
-    Cancelled,
-    /// A command came before a model was loaded.
-    #[error("no model is loaded; load one first")]
-    NoModel,
-    /// The prompt leaves no room to generate.
-    #[error("the prompt has {tokens} tokens and the model has {context} positions; shorten it by {} or more", tokens + 1 - context)]
-    PromptTooLong {
-        /// Tokens of the prompt.
-        tokens: usize,
-        /// Positions of the model.
-        context: usize,
-    },
-    /// The prompt is empty and the vocabulary has no token to start from.
-    #[error("the prompt is empty and this checkpoint names no start token; type something first")]
-    NothingToStartFrom,
-    /// A comparison needs a token that came after another.
-    #[error("the text has fewer than two tokens; give a longer one")]
-    NothingToCompare,
-    /// A token id that the model has no row for.
-    #[error("token id {id} is outside the model's vocabulary of {vocab}")]
-    UnknownToken {
-        /// The id.
-        id: u32,
-        /// Rows of the embedding table.
-        vocab: usize,
-    },
-    /// Loading or running the model failed.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// Sampling failed.
-    #[error(transparent)]
-    Sampling(#[from] SamplingError),
-    /// A setting of one sequence is none.
-    #[error(transparent)]
-    Setting(#[from] ParamError),
-    /// The tokenizer could not be loaded.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// A tensor operation failed.
-    #[error("tensor operation failed: {0}")]
-    Candle(#[from] candle_core::Error),
-    /// The engine thread is gone.
-    #[error("the engine has ended unexpectedly: {0}")]
-    Engine(String),
-}
-
-impl EngineError {
-    /// Whether the job only ended because somebody stopped it.
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled | Self::Model(ModelError::Cancelled))
-    }
 }

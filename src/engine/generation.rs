@@ -8,24 +8,13 @@ use candle_core::Tensor;
 use crate::kernels;
 use crate::model::{Decoder, FiniteCheck, KvCache, ModelError, Pass, Span};
 use crate::sampling::{Chain, Rng, SamplingError, random_seed};
-use crate::text::{TokenId, Tokenizer};
+use crate::text::{SpecialTokens, TokenId, Tokenizer};
 
-use super::read::Rows;
-use super::{CancelToken, EngineError, Finish, FinishReason, GenerateRequest, OnEndOfText, Step, Timings};
-
-/// Tokens of a prompt that are run at once. Large enough for the matrix products, small enough to be cancelled soon.
-pub(super) const PREFILL_CHUNK: usize = 512;
-
-/// The prompt has been read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Prefilled {
-    /// Tokens of the prompt.
-    pub tokens: usize,
-    /// How many of them were still in the cache.
-    pub cached: usize,
-    /// Seconds the others took.
-    pub seconds: f64,
-}
+use super::rows::{PREFILL_CHUNK, Rows, check_ids};
+use super::{
+    CancelToken, Drawn, EngineError, Finish, FinishReason, GenerateRequest, OnEndOfText, Prefilled, Prompt, Step,
+    Timings,
+};
 
 /// Samples from a prompt, all sequences side by side. Ends by itself when every sequence has ended, or with
 /// [`Generation::end`]; [`Generation::finish`] then says why.
@@ -34,6 +23,8 @@ pub struct Generation<'m> {
     tokenizer: &'m Tokenizer,
     /// The model's own cache; sequence 0 runs in it, so that the next prompt can go on from it.
     cache: &'m mut KvCache,
+    /// The ids it started from.
+    prompt: Vec<TokenId>,
     request: GenerateRequest,
     cancel: CancelToken,
     seed: u64,
@@ -69,24 +60,22 @@ impl<'m> Generation<'m> {
         decoder: &'m Decoder,
         tokenizer: &'m Tokenizer,
         cache: &'m mut KvCache,
-        mut request: GenerateRequest,
+        request: GenerateRequest,
         cancel: CancelToken,
     ) -> Result<Self, EngineError> {
         let config = decoder.config();
-        if request.prompt.is_empty() {
-            request.prompt.push(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?);
-        }
-        check_ids(&request.prompt, config.vocab)?;
-        let (tokens, context) = (request.prompt.len(), config.n_positions);
+        let prompt = prompt_ids(&request, tokenizer)?;
+        check_ids(&prompt, config.vocab)?;
+        let (tokens, context) = (prompt.len(), config.n_positions);
         if tokens >= context {
             return Err(EngineError::PromptTooLong { tokens, context });
         }
 
         let begun = Instant::now();
         // The last token runs again even where it is cached: its logits are not kept.
-        let cached = cache.common_prefix(&request.prompt).min(tokens - 1);
+        let cached = cache.common_prefix(&prompt).min(tokens - 1);
         cache.truncate(cached);
-        let hidden = prefill(decoder, cache, &request.prompt, &cancel)?;
+        let hidden = prefill(decoder, cache, &prompt, &cancel)?;
         let logits = decoder.logits(&hidden)?;
         let prefilled = Prefilled { tokens, cached, seconds: begun.elapsed().as_secs_f64() };
 
@@ -97,7 +86,7 @@ impl<'m> Generation<'m> {
                     cache: if index == 0 { None } else { Some(cache.fork()?) },
                     chain: Chain::new(&request.settings_of(index)?).with_top(request.top),
                     rng: Rng::with_stream(seed, index as u64),
-                    ids: request.prompt.clone(),
+                    ids: prompt.clone(),
                     row: 0,
                     sampled: 0,
                     reason: (request.max_tokens == 0).then_some(FinishReason::Length),
@@ -108,6 +97,7 @@ impl<'m> Generation<'m> {
             decoder,
             tokenizer,
             cache,
+            prompt,
             request,
             cancel,
             seed,
@@ -144,7 +134,7 @@ impl<'m> Generation<'m> {
                 decode_tokens: self.lanes.iter().map(|lane| lane.sampled).sum(),
                 decode_s: self.decoding.as_secs_f64(),
             },
-            prompt: self.request.prompt,
+            prompt: self.prompt,
         }
     }
 
@@ -203,7 +193,13 @@ impl<'m> Generation<'m> {
             }
             let bytes = self.tokenizer.bytes(id).unwrap_or_default().to_vec();
             let shown = if ended { 0 } else { bytes.len() };
-            self.ready.push_back(Step { sequence: index, index: lane.sampled - 1, bytes, shown, sampled });
+            self.ready.push_back(Step {
+                sequence: index,
+                index: lane.sampled - 1,
+                bytes,
+                shown,
+                drawn: Drawn::Here(sampled),
+            });
         }
         Ok(())
     }
@@ -248,11 +244,15 @@ impl Iterator for Generation<'_> {
     }
 }
 
-/// Refuses ids that the embedding table has no row for.
-pub(super) fn check_ids(ids: &[TokenId], vocab: usize) -> Result<(), EngineError> {
-    match ids.iter().find(|id| **id as usize >= vocab) {
-        Some(&id) => Err(EngineError::UnknownToken { id, vocab }),
-        None => Ok(()),
+/// The ids that a run starts from: those of the prompt, or the start token.
+fn prompt_ids(request: &GenerateRequest, tokenizer: &Tokenizer) -> Result<Vec<TokenId>, EngineError> {
+    let ids = match &request.prompt {
+        Prompt::Ids(ids) => ids.clone(),
+        Prompt::Text(text) => tokenizer.encode(text, SpecialTokens::Parse)?,
+    };
+    match ids.is_empty() {
+        true => Ok(vec![tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?]),
+        false => Ok(ids),
     }
 }
 

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use candle_core::DType;
+
 use crate::files::Files;
-use crate::model::{Checkpoint, Decoder, DtypeChoice, KvCache, MemoryEstimate, free_memory};
+use crate::model::{
+    Checkpoint, Decoder, DecoderConfig, Dtype, DtypeChoice, KvCache, MemoryEstimate, ModelError, free_memory,
+};
 use crate::sampling::{ParamId, random_seed};
 use crate::text::Tokenizer;
 
-use super::generation::PREFILL_CHUNK;
+use super::backend::{Checked, EngineKind};
+use super::rows::PREFILL_CHUNK;
 use super::{
-    Aside, AsideRequest, Backend, CancelToken, EngineError, Finish, FinishReason, GenerateRequest, Generation,
-    LoadRequest, ModelInfo, Produced, ReadEnd, ReadRequest, ScoreRequest, Scores, StopStrings, TokenScore, read, score,
+    Aside, AsideRequest, Backend, CancelToken, Capabilities, EngineError, Finish, FinishReason, GenerateRequest,
+    Generation, LoadRequest, ModelInfo, Produced, ReadEnd, ReadRequest, ScoreRequest, Scores, StopStrings, TokenScore,
+    read, score,
 };
 
 /// A checkpoint in memory with its tokenizer and the cache of what it read last.
@@ -53,8 +59,108 @@ impl Description {
     }
 }
 
+/// The row of the engine table.
+pub(super) const ENGINE: EngineKind = EngineKind {
+    name: "local",
+    serves: |_| true,
+    check: |request, room, _| Ok(Box::new(CheckedModel::check(request, room)?)),
+};
+
+/// A checkpoint whose files were found good, with the tokenizer, before a weight is read.
+struct CheckedModel {
+    request: LoadRequest,
+    checkpoint: Checkpoint,
+    config: DecoderConfig,
+    dtype: Dtype,
+    device: candle_core::Device,
+    tokenizer: Tokenizer,
+    memory: u64,
+    begun: Instant,
+}
+
+impl CheckedModel {
+    fn check(request: &LoadRequest, room: Option<u64>) -> Result<Self, EngineError> {
+        let begun = Instant::now();
+        let device = request.device.open()?;
+        let checkpoint = Checkpoint::open(&request.files)?;
+        let (config, _) = Decoder::config_of(&checkpoint)?;
+        Decoder::check(&checkpoint)?;
+        // What a GPU has free is its driver's to say.
+        let room = room.filter(|_| device.is_cpu());
+        let dtype = request.dtype.of(&config, PREFILL_CHUNK, room);
+        if !device.is_cpu() {
+            dense(dtype, request)?;
+        }
+        let estimate = MemoryEstimate::of(&config, dtype, PREFILL_CHUNK);
+        estimate.check(room)?;
+        let memory = if device.is_cpu() { estimate.total() } else { 0 };
+        let tokenizer = Tokenizer::open(&request.files)?;
+        Ok(Self { request: request.clone(), checkpoint, config, dtype, device, tokenizer, memory, begun })
+    }
+
+    fn read(self, cancel: &CancelToken, progress: &mut dyn FnMut(u64, u64)) -> Result<LocalModel, EngineError> {
+        let Self { request, checkpoint, config, dtype, device, tokenizer, begun, .. } = self;
+        let mut progress = |done, total| {
+            progress(done, total);
+            !cancel.is_cancelled()
+        };
+        let decoder = match device.is_cpu() {
+            true => Decoder::load(&checkpoint, dtype, &mut progress)?,
+            false => Decoder::load_on(&checkpoint, dense(dtype, &request)?, &device, &mut progress)?,
+        };
+        let cache = decoder.new_cache()?;
+        let info = ModelInfo {
+            name: request.name,
+            files: request.files,
+            family: decoder.family(),
+            parameters: config.parameters(),
+            layers: config.n_layer,
+            heads: config.n_head,
+            width: config.n_embd,
+            context: config.n_positions,
+            vocab: config.vocab,
+            dtype: dtype.name(),
+            device: request.device.to_string(),
+            capabilities: Capabilities::LOCAL,
+            weight_bytes: config.weight_bytes(dtype),
+            load_s: begun.elapsed().as_secs_f64(),
+            special: tokenizer.special_ids().clone(),
+            notes: tokenizer.notes().to_vec(),
+        };
+        Ok(LocalModel { decoder, tokenizer: Arc::new(tokenizer), info: Arc::new(info), cache })
+    }
+}
+
+impl Checked for CheckedModel {
+    fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    fn load(
+        self: Box<Self>,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Box<dyn Backend>, EngineError> {
+        Ok(Box::new(self.read(cancel, progress)?))
+    }
+}
+
+/// The dtype of tensors on a device that has no kernels for packed weights.
+fn dense(dtype: Dtype, request: &LoadRequest) -> Result<DType, EngineError> {
+    match dtype {
+        Dtype::F32 => Ok(DType::F32),
+        Dtype::Bf16 => Ok(DType::BF16),
+        Dtype::F16 => Ok(DType::F16),
+        Dtype::Q8_0 | Dtype::Q4_0 => Err(ModelError::Device {
+            device: request.device,
+            reason: format!("{} weights are for the CPU's kernels; take f32, bf16 or f16 there", dtype.name()),
+        }
+        .into()),
+    }
+}
+
 impl LocalModel {
-    /// Reads a checkpoint. `progress` hears bytes of weights read and in all.
+    /// Reads a checkpoint. `progress` gets bytes of weights read and in all.
     ///
     /// # Errors
     /// A file that is missing or wrong, a model that needs more memory than is free (said before anything is read),
@@ -64,45 +170,12 @@ impl LocalModel {
         cancel: &CancelToken,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, EngineError> {
-        let begun = Instant::now();
-        let checkpoint = Checkpoint::open(&request.files)?;
-        let (config, _) = Decoder::config_of(&checkpoint)?;
-        let dtype = request.dtype.of(&config, PREFILL_CHUNK, free_memory());
-        MemoryEstimate::of(&config, dtype, PREFILL_CHUNK).check(free_memory())?;
-        let tokenizer = Tokenizer::open(&request.files)?;
-        let decoder = Decoder::load(&checkpoint, dtype, &mut |done, total| {
-            progress(done, total);
-            !cancel.is_cancelled()
-        })?;
-        let cache = decoder.new_cache()?;
-        let info = ModelInfo {
-            name: request.name.clone(),
-            files: request.files.clone(),
-            family: decoder.family(),
-            parameters: config.parameters(),
-            layers: config.n_layer,
-            heads: config.n_head,
-            width: config.n_embd,
-            context: config.n_positions,
-            vocab: config.vocab,
-            dtype: dtype.name(),
-            device: "cpu".into(),
-            weight_bytes: config.weight_bytes(dtype),
-            load_s: begun.elapsed().as_secs_f64(),
-            special: tokenizer.special_ids().clone(),
-            notes: tokenizer.notes().to_vec(),
-        };
-        Ok(Self { decoder, tokenizer: Arc::new(tokenizer), info: Arc::new(info), cache })
+        CheckedModel::check(request, free_memory())?.read(cancel, progress)
     }
 
     /// The tokenizer of the checkpoint.
     pub fn tokenizer(&self) -> &Arc<Tokenizer> {
         &self.tokenizer
-    }
-
-    /// The facts, to keep.
-    pub fn shared_info(&self) -> &Arc<ModelInfo> {
-        &self.info
     }
 
     /// The decoder itself.
@@ -130,8 +203,21 @@ fn wait_until(end: Instant, cancel: &CancelToken) -> Duration {
 }
 
 impl Backend for LocalModel {
-    fn info(&self) -> &ModelInfo {
+    fn info(&self) -> &Arc<ModelInfo> {
         &self.info
+    }
+
+    fn tokenizer(&self) -> Option<&Arc<Tokenizer>> {
+        Some(&self.tokenizer)
+    }
+
+    fn memory(&self) -> u64 {
+        let held = self.info.weight_bytes + MemoryEstimate::cache_of(self.decoder.config(), self.cache.len());
+        if self.info.device == "cpu" { held } else { 0 }
+    }
+
+    fn decoder(&self) -> Option<&Decoder> {
+        Some(&self.decoder)
     }
 
     fn generate(

@@ -1,30 +1,30 @@
-//! What is said between the engine thread and whoever drives it.
+//! Commands to the engine thread, its events, and what they carry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::files::Files;
-use crate::model::DtypeChoice;
+use crate::model::{Device, DtypeChoice};
 use crate::sampling::{ParamId, Sampled, Settings, Value};
 use crate::text::{SpecialIds, TokenId, Tokenizer};
 
-use super::{EngineError, Prefilled};
+use super::EngineError;
 
 /// Names one job, so that events of a job that was stopped or replaced can be dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub u64);
 
-/// Set once to end a job; every layer of the model and every chunk of a file looks at it. One token serves one job.
+/// Set once to end a job; every layer of the model and every chunk of a file checks it. One token serves one job.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 
 impl CancelToken {
-    /// A token that nobody has cancelled yet.
+    /// A token that is not cancelled yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends the job at the next point where it looks.
+    /// Ends the job at its next check.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -76,8 +76,10 @@ impl Command {
 pub enum Event {
     /// Bytes of weights read so far, and in all.
     Loading(JobId, u64, u64),
-    /// The model is ready.
-    Loaded(JobId, Arc<ModelInfo>, Arc<Tokenizer>),
+    /// The model in use was dropped: the next one does not fit beside it, or a panic left it in an unknown state.
+    Unloaded(JobId),
+    /// The model is ready. An engine without a tokenizer here takes and gives text.
+    Loaded(JobId, Arc<ModelInfo>, Option<Arc<Tokenizer>>),
     /// The prompt has been read; the first token follows.
     Prefilled(JobId, Prefilled),
     /// One sampled token.
@@ -105,6 +107,59 @@ pub struct LoadRequest {
     pub files: Files,
     /// How the weights are to be kept.
     pub dtype: DtypeChoice,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// What an engine can do. Views and commands ask before they offer; what an engine cannot tell is said to be unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Capabilities {
+    /// Whole rows of logits: ranks, entropies and what the sampling chain makes of a row are exact.
+    pub full_logits: bool,
+    /// Log-probabilities of a text that is given: scoring and reading.
+    pub prompt_logprobs: bool,
+    /// The most candidates of a position; `None`: as many as the vocabulary has.
+    pub top_n: Option<usize>,
+    /// Tensors inside the forward pass.
+    pub trace: bool,
+    /// Several sequences in one pass.
+    pub batch: bool,
+    /// Who turns text into token ids.
+    pub tokenizer: TokenizerKind,
+}
+
+/// Who turns text into token ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerKind {
+    /// The model's own tokenizer, in this process.
+    Exact,
+    /// The engine, elsewhere.
+    Remote,
+    /// Nothing does: text goes in, text comes out.
+    None,
+}
+
+impl Capabilities {
+    /// What a model in this process can do.
+    pub const LOCAL: Self = Self {
+        full_logits: true,
+        prompt_logprobs: true,
+        top_n: None,
+        trace: true,
+        batch: true,
+        tokenizer: TokenizerKind::Exact,
+    };
+
+    /// Why ranks beyond the candidates, entropies and previews of the chain are unknown; `None` where they are known.
+    pub fn limits(&self) -> Option<String> {
+        (!self.full_logits).then(|| match self.top_n {
+            Some(1) => "this engine gives 1 candidate".to_owned(),
+            Some(count) if count > 0 => format!("this engine gives {count} candidates"),
+            Some(_) => "this engine gives no candidates".to_owned(),
+            None => "this engine gives no whole rows of logits".to_owned(),
+        })
+    }
 }
 
 /// The facts about a loaded model that screens and reports show.
@@ -130,8 +185,10 @@ pub struct ModelInfo {
     pub vocab: usize,
     /// How the weights are kept: `f32`, `bf16`, `f16`, `q8_0` or `q4_0`.
     pub dtype: &'static str,
-    /// The device they live on.
+    /// The device they live on: `cpu`, `cuda:0`.
     pub device: String,
+    /// What the engine can do.
+    pub capabilities: Capabilities,
     /// Bytes of weights in memory.
     pub weight_bytes: u64,
     /// Seconds the load took.
@@ -140,6 +197,17 @@ pub struct ModelInfo {
     pub special: SpecialIds,
     /// What is to be known about its files, e.g. that they contradict each other.
     pub notes: Vec<String>,
+}
+
+/// The prompt has been read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prefilled {
+    /// Tokens of the prompt.
+    pub tokens: usize,
+    /// How many of them were still in the cache.
+    pub cached: usize,
+    /// Seconds the others took.
+    pub seconds: f64,
 }
 
 /// What a sampled token that ends a text means for the run.
@@ -151,11 +219,36 @@ pub enum OnEndOfText {
     Continue,
 }
 
-/// A prompt to go on from.
+/// A prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    /// Token ids. Empty: start from the start token.
+    Ids(Vec<TokenId>),
+    /// Text, for an engine whose tokenizer is not in this process.
+    Text(String),
+}
+
+impl Prompt {
+    /// The ids, where it has any.
+    pub fn ids(&self) -> &[TokenId] {
+        match self {
+            Self::Ids(ids) => ids,
+            Self::Text(_) => &[],
+        }
+    }
+}
+
+impl From<Vec<TokenId>> for Prompt {
+    fn from(ids: Vec<TokenId>) -> Self {
+        Self::Ids(ids)
+    }
+}
+
+/// A prompt to continue.
 #[derive(Debug, Clone)]
 pub struct GenerateRequest {
-    /// Token ids of the prompt. Empty: start from the start token.
-    pub prompt: Vec<TokenId>,
+    /// What to continue.
+    pub prompt: Prompt,
     /// How many continuations to sample side by side as one batch, at least 1.
     pub sequences: usize,
     /// Most tokens to sample for each sequence.
@@ -188,7 +281,25 @@ impl GenerateRequest {
     }
 }
 
-/// One sampled token and all the decode knew when it was drawn.
+/// A draw.
+#[derive(Debug, Clone)]
+pub enum Drawn {
+    /// By the sampling chain in this process, over the whole row of logits.
+    Here(Sampled),
+    /// By the engine, elsewhere.
+    There(Reported),
+}
+
+/// What an engine reports of a token that it drew.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// The figures that it gives. Without a tokenizer here ids only tell tokens apart.
+    pub score: TokenScore,
+    /// The bytes of ids in `score`, for an engine whose tokenizer is not here.
+    pub names: Vec<(TokenId, Vec<u8>)>,
+}
+
+/// One sampled token and all that is known of its draw.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// Which sequence of the batch, from 0.
@@ -200,14 +311,76 @@ pub struct Step {
     /// How many of `bytes` belong to the text: fewer where a stop string begins inside, none for a token that ends the text.
     pub shown: usize,
     /// The draw: id, log-probabilities, rank, entropy, candidates, survivors.
-    pub sampled: Sampled,
+    pub drawn: Drawn,
 }
 
-/// Mean natural-log probability of the tokens of a sequence under the raw model; `None` without a token.
+impl Step {
+    /// The token.
+    pub fn id(&self) -> TokenId {
+        match &self.drawn {
+            Drawn::Here(sampled) => sampled.id,
+            Drawn::There(it) => it.score.id,
+        }
+    }
+
+    /// Natural-log probability under the raw model, where it is known.
+    pub fn logprob(&self) -> Option<f32> {
+        match &self.drawn {
+            Drawn::Here(sampled) => Some(sampled.logprob),
+            Drawn::There(it) => it.score.logprob,
+        }
+    }
+
+    /// Rank from 1 in the whole vocabulary, where it is known.
+    pub fn rank(&self) -> Option<usize> {
+        match &self.drawn {
+            Drawn::Here(sampled) => Some(sampled.rank),
+            Drawn::There(it) => it.score.rank,
+        }
+    }
+
+    /// Entropy in bits of the raw distribution, where it is known.
+    pub fn entropy(&self) -> Option<f32> {
+        match &self.drawn {
+            Drawn::Here(sampled) => Some(sampled.entropy_bits),
+            Drawn::There(it) => it.score.entropy,
+        }
+    }
+
+    /// All figures of a draw from a whole row.
+    pub fn sampled(&self) -> Option<&Sampled> {
+        match &self.drawn {
+            Drawn::Here(sampled) => Some(sampled),
+            Drawn::There(_) => None,
+        }
+    }
+
+    /// Candidates with their log-probabilities under the raw model, best first.
+    pub fn top(&self) -> Vec<(TokenId, f32)> {
+        match &self.drawn {
+            Drawn::Here(sampled) => sampled.top.iter().map(|candidate| (candidate.id, candidate.logprob)).collect(),
+            Drawn::There(it) => it.score.top.clone(),
+        }
+    }
+
+    /// The same as a score of its position.
+    pub fn score(&self) -> TokenScore {
+        let (id, logprob, rank, entropy) = (self.id(), self.logprob(), self.rank(), self.entropy());
+        TokenScore { id, logprob, rank, entropy, top: self.top() }
+    }
+
+    /// Whether it is of the text: a token that ended it is not.
+    pub fn is_text(&self) -> bool {
+        self.shown > 0
+    }
+}
+
+/// Mean natural-log probability under the raw model of the tokens of a text; the token that ended it (`<|endoftext|>`, a
+/// stop string) is not of the text. `None` without a token, or where an engine does not give the probability of one.
 pub fn mean_logprob<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Option<f64> {
     let (mut total, mut count) = (0.0, 0_u32);
-    for step in steps {
-        total += f64::from(step.sampled.logprob);
+    for step in steps.into_iter().filter(|step| step.is_text()) {
+        total += f64::from(step.logprob()?);
         count += 1;
     }
     (count > 0).then(|| total / f64::from(count))
@@ -231,7 +404,7 @@ pub enum FinishReason {
     Eos,
     /// The context is full: learned positions end at `n_positions`.
     Context,
-    /// Somebody stopped it.
+    /// It was cancelled.
     Cancelled,
 }
 
@@ -244,7 +417,7 @@ pub struct Finish {
     pub stopped_at: Vec<Option<String>>,
     /// The seed that was really used.
     pub seed: u64,
-    /// The ids the run really started from: the prompt, or the start token where it was empty.
+    /// The ids the run really started from: the prompt, or the start token where it was empty. None of a prompt of text.
     pub prompt: Vec<TokenId>,
     /// Where the time went.
     pub timings: Timings,
@@ -258,7 +431,7 @@ impl Finish {
             reasons: vec![FinishReason::Cancelled; sequences],
             stopped_at: vec![None; sequences],
             seed,
-            prompt: request.prompt.clone(),
+            prompt: request.prompt.ids().to_vec(),
             timings: Timings::default(),
         }
     }
@@ -321,20 +494,48 @@ pub struct AsideRequest {
     pub target: Vec<TokenId>,
 }
 
-/// What was asked beside the document.
+/// What an engine says of the token that comes next.
+#[derive(Debug, Clone)]
+pub enum NextToken {
+    /// The logits of the whole vocabulary.
+    Full(Arc<[f32]>),
+    /// The likeliest tokens with their natural-log probabilities, best first; of all others nothing is known.
+    Top(Arc<[(TokenId, f32)]>),
+}
+
+impl NextToken {
+    /// The whole row, where it is known.
+    pub fn full(&self) -> Option<&Arc<[f32]>> {
+        match self {
+            Self::Full(row) => Some(row),
+            Self::Top(_) => None,
+        }
+    }
+
+    /// Whether both are the same answer of the engine.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Full(a), Self::Full(b)) => Arc::ptr_eq(a, b),
+            (Self::Top(a), Self::Top(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// The answer to an [`AsideRequest`].
 #[derive(Debug, Clone)]
 pub struct Aside {
     /// The scores of the target, without candidates.
     pub scores: Vec<TokenScore>,
-    /// The logits of the token after it, over the whole vocabulary.
-    pub row: Arc<[f32]>,
+    /// The token after it.
+    pub next: NextToken,
 }
 
 /// What is known at the end of a document.
 #[derive(Debug, Clone)]
 pub struct ReadEnd {
-    /// The logits of the token after the last one, over the whole vocabulary.
-    pub row: Arc<[f32]>,
+    /// The token after the last one.
+    pub next: NextToken,
     /// Tokens that were run: those that the cache did not hold, and those scored.
     pub ran: usize,
 }

@@ -6,26 +6,29 @@
 
 mod backend;
 mod bias;
+mod error;
 mod generation;
 mod local;
 mod message;
 mod quality;
 mod read;
+mod rows;
 mod score;
 mod stop;
 mod worker;
 
-/// How the weights of a model are asked for.
-pub use crate::model::{Dtype, DtypeChoice};
-pub use backend::{Backend, EngineError, Produced};
+/// How and where the weights of a model are wanted.
+pub use crate::model::{Device, Dtype, DtypeChoice};
+pub use backend::{Backend, Checked, ENGINES, EngineKind, Produced, load};
 pub use bias::{BiasEntry, TokenName};
-pub use generation::{Generation, Prefilled};
+pub use error::EngineError;
+pub use generation::Generation;
 pub use local::{Description, LocalModel};
 pub use message::{
-    Aside, AsideRequest, CancelToken, Command, Event, Finish, FinishReason, GenerateRequest, JobId, LoadRequest,
-    ModelInfo, OnEndOfText, ReadEnd, ReadRequest, ScoreRequest, Scores, Start, Step, Timings, TokenScore, best,
-    mean_logprob,
+    Aside, AsideRequest, CancelToken, Capabilities, Command, Drawn, Event, Finish, FinishReason, GenerateRequest,
+    JobId, LoadRequest, ModelInfo, NextToken, OnEndOfText, Prefilled, Prompt, ReadEnd, ReadRequest, Reported,
+    ScoreRequest, Scores, Start, Step, Timings, TokenScore, TokenizerKind, best, mean_logprob,
 };
 pub use quality::{Quality, compare as compare_quality};
 pub use stop::StopStrings;
-pub use worker::Engine;
+pub use worker::{Engine, Worker};

@@ -9,8 +9,7 @@ use crate::model::{Decoder, KvCache, Pass, Span};
 use crate::sampling::Row;
 use crate::text::TokenId;
 
-use super::generation::{PREFILL_CHUNK, check_ids};
-use super::read::{Rows, each_part};
+use super::rows::{PREFILL_CHUNK, Rows, check_ids, each_part};
 use super::{CancelToken, EngineError};
 
 /// How the distribution of one decoder differs from that of another over the positions of a text.

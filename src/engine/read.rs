@@ -1,14 +1,11 @@
 //! Reading a document as it is typed: a score for every token, and the whole row of logits after the last one.
 
-use candle_core::{CpuStorage, Storage, Tensor};
-
-use crate::kernels;
-use crate::model::{Decoder, KvCache, MemoryEstimate, Pass, Span};
+use crate::model::{Decoder, KvCache, Pass, Span};
 use crate::sampling::Row;
 use crate::text::{TokenId, Tokenizer};
 
-use super::generation::{PREFILL_CHUNK, check_ids};
-use super::{Aside, AsideRequest, CancelToken, EngineError, ReadEnd, ReadRequest, Start, TokenScore};
+use super::rows::{PREFILL_CHUNK, Visit, check_ids, each_row, score_rows};
+use super::{Aside, AsideRequest, CancelToken, EngineError, NextToken, ReadEnd, ReadRequest, Start, TokenScore};
 
 /// Scores the tokens from `request.from` on, part by part as they are run; tokens before it run only where the cache
 /// lacks them.
@@ -54,64 +51,7 @@ pub(super) fn read(
         Ok(())
     })?;
     Row::new(&last)?;
-    Ok(ReadEnd { row: last.into(), ran })
-}
-
-/// Some rows of logits, one after the other.
-pub(super) struct Rows<'a> {
-    values: &'a [f32],
-    vocab: usize,
-}
-
-impl Rows<'_> {
-    /// Reads logits `[R, V]` where the decoder left them: at 50,257 to a row even a copy would be seen in a token's time.
-    pub(super) fn read<T>(logits: &Tensor, read: impl FnOnce(Rows<'_>) -> T) -> Result<T, EngineError> {
-        let vocab = logits.dim(1)?;
-        let (storage, layout) = logits.storage_and_layout();
-        if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) = (&*storage, layout.contiguous_offsets()) {
-            return Ok(read(Rows { values: &values[start..end], vocab }));
-        }
-        drop(storage);
-        Ok(read(Rows { values: &logits.flatten_all()?.to_vec1()?, vocab }))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.values.len() / self.vocab
-    }
-
-    pub(super) fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.vocab..][..self.vocab]
-    }
-}
-
-/// Takes the index of the first of some rows, and the rows.
-type Visit<'a> = &'a mut dyn FnMut(usize, Rows<'_>) -> Result<(), EngineError>;
-
-/// Hands out the logits of hidden states, part by part, so that they are never all in memory.
-pub(super) fn each_row(
-    decoder: &Decoder,
-    hidden: &Tensor,
-    cancel: &CancelToken,
-    visit: Visit<'_>,
-) -> Result<(), EngineError> {
-    each_part(decoder, hidden, cancel, &mut |first, logits| Rows::read(&logits, |rows| visit(first, rows))?)
-}
-
-/// As [`each_row`], with tensors that can be kept.
-pub(super) fn each_part(
-    decoder: &Decoder,
-    hidden: &Tensor,
-    cancel: &CancelToken,
-    visit: &mut dyn FnMut(usize, Tensor) -> Result<(), EngineError>,
-) -> Result<(), EngineError> {
-    let (count, at_once) = (hidden.dim(0)?, MemoryEstimate::LOGIT_ROWS);
-    for first in (0..count).step_by(at_once) {
-        if cancel.is_cancelled() {
-            return Err(EngineError::Cancelled);
-        }
-        visit(first, decoder.logits(&hidden.narrow(0, first, at_once.min(count - first))?)?)?;
-    }
-    Ok(())
+    Ok(ReadEnd { next: NextToken::Full(last.into()), ran })
 }
 
 /// Runs what the cache lacks of `read`, and hands out the rows of logits from the place `first` on, part by part. Says how
@@ -138,27 +78,6 @@ fn rows(
         }
     }
     Ok(ran)
-}
-
-/// The scores of tokens that came after some of the rows, on all threads.
-pub(super) fn score_rows(
-    rows: &Rows<'_>,
-    came: &[(usize, TokenId)],
-    keep: usize,
-) -> Result<Vec<TokenScore>, EngineError> {
-    kernels::map(came.len(), |at| score_of(rows.row(came[at].0), came[at].1, keep)).into_iter().collect()
-}
-
-/// What a row of logits says about the token that came.
-fn score_of(logits: &[f32], id: TokenId, keep: usize) -> Result<TokenScore, EngineError> {
-    let row = Row::new(logits)?;
-    Ok(TokenScore {
-        id,
-        logprob: Some(row.logprob(id)?),
-        rank: Some(row.rank(id)?),
-        entropy: Some(row.entropy_bits()),
-        top: row.top(keep),
-    })
 }
 
 /// The scores of `target` after `ids` (none: after the start token), and the row of logits after both. The cache keeps what
@@ -193,7 +112,7 @@ pub(super) fn aside(
         Ok(())
     })?;
     Row::new(&last)?;
-    Ok(Aside { scores, row: last.into() })
+    Ok(Aside { scores, next: NextToken::Full(last.into()) })
 }
 
 #[cfg(test)]
@@ -202,11 +121,16 @@ mod tests {
     use super::*;
     use crate::engine::{Backend as _, LoadRequest, LocalModel, ScoreRequest};
     use crate::files::Files;
-    use crate::model::DtypeChoice;
+    use crate::model::{Device, DtypeChoice};
     use crate::text::SpecialTokens;
 
     fn model() -> LocalModel {
-        let request = LoadRequest { name: "built-in".into(), files: Files::BuiltIn, dtype: DtypeChoice::Auto };
+        let request = LoadRequest {
+            name: "built-in".into(),
+            files: Files::BuiltIn,
+            dtype: DtypeChoice::Auto,
+            device: Device::Cpu,
+        };
         LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).unwrap()
     }
 
@@ -251,7 +175,7 @@ mod tests {
             let expected = scored(&mut model, &long);
             let (scores, end) = read_all(&mut model, &request(&long, 0));
             close(&scores, &expected.tokens);
-            let next = Row::new(&end.row).unwrap().top(3);
+            let next = Row::new(end.next.full().unwrap()).unwrap().top(3);
             assert_eq!(
                 next.iter().map(|it| it.0).collect::<Vec<_>>(),
                 expected.next.iter().map(|it| it.0).collect::<Vec<_>>()
@@ -270,7 +194,7 @@ mod tests {
             let before = if start == Start::EndOfText { vec![model.tokenizer().bos().unwrap()] } else { Vec::new() };
             let ids: Vec<TokenId> = before.into_iter().chain(edited[..same].iter().copied()).collect();
             let older = model.aside(&aside(&ids, &[]), &CancelToken::new()).unwrap();
-            let score = Row::new(&older.row).unwrap().logprob(edited[same]).unwrap();
+            let score = Row::new(older.next.full().unwrap()).unwrap().logprob(edited[same]).unwrap();
             assert!((score - scored(&mut model, &edited).tokens[same].logprob.unwrap()).abs() < 1e-4);
             read_all(&mut model, &request(&edited, 0));
             let after = model.aside(&aside(&ids, &edited[same..]), &CancelToken::new()).unwrap();
@@ -287,7 +211,7 @@ mod tests {
         let mut model = model();
         let request = |ids: Vec<TokenId>| ReadRequest { ids, start: Start::FirstToken, from: 0, keep: 4 };
         let (scores, end) = read_all(&mut model, &request(Vec::new()));
-        assert!(scores.is_empty() && end.ran == 1 && end.row.len() == model.info().vocab);
+        assert!(scores.is_empty() && end.ran == 1 && end.next.full().unwrap().len() == model.info().vocab);
         let error = model.read(&request(vec![5; 300]), &CancelToken::new(), &mut |_, _| {}).unwrap_err();
         assert!(matches!(error, EngineError::PromptTooLong { tokens: 300, .. }), "{error}");
     }

@@ -8,8 +8,7 @@ use crate::model::{Decoder, KvCache, Pass, Span};
 use crate::sampling::Row;
 use crate::text::{TokenId, Tokenizer};
 
-use super::generation::{PREFILL_CHUNK, check_ids};
-use super::read::{each_row, score_rows};
+use super::rows::{PREFILL_CHUNK, check_ids, each_row, score_rows};
 use super::{CancelToken, EngineError, ScoreRequest, Scores, Start, TokenScore};
 
 /// Scores every token of the request given those before it.

@@ -5,7 +5,9 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{Backend, CancelToken, Command, EngineError, Event, JobId, LoadRequest, LocalModel, Produced};
+use super::backend::{self, Backend, ENGINES, EngineKind, Produced};
+use super::{CancelToken, Command, EngineError, Event, JobId, LoadRequest};
+use crate::model::free_memory;
 
 /// A handle on the engine thread. Dropping it lets the thread end after its current job.
 pub struct Engine {
@@ -22,11 +24,17 @@ impl Engine {
     pub fn spawn() -> std::io::Result<Self> {
         let (commands, inbox) = unbounded();
         let (outbox, events) = unbounded();
-        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || run(&inbox, &outbox))?;
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
+            let mut worker = Worker::new(ENGINES);
+            for command in inbox {
+                // Without a receiver the program ends.
+                worker.run(command, &mut |event| drop(outbox.send(event)));
+            }
+        })?;
         Ok(Self { commands, events, thread })
     }
 
-    /// Hands it a job. Jobs wait for each other; cancel the running one to come first.
+    /// Queues a job. Jobs run one after the other; cancel the running one to come first.
     ///
     /// # Errors
     /// [`EngineError::Engine`] where the thread has ended.
@@ -34,7 +42,7 @@ impl Engine {
         self.commands.send(command).map_err(|_| EngineError::Engine("its thread is gone".into()))
     }
 
-    /// What it says.
+    /// Its events.
     pub fn events(&self) -> &Receiver<Event> {
         &self.events
     }
@@ -42,88 +50,105 @@ impl Engine {
     /// Waits for the thread to end. Cancel the running job first.
     pub fn join(self) {
         drop(self.commands);
-        // A panic of the thread was told as an event already.
+        // The panic of a job was sent as an event already.
         let _ = self.thread.join();
     }
 }
 
-fn run(inbox: &Receiver<Command>, outbox: &Sender<Event>) {
-    let mut model: Option<LocalModel> = None;
-    for command in inbox {
-        let job = command.job();
-        let done = catch_unwind(AssertUnwindSafe(|| carry_out(command, &mut model, outbox)));
-        let failure = match done {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error),
-            Err(panic) => {
-                // Whatever state it was in is not to be trusted.
-                model = None;
-                Some(EngineError::Engine(said_by(panic.as_ref())))
-            }
+/// Runs commands with the model in use. The engine thread has one; a test may run one by itself.
+pub struct Worker {
+    kinds: &'static [EngineKind],
+    model: Option<Box<dyn Backend>>,
+}
+
+impl Worker {
+    /// A worker without a model.
+    pub fn new(kinds: &'static [EngineKind]) -> Self {
+        Self { kinds, model: None }
+    }
+
+    /// Runs a command to its end; `tell` gets its events. Failures and panics are events too.
+    pub fn run(&mut self, command: Command, tell: &mut dyn FnMut(Event)) {
+        let (job, loads) = (command.job(), matches!(command, Command::Load(..)));
+        let done = catch_unwind(AssertUnwindSafe(|| self.carry_out(command, tell)));
+        let error = match done {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) if error.is_cancelled() => EngineError::Cancelled,
+            Ok(Err(error)) => error,
+            Err(panic) => EngineError::Engine(message_of(panic.as_ref())),
         };
-        if let (Some(job), Some(error)) = (job, failure) {
-            let error = if error.is_cancelled() { EngineError::Cancelled } else { error };
-            if outbox.send(Event::Failed(job, error)).is_err() {
-                return;
+        let Some(job) = job else { return };
+        // A model whose job panicked is in an unknown state; one that was only to be replaced is not.
+        if matches!(error, EngineError::Engine(_)) && !loads && self.model.take().is_some() {
+            tell(Event::Unloaded(job));
+        }
+        tell(Event::Failed(job, error));
+    }
+
+    fn carry_out(&mut self, command: Command, tell: &mut dyn FnMut(Event)) -> Result<(), EngineError> {
+        match command {
+            Command::Unload => self.model = None,
+            Command::Load(job, request, cancel) => self.load(job, &request, &cancel, tell)?,
+            Command::Generate(job, request, cancel) => {
+                let finish = self.model()?.generate(&request, &cancel, &mut |produced| {
+                    tell(match produced {
+                        Produced::Prefilled(prefill) => Event::Prefilled(job, prefill),
+                        Produced::Step(step) => Event::Step(job, step),
+                    });
+                })?;
+                tell(Event::Finished(job, Box::new(finish)));
+            }
+            Command::Score(job, request, cancel) => {
+                let scores = self.model()?.score(&request, &cancel)?;
+                tell(Event::Scored(job, Box::new(scores)));
+            }
+            Command::Read(job, request, cancel) => {
+                let sink = &mut |first, scores| tell(Event::Read(job, first, scores));
+                let end = self.model()?.read(&request, &cancel, sink)?;
+                tell(Event::ReadEnd(job, end));
+            }
+            Command::Aside(job, request, cancel) => {
+                let aside = self.model()?.aside(&request, &cancel)?;
+                tell(Event::Aside(job, aside));
             }
         }
+        Ok(())
+    }
+
+    /// Loads a model in place of the one in use, which stays until the new one is known to be good: to the end of the load
+    /// where memory has room for both, else until the new one was checked.
+    fn load(
+        &mut self,
+        job: JobId,
+        request: &LoadRequest,
+        cancel: &CancelToken,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<(), EngineError> {
+        let free = free_memory();
+        let held = self.model.as_ref().map_or(0, |model| model.memory());
+        let checked = backend::check(self.kinds, request, free.map(|free| free + held), cancel)?;
+        if cancel.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        if free.is_some_and(|free| checked.memory() > free) && self.model.take().is_some() {
+            tell(Event::Unloaded(job));
+        }
+        let model = checked.load(cancel, &mut |done, total| tell(Event::Loading(job, done, total)))?;
+        tell(Event::Loaded(job, model.info().clone(), model.tokenizer().cloned()));
+        self.model = Some(model);
+        Ok(())
+    }
+
+    fn model(&mut self) -> Result<&mut dyn Backend, EngineError> {
+        match &mut self.model {
+            Some(model) => Ok(model.as_mut()),
+            None => Err(EngineError::NoModel),
+        }
     }
 }
 
-fn carry_out(command: Command, model: &mut Option<LocalModel>, outbox: &Sender<Event>) -> Result<(), EngineError> {
-    // Nobody listening means the program ends; there is nobody to tell either.
-    let tell = |event| {
-        let _ = outbox.send(event);
-    };
-    match command {
-        Command::Unload => *model = None,
-        Command::Load(job, request, cancel) => {
-            // The old weights go first: two models need not fit.
-            *model = None;
-            let loaded = load(job, &request, &cancel, &tell)?;
-            tell(Event::Loaded(job, loaded.shared_info().clone(), loaded.tokenizer().clone()));
-            *model = Some(loaded);
-        }
-        Command::Generate(job, request, cancel) => {
-            let finish = loaded(model)?.generate(&request, &cancel, &mut |produced| {
-                tell(match produced {
-                    Produced::Prefilled(prefill) => Event::Prefilled(job, prefill),
-                    Produced::Step(step) => Event::Step(job, step),
-                });
-            })?;
-            tell(Event::Finished(job, Box::new(finish)));
-        }
-        Command::Score(job, request, cancel) => {
-            let scores = loaded(model)?.score(&request, &cancel)?;
-            tell(Event::Scored(job, Box::new(scores)));
-        }
-        Command::Read(job, request, cancel) => {
-            let end =
-                loaded(model)?.read(&request, &cancel, &mut |first, scores| tell(Event::Read(job, first, scores)))?;
-            tell(Event::ReadEnd(job, end));
-        }
-        Command::Aside(job, request, cancel) => {
-            let aside = loaded(model)?.aside(&request, &cancel)?;
-            tell(Event::Aside(job, aside));
-        }
-    }
-    Ok(())
-}
-
-fn load(
-    job: JobId,
-    request: &LoadRequest,
-    cancel: &CancelToken,
-    tell: &dyn Fn(Event),
-) -> Result<LocalModel, EngineError> {
-    LocalModel::load(request, cancel, &mut |done, total| tell(Event::Loading(job, done, total)))
-}
-
-fn loaded(model: &mut Option<LocalModel>) -> Result<&mut LocalModel, EngineError> {
-    model.as_mut().ok_or(EngineError::NoModel)
-}
-
-fn said_by(panic: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("it said nothing").to_owned()
 }

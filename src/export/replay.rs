@@ -59,7 +59,10 @@ pub fn compare<S: Borrow<Step>>(
     trace.samples.iter().enumerate().find_map(|(sample, then)| {
         let now = samples.get(sample).unwrap_or(&empty);
         let differing = then.tokens.iter().zip(now).enumerate().find_map(|(token, (then, now))| {
-            let what = differs(then, &TraceToken::of(now.borrow()), exactness)?;
+            let what = match TraceToken::of(now.borrow()) {
+                Some(now) => differs(then, &now, exactness)?,
+                None => "all its figures in the trace, not now".to_owned(),
+            };
             Some(Difference { sample, token, what })
         });
         // Of a generation that somebody stopped only what there was can be compared.
@@ -114,7 +117,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::super::trace::tests::example;
     use super::*;
-    use crate::engine::Timings;
+    use crate::engine::{Drawn, Timings};
     use crate::sampling::{Candidate, Sampled};
     use crate::text::unescape_bytes;
 
@@ -127,7 +130,7 @@ mod tests {
                 index,
                 shown: bytes.len(),
                 bytes,
-                sampled: Sampled {
+                drawn: Drawn::Here(Sampled {
                     id: token.id,
                     logprob: token.logprob,
                     logprob_sampled: token.logprob_sampled,
@@ -138,10 +141,17 @@ mod tests {
                     candidates: 300,
                     survivors: Vec::new(),
                     log_sum_exp: 0.0,
-                },
+                }),
             }
         };
         trace.samples.iter().map(|sample| sample.tokens.iter().enumerate().map(step).collect()).collect()
+    }
+
+    fn drawn(step: &mut Step) -> &mut Sampled {
+        match &mut step.drawn {
+            Drawn::Here(sampled) => sampled,
+            Drawn::There(_) => unreachable!("made here"),
+        }
     }
 
     fn finish(reason: FinishReason) -> Finish {
@@ -157,12 +167,12 @@ mod tests {
 
         type Change = fn(&mut Vec<Step>);
         let cases: [(Change, &str, Option<&str>); 8] = [
-            (|now| now[0].sampled.id = 5, "token 1: id 300", Some("token 1: id 300")),
-            (|now| now[1].sampled.logprob += 2e-6, "token 2: log-probability -16", None),
-            (|now| now[1].sampled.logprob -= 2e-3, "token 2: log-probability -16", Some("token 2: log-prob")),
-            (|now| now[0].sampled.logprob_sampled += 2e-3, "after the chain", Some("after the chain")),
-            (|now| now[0].sampled.rank = 3, "rank 2 in the trace, 3 now", None),
-            (|now| now[0].sampled.top[0].id = 8, "candidates", None),
+            (|now| drawn(&mut now[0]).id = 5, "token 1: id 300", Some("token 1: id 300")),
+            (|now| drawn(&mut now[1]).logprob += 2e-6, "token 2: log-probability -16", None),
+            (|now| drawn(&mut now[1]).logprob -= 2e-3, "token 2: log-probability -16", Some("token 2: log-prob")),
+            (|now| drawn(&mut now[0]).logprob_sampled += 2e-3, "after the chain", Some("after the chain")),
+            (|now| drawn(&mut now[0]).rank = 3, "rank 2 in the trace, 3 now", None),
+            (|now| drawn(&mut now[0]).top[0].id = 8, "candidates", None),
             (|now| _ = now.pop(), "token 2: 2 tokens in the trace, 1 now", Some("1 now")),
             (|now| now.push(now[0].clone()), "token 3: 2 tokens in the trace, 3 now", Some("3 now")),
         ];

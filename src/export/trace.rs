@@ -170,7 +170,7 @@ impl Trace {
             temperature: request.temperatures.get(index).copied(),
             finish_reason: finish.reasons.get(index).copied().unwrap_or(FinishReason::Cancelled),
             stopped_at: finish.stopped_at.get(index).cloned().flatten(),
-            tokens: steps.iter().map(|step: &std::sync::Arc<Step>| TraceToken::of(step)).collect(),
+            tokens: steps.iter().filter_map(|step: &std::sync::Arc<Step>| TraceToken::of(step)).collect(),
         };
         Ok(Self {
             format: FORMAT.to_owned(),
@@ -269,7 +269,7 @@ impl Trace {
         let stopped = self.samples.iter().any(|sample| sample.finish_reason == FinishReason::Cancelled);
         let longest = self.samples.iter().map(|sample| sample.tokens.len()).max().unwrap_or(0);
         GenerateRequest {
-            prompt: self.prompt.ids.clone(),
+            prompt: self.prompt.ids.clone().into(),
             sequences: self.samples.len(),
             max_tokens: if stopped { longest } else { self.max_tokens },
             settings: self.settings.changed.clone(),
@@ -286,10 +286,10 @@ impl Trace {
 }
 
 impl TraceToken {
-    /// A step as a trace holds it.
-    pub fn of(step: &Step) -> Self {
-        let sampled = &step.sampled;
-        Self {
+    /// A step as a trace holds it; none of a step whose figures are not all known.
+    pub fn of(step: &Step) -> Option<Self> {
+        let sampled = step.sampled()?;
+        Some(Self {
             id: sampled.id,
             text: escape_bytes(&step.bytes),
             logprob: sampled.logprob,
@@ -297,7 +297,7 @@ impl TraceToken {
             rank: sampled.rank,
             entropy: sampled.entropy_bits,
             top: sampled.top.iter().map(|c| TraceCandidate(c.id, c.logprob, c.logprob_sampled)).collect(),
-        }
+        })
     }
 }
 

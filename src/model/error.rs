@@ -92,6 +92,14 @@ pub enum ModelError {
         /// The dtype.
         dtype: &'static str,
     },
+    /// A device that cannot be used.
+    #[error("cannot compute on {device}: {reason}")]
+    Device {
+        /// The device.
+        device: super::Device,
+        /// Why.
+        reason: String,
+    },
     /// The model would not fit.
     #[error(
         "the model needs about {need_mb} MB of memory (weights {weights_mb}, cache {cache_mb}, working space {working_mb}) and {free_mb} MB are free; close something or take a smaller model"

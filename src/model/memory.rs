@@ -24,9 +24,14 @@ impl MemoryEstimate {
         let chunk = (chunk as u64).min(n);
         Self {
             weights: config.weight_bytes(dtype),
-            cache: 2 * config.n_layer as u64 * n * c * float,
+            cache: Self::cache_of(config, config.n_positions),
             working: (chunk * (8 * c + 3 * f) + 3 * n * c + 2 * Self::LOGIT_ROWS as u64 * config.vocab as u64) * float,
         }
+    }
+
+    /// Bytes of the keys and values of some tokens of one sequence: 2 · layers · C floats a token.
+    pub fn cache_of(config: &DecoderConfig, tokens: usize) -> u64 {
+        (2 * config.n_layer * config.n_embd * tokens * size_of::<f32>()) as u64
     }
 
     /// All of it.

@@ -7,6 +7,7 @@
 mod cache;
 mod config;
 mod decoder;
+mod device;
 mod dtype;
 mod error;
 mod family;
@@ -27,6 +28,7 @@ pub use crate::kernels::packed::Dtype;
 pub use cache::KvCache;
 pub use config::{Activation, DecoderConfig};
 pub use decoder::{Batch, Decoder, Dropout, Pass, Span};
+pub use device::Device;
 pub use dtype::DtypeChoice;
 pub use error::ModelError;
 pub use family::{Affine, FAMILIES, Family, Part};

@@ -223,6 +223,14 @@ impl Checkpoint {
         }
     }
 
+    /// Whether a tensor could be read: it is there, in that shape, in a dtype that can be read.
+    ///
+    /// # Errors
+    /// What of it is wrong.
+    pub(super) fn check(&self, name: &str, expected: &[usize]) -> Result<()> {
+        self.find(name, expected).map(|_| ())
+    }
+
     /// Bytes that a tensor takes in its file.
     pub(super) fn stored_bytes(&self, name: &str) -> u64 {
         self.tensors

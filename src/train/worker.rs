@@ -277,7 +277,7 @@ impl Session<'_> {
         let _ = settings.set(ParamId::Temperature, Value::Float(0.8));
         let sequences = if context < SAMPLE { SHORT_SAMPLES } else { 1 };
         let request = GenerateRequest {
-            prompt: tokenizer.encode(prompt, crate::text::SpecialTokens::Literal)?,
+            prompt: tokenizer.encode(prompt, crate::text::SpecialTokens::Literal)?.into(),
             sequences,
             max_tokens: SAMPLE,
             settings,

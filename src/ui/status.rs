@@ -147,7 +147,8 @@ fn context(view: &View<'_>, context: usize) -> Piece {
     };
     // Until the answer of the tokenizer is in, the count lags behind the text.
     let more = if document.pending().is_empty() { "" } else { "+" };
-    Piece::new(7, style, format!("ctx {used}{more}/{context}"))
+    let used = if view.app.models.untokenised().is_some() { "?".to_owned() } else { format!("{used}{more}") };
+    Piece::new(7, style, format!("ctx {used}/{context}"))
 }
 
 fn state(view: &View<'_>) -> Piece {

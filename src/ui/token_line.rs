@@ -23,6 +23,9 @@ pub(super) fn token_line(view: &View<'_>) -> Option<Line<'static>> {
     if document.is_empty() {
         return dim("the document is empty: no token".to_owned());
     }
+    if let Some(why) = app.models.untokenised() {
+        return dim(format!("{why}, so the text is not cut into tokens"));
+    }
     // After the last byte the caret belongs to the last token.
     let at = view.page.caret().min(document.len() - 1);
     let Some((index, range)) = document.token_at(at) else {
@@ -34,7 +37,7 @@ pub(super) fn token_line(view: &View<'_>) -> Option<Line<'static>> {
     let of = format!("{} of {}{more}", figures::grouped(index + 1), figures::grouped(document.tokens().len()));
     let hex: Vec<String> = bytes.iter().take(BYTES).map(|byte| format!("{byte:02X}")).collect();
     let cut = if bytes.len() > BYTES { view.theme.glyphs.ellipsis } else { "" };
-    let special = if loaded.tokenizer.is_special(id) { "   special" } else { "" };
+    let special = if loaded.tokenizer.as_ref().is_some_and(|it| it.is_special(id)) { "   special" } else { "" };
     let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
     Some(Line::from(vec![
         Span::styled(format!("token {of}: "), view.theme.dim),

@@ -15,8 +15,8 @@ use kshot::app::sampler::Sampler;
 use kshot::app::{App, IoEvent, IoRequest};
 use kshot::disk::Existing;
 use kshot::engine::{
-    Aside, Command, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, ReadEnd, ReadRequest, Start, Step,
-    Timings, TokenScore,
+    Aside, Capabilities, Command, Drawn, Event, Finish, FinishReason, GenerateRequest, JobId, ModelInfo, NextToken,
+    ReadEnd, ReadRequest, Start, Step, Timings, TokenScore, Worker,
 };
 use kshot::prompt::{FileChange, Library};
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
@@ -37,6 +37,8 @@ pub struct Scripted {
     pub asked: Rc<RefCell<Asked>>,
     /// Entries of a row of logits.
     pub vocab: usize,
+    /// Carries the engine's commands out, where it is not scripted.
+    pub worker: Option<Worker>,
     engine: (Sender<Event>, Receiver<Event>),
     io: (Sender<IoEvent>, Receiver<IoEvent>),
     train: (Sender<train::Event>, Receiver<train::Event>),
@@ -75,6 +77,7 @@ impl Scripted {
         Self {
             asked: Rc::default(),
             vocab: 257 + WORDS.len(),
+            worker: None,
             engine: unbounded(),
             io: unbounded(),
             train: unbounded(),
@@ -99,16 +102,19 @@ impl Scripted {
 
 impl Executor for Scripted {
     fn engine(&mut self, command: Command) {
+        if let Some(worker) = &mut self.worker {
+            return worker.run(command, &mut |event| self.engine.0.send(event).unwrap());
+        }
         match command {
             Command::Load(job, request, _) => {
                 let info = Arc::new(info(&request.name));
-                self.engine.0.send(Event::Loaded(job, info, Arc::new(tokenizer()))).unwrap();
+                self.engine.0.send(Event::Loaded(job, info, Some(Arc::new(tokenizer())))).unwrap();
             }
             Command::Generate(job, request, _) => self.asked.borrow_mut().generation = Some((job, request)),
             Command::Read(job, request, _) => {
                 let scores = (request.from..request.ids.len()).map(|at| score(request.ids[at], at, request.start));
                 self.engine.0.send(Event::Read(job, request.from, scores.collect())).unwrap();
-                let end = ReadEnd { row: row(self.vocab), ran: request.ids.len() - request.from };
+                let end = ReadEnd { next: NextToken::Full(row(self.vocab)), ran: request.ids.len() - request.from };
                 self.engine.0.send(Event::ReadEnd(job, end)).unwrap();
                 self.asked.borrow_mut().reads.push(request);
             }
@@ -118,7 +124,7 @@ impl Executor for Scripted {
                     request.target.iter().enumerate().map(|(at, id)| score(*id, before + at, Start::EndOfText));
                 self.engine
                     .0
-                    .send(Event::Aside(job, Aside { scores: scores.collect(), row: row(self.vocab) }))
+                    .send(Event::Aside(job, Aside { scores: scores.collect(), next: NextToken::Full(row(self.vocab)) }))
                     .unwrap();
             }
             Command::Score(..) | Command::Unload => {}
@@ -312,7 +318,7 @@ pub fn step(index: usize, bytes: &[u8]) -> Step {
         index,
         bytes: bytes.to_vec(),
         shown: bytes.len(),
-        sampled: Sampled {
+        drawn: Drawn::Here(Sampled {
             id,
             logprob: 0.31_f32.ln(),
             logprob_sampled: 0.40_f32.ln(),
@@ -325,7 +331,7 @@ pub fn step(index: usize, bytes: &[u8]) -> Step {
                 .map(|(stage, kept)| StageCount { stage: *stage, kept, is_on: kept < 50_257 })
                 .collect(),
             log_sum_exp: 0.0,
-        },
+        }),
     }
 }
 
@@ -356,6 +362,7 @@ pub fn info(name: &str) -> ModelInfo {
         vocab: 50_257,
         dtype: "f32",
         device: "cpu".to_owned(),
+        capabilities: Capabilities::LOCAL,
         weight_bytes: 497_759_232,
         load_s: 0.4,
         special: SpecialIds { bos: Some(256), eos: vec![256] },

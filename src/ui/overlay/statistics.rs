@@ -25,6 +25,10 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let Some(all) = view.app.statistics() else {
         let text = match view.app.models.loaded {
             None => "No model is loaded.",
+            Some(_) if view.app.unscored().is_some() => {
+                let why = view.app.unscored().unwrap_or_default();
+                return paint::line(buf, inner, &Line::styled(format!("not known: {why}"), view.theme.dim));
+            }
             Some(_) if view.app.is_scoring() => "Scoring the text in windows of the context; Esc leaves, it goes on.",
             Some(_) => "The text is being read.",
         };
@@ -48,9 +52,16 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         row("tokens scored", tokens, format!("  ({}{windows})", view.app.first_token_note())),
         row("perplexity", figure(all.perplexity(), 2), "  exp of the mean −log P a token".to_owned()),
         row("bits per byte", figure(all.bits_per_byte(), 3), format!("  over {} bytes", figures::grouped(all.bytes))),
-        row("mean entropy", figure(all.mean_entropy(), 2), " bits before each token was known".to_owned()),
+        row(
+            "mean entropy",
+            figure(all.mean_entropy(), 2),
+            match (all.mean_entropy(), view.app.models.unknown()) {
+                (None, Some(unknown)) => format!("  {unknown}"),
+                _ => " bits before each token was known".to_owned(),
+            },
+        ),
         Line::default(),
-        Line::styled("Ranks of the tokens that came", theme.strong),
+        Line::styled(ranks_title(view, &all), theme.strong),
     ];
     let head = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     paint::lines(buf, inner, std::mem::take(&mut lines));
@@ -74,10 +85,20 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     }
 }
 
+/// What the ranks are of: all tokens that came, or those of which an engine tells.
+fn ranks_title(view: &View<'_>, all: &Statistics) -> String {
+    match view.app.models.unknown().filter(|_| all.ranked < all.scored) {
+        Some(unknown) => {
+            format!("Ranks of {} tokens; others {unknown}", figures::grouped(all.ranked))
+        }
+        None => "Ranks of the tokens that came".to_owned(),
+    }
+}
+
 fn draw_ranks(view: &View<'_>, all: &Statistics, area: Rect, buf: &mut Buffer) -> Rect {
     let names = ["1", "2 to 10", "11 to 100", "101 to 1000", "beyond"];
     for ((row, name), (class, count)) in paint::rows(area).zip(names).zip(all.ranks.iter().enumerate()) {
-        let share = *count as f64 / all.scored.max(1) as f64;
+        let share = *count as f64 / all.ranked.max(1) as f64;
         let text = format!("{name:<NAME$}{:>6} {:>5.1}% ", figures::grouped(*count), 100.0 * share);
         let style = view.theme.level(class);
         paint::line(buf, row, &Line::from(vec![Span::styled(text, view.theme.text)]));

@@ -83,9 +83,18 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
     let mut parts: Vec<Vec<Span<'static>>> = Vec::new();
     if colouring != Colouring::Author {
         let name = (wording != Wording::Bare).then(|| Span::styled(colouring.name(), view.theme.dim));
-        let classes = colouring.classes().into_iter().enumerate();
-        let classes = classes.map(|(class, name)| Span::styled(name, view.theme.level(class)));
-        parts.push(paint::spaced(name.into_iter().chain(classes)));
+        let whole = matches!(colouring, Colouring::Rank | Colouring::Entropy);
+        match view.app.models.unknown().filter(|_| whole) {
+            Some(unknown) => {
+                let unknown = Span::styled(if full { unknown } else { "not known".to_owned() }, view.theme.warning);
+                parts.push(paint::spaced(name.into_iter().chain([unknown])));
+            }
+            None => {
+                let classes = colouring.classes().into_iter().enumerate();
+                let classes = classes.map(|(class, name)| Span::styled(name, view.theme.level(class)));
+                parts.push(paint::spaced(name.into_iter().chain(classes)));
+            }
+        }
     } else if document.runs().iter().any(|run| run.author == Author::Model) {
         let authors = [Span::styled("typed", view.theme.text), Span::styled("model", view.theme.model)];
         parts.push(paint::spaced(authors));

@@ -120,6 +120,11 @@ fn why_empty(view: &View<'_>) -> String {
         None => {
             "Here stands what the model expects next, before anything is sampled. No model is loaded yet.".to_owned()
         }
+        Some(_) if app.unscored().is_some() => format!(
+            "What comes next is not known before it is drawn: {}. {} draws it.",
+            app.unscored().unwrap_or_default(),
+            app.keymap.hint("generate")
+        ),
         Some(_) if app.document.tokens().len() > context => format!(
             "The text is longer than the context of {} tokens. {} scores it in windows.",
             figures::grouped(context),
@@ -134,9 +139,10 @@ fn why_empty(view: &View<'_>) -> String {
 fn unlisted(view: &View<'_>, id: TokenId) -> Option<Listed> {
     let logprob = match view.app.token.at {
         Some(at) => view.app.reading.score(at).filter(|score| score.id == id)?.logprob?,
-        None => view.app.shown_step().filter(|step| step.sampled.id == id)?.sampled.logprob,
+        None => view.app.shown_step().filter(|step| step.id() == id)?.logprob()?,
     };
-    let after = view.app.shown_step().map_or(After::Unknown, |step| After::Kept(step.sampled.logprob_sampled));
+    let after = view.app.shown_step().and_then(|step| step.sampled());
+    let after = after.map_or(After::Unknown, |sampled| After::Kept(sampled.logprob_sampled));
     Some(Listed { id, logprob, after })
 }
 
@@ -156,7 +162,7 @@ impl<'a> Table<'a> {
         let app = view.app;
         let here = match app.token.at {
             Some(at) => app.document.tokens().get(at).map(|token| token.id),
-            None => app.shown_step().map(|step| step.sampled.id),
+            None => app.shown_step().map(|step| step.id()),
         };
         Self { view, here, label, bar }
     }
@@ -233,8 +239,7 @@ impl<'a> Table<'a> {
 }
 
 fn label_of(view: &View<'_>, id: TokenId) -> String {
-    let tokenizer = view.app.models.loaded.as_ref().map(|loaded| &loaded.tokenizer);
-    tokenizer.map_or_else(|| format!("<{id}>"), |tokenizer| tokenizer.label(id))
+    view.app.models.label(id)
 }
 
 /// The token that stands here, the survivors of each stage, the entropies, what was chosen by hand.
@@ -255,23 +260,17 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
         );
         rows.push((text, view.theme.text));
     } else if let Some(score) = app.token.at.and_then(|at| app.reading.score(at)) {
-        let figures = score.logprob.zip(score.rank).map_or("no score".to_owned(), |(logprob, rank)| {
-            format!("rank {}  {:.1}% raw", figures::grouped(rank), f64::from(logprob).exp() * 100.0)
-        });
-        let drawn = step.map_or(String::new(), |step| {
-            format!(", drawn at {:.1}%", f64::from(step.sampled.logprob_sampled).exp() * 100.0)
+        let figures = score.logprob.map_or("no score".to_owned(), |logprob| raw_figures(view, score.rank, logprob));
+        let drawn = step.and_then(|step| step.sampled()).map_or(String::new(), |sampled| {
+            format!(", drawn at {:.1}%", f64::from(sampled.logprob_sampled).exp() * 100.0)
         });
         rows.push((format!("{}  {figures}{drawn}", label_of(view, score.id)), view.theme.text));
     } else if let Some(step) = step.filter(|_| app.token.at.is_none()) {
-        let sampled = &step.sampled;
-        let text = format!(
-            "took {}  rank {}  {:.1}% raw, {:.1}% after",
-            label_of(view, sampled.id),
-            figures::grouped(sampled.rank),
-            f64::from(sampled.logprob).exp() * 100.0,
-            f64::from(sampled.logprob_sampled).exp() * 100.0,
-        );
-        rows.push((text, view.theme.text));
+        let raw = step.logprob().map_or_else(String::new, |logprob| raw_figures(view, step.rank(), logprob));
+        let after = step.sampled().map_or(String::new(), |sampled| {
+            format!(", {:.1}% after", f64::from(sampled.logprob_sampled).exp() * 100.0)
+        });
+        rows.push((format!("took {}  {raw}{after}", label_of(view, step.id())), view.theme.text));
     }
     let chain = |candidates: usize, survivors: &[StageCount]| {
         // The temperature cuts nothing, and its count would read as its value.
@@ -284,9 +283,11 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
     if let Some(it) = app.reading.preview() {
         rows.push((entropy(it.entropy_bits, it.entropy_sampled_bits), view.theme.dim));
         rows.push((chain(it.candidates, &it.survivors), view.theme.dim));
-    } else if let Some(step) = step {
-        rows.push((entropy(step.sampled.entropy_bits, step.sampled.entropy_sampled_bits), view.theme.dim));
-        rows.push((chain(step.sampled.candidates, &step.sampled.survivors), view.theme.dim));
+    } else if let Some(sampled) = step.and_then(|step| step.sampled()) {
+        rows.push((entropy(sampled.entropy_bits, sampled.entropy_sampled_bits), view.theme.dim));
+        rows.push((chain(sampled.candidates, &sampled.survivors), view.theme.dim));
+    } else if let Some(unknown) = app.models.unknown() {
+        rows.push((format!("entropy, chain, other ranks: {unknown}"), view.theme.dim));
     } else if let Some(bits) = app.token.at.and_then(|at| app.reading.score(at)).and_then(|score| score.entropy) {
         rows.push((format!("entropy {bits:.1} bits"), view.theme.dim));
     }
@@ -308,6 +309,16 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
         .into_iter()
         .flat_map(|(text, style)| paint::wrap(&text, width).into_iter().map(move |row| Line::styled(row, style)));
     lines.chain(strips).collect()
+}
+
+/// Rank and probability under the raw model; of a rank that an engine does not give it says so.
+fn raw_figures(view: &View<'_>, rank: Option<usize>, logprob: f32) -> String {
+    let rank = match (rank, view.app.models.unknown()) {
+        (Some(rank), _) => format!("rank {}", figures::grouped(rank)),
+        (None, Some(_)) => "rank not known".to_owned(),
+        (None, None) => "no rank".to_owned(),
+    };
+    format!("{rank}  {:.1}% raw", f64::from(logprob).exp() * 100.0)
 }
 
 /// Rows of the chart.

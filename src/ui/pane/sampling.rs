@@ -78,6 +78,10 @@ fn foot_lines(view: &View<'_>, area: Rect) -> Vec<Line<'static>> {
     let (theme, sampler) = (view.theme, &view.app.sampler);
     let doc = paint::wrap(sampler.row().doc(), area.width);
     let mut lines: Vec<Line<'static>> = Vec::new();
+    if let Some(limits) = view.app.models.loaded.as_ref().and_then(|loaded| loaded.info.capabilities.limits()) {
+        let text = format!("no preview: {limits}");
+        lines.extend(paint::wrap(&text, area.width).into_iter().map(|row| Line::styled(row, theme.warning)));
+    }
     lines.extend(paint::wrap(&order_text(sampler), area.width).into_iter().map(|row| Line::styled(row, theme.dim)));
     if view.has_keys(PaneId::Sampling) && lines.len() + doc.len() <= usize::from(area.height) {
         lines.extend(doc.into_iter().map(|row| Line::styled(row, theme.text)));

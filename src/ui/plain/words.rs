@@ -107,7 +107,7 @@ pub(super) fn set(app: &mut App, what: &str) -> String {
     if value.is_empty() && !matches!(name, "stop" | "bias") {
         return settings(app).get(at + 1).cloned().unwrap_or_default();
     }
-    let tokenizer = app.models.loaded.as_ref().map(|loaded| loaded.tokenizer.clone());
+    let tokenizer = app.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.clone());
     match app.sampler.accept(value, tokenizer.as_deref()) {
         Ok(()) => settings(app).get(at + 1).cloned().unwrap_or_default(),
         Err(error) => format!("{name} stays as it was: {error}"),
