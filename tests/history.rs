@@ -458,7 +458,7 @@ fn random_keys(seed: u64) {
         "trim",
     ];
     let event = |name: &str| {
-        let key = keymap::parse(COMMANDS.iter().find(|command| command.name == name).unwrap().keys[0]).unwrap();
+        let key = keymap::parse(COMMANDS.iter().find(|command| command.id.name() == name).unwrap().keys[0]).unwrap();
         match key.codes {
             crokey::OneToThree::One(code) => KeyEvent::new(code, key.modifiers),
             _ => panic!("{name}: one key"),

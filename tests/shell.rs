@@ -7,7 +7,7 @@ mod scripted;
 
 use std::path::Path;
 
-use kshot::app::screen::{Layer, PaneId, Place};
+use kshot::app::screen::{Layer, PaneId};
 use kshot::app::{Entry, KeyMap, Message, TerminalRequest};
 use kshot::config;
 use kshot::engine::FinishReason;
@@ -122,8 +122,8 @@ fn the_palette_goes_to_a_sampling_setting() {
     driver.run("<F8><Ctrl+P>top_k<Enter>").unwrap();
     let app = &driver.shell.app;
     assert_eq!(
-        (app.screen.place, app.screen.focus, app.sampler.row().key()),
-        (Place::Playground, PaneId::Sampling, "top_k")
+        (*app.screen.view, app.screen.focus, app.sampler.row().key()),
+        (kshot::app::views::PLAYGROUND, PaneId::Sampling, "top_k")
     );
 }
 
@@ -145,7 +145,7 @@ fn every_command_can_be_run_from_the_palette_without_a_panic() {
             Player::new(&driver).finish(&mut driver, FinishReason::Length);
         }
         driver.run("<Esc 3>").unwrap();
-        if driver.shell.app.screen.place != kshot::app::screen::Place::Playground {
+        if !driver.shell.app.in_playground() {
             driver.run("<F8>").unwrap();
         }
     }

@@ -9,11 +9,14 @@ mod scripted;
 use std::time::Instant;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use kshot::app::command::id;
 use kshot::app::models::Progress;
 use kshot::app::run::Phase;
-use kshot::app::screen::{PaneId, Place};
+use kshot::app::screen::PaneId;
+use kshot::app::train::TRAIN;
 use kshot::app::train::TrainPhase;
-use kshot::app::{COMMANDS, IoEvent, KeyMap, Message, Scope, keymap};
+use kshot::app::views::PLAYGROUND;
+use kshot::app::{COMMANDS, IoEvent, KeyMap, Message, keymap};
 use kshot::disk::{Existing, WriteError};
 use kshot::engine::{Event, FinishReason, JobId};
 use kshot::files::builtin;
@@ -415,20 +418,20 @@ fn every_key_on_the_help_screen_runs_its_command_and_every_command_has_a_doc() {
     let map = KeyMap::new(COMMANDS).unwrap();
     let mut names = std::collections::BTreeSet::new();
     for command in COMMANDS {
-        assert!(names.insert(command.name), "{} is there twice", command.name);
-        assert!(!command.doc.is_empty() && !command.keys.is_empty(), "{}", command.name);
+        assert!(names.insert(command.id.name()), "{} is there twice", command.id.name());
+        assert!(!command.doc.is_empty() && !command.keys.is_empty(), "{}", command.id.name());
         for key in command.keys {
             let found = map.command(keymap::parse(key).unwrap(), &[command.scope], keymap::Typing::Commands).unwrap();
-            assert_eq!(found.name, command.name, "{key}");
+            assert_eq!(found.id.name(), command.id.name(), "{key}");
         }
     }
     let mut driver = loaded((120, 300));
     driver.run("<F1>").unwrap();
     let help = screen(&driver);
-    for scope in Scope::ALL {
-        assert!(help.contains(scope.title()), "{scope:?}");
+    for scope in map.scopes() {
+        assert!(help.contains(scope.title), "{scope:?}");
         for command in map.scope(scope) {
-            assert!(help.contains(&map.hint(command.name)) || command.keys.len() >= 10, "{}", command.name);
+            assert!(help.contains(&map.hint(command.id)) || command.keys.len() >= 10, "{}", command.id.name());
         }
     }
 }
@@ -467,7 +470,7 @@ fn random_keys_at_random_sizes_never_panic() {
     let started = Instant::now();
     let keys: Vec<KeyEvent> = COMMANDS
         .iter()
-        .filter(|command| !matches!(command.name, "quit" | "interrupt"))
+        .filter(|command| !matches!(command.id, id::QUIT | id::INTERRUPT))
         .flat_map(|command| command.keys)
         .filter_map(|key| match keymap::parse(key)?.codes {
             crokey::OneToThree::One(code) => Some(KeyEvent::new(code, keymap::parse(key)?.modifiers)),
@@ -709,7 +712,7 @@ fn a_trained_model_is_saved_and_opened_with_one_key() {
     assert_eq!(commands(&driver).last().unwrap(), "Save");
     say(&mut driver, |job| train::Event::Saved(job, 400, "/data/runs/characters".into()));
     assert_eq!(driver.executor.asked.borrow().find.as_ref().unwrap().1, "/data/runs/characters");
-    assert_eq!(driver.shell.app.screen.place, Place::Playground);
+    assert_eq!(*driver.shell.app.screen.view, PLAYGROUND);
 
     let mut driver = trained((120, 36), "copy");
     driver.run("o").unwrap();
@@ -723,9 +726,9 @@ fn a_text_that_is_too_short_is_refused_with_the_number() {
     assert!(screen(&driver).contains("has 5 characters"), "{}", screen(&driver));
     assert!(commands(&driver).is_empty());
     driver.run("<Esc>").unwrap();
-    assert_eq!(driver.shell.app.screen.place, Place::Train, "the first dismisses the message");
+    assert_eq!(*driver.shell.app.screen.view, TRAIN, "the first dismisses the message");
     driver.run("<Esc>").unwrap();
-    assert_eq!(driver.shell.app.screen.place, Place::Playground);
+    assert_eq!(*driver.shell.app.screen.view, PLAYGROUND);
     driver.run("er").unwrap();
     assert_eq!(text(&driver), "shorter", "nothing of the train view's keys is left");
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::App;
-use super::command::Cx;
+use super::command::{Cx, id};
 use super::effect::{Effect, TerminalRequest};
 use super::log::Level;
 use super::page::{Hold, Motion};
@@ -31,7 +31,7 @@ impl Cx<'_> {
         let marked = self.page.hold() == Some(Hold::Mark);
         self.page.set_hold((!marked).then_some(Hold::Mark));
         if !marked {
-            let (mark, stop) = (self.app.keymap.hint("mark"), self.app.keymap.hint("stop"));
+            let (mark, stop) = (self.app.keymap.hint(id::MARK), self.app.keymap.hint(id::STOP));
             self.app.log.say(Level::Notice, format!("mark set: moving selects; {mark} or {stop} ends that"));
         }
     }
@@ -52,7 +52,7 @@ impl Cx<'_> {
     /// Copies what is selected and removes it.
     pub fn cut(&mut self) {
         let Some(selected) = self.page.selection() else {
-            let key = self.app.keymap.hint("select-right");
+            let key = self.app.keymap.hint(id::SELECT_RIGHT);
             self.app.log.say(Level::Notice, format!("nothing is selected: {key} and its like select"));
             return;
         };
@@ -66,7 +66,7 @@ impl Cx<'_> {
     pub fn put_back(&mut self) {
         let bytes = std::mem::take(&mut self.app.editing.register);
         if bytes.is_empty() {
-            let copy = self.app.keymap.hint("copy");
+            let copy = self.app.keymap.hint(id::COPY);
             let text = format!("nothing was copied here yet ({copy}); your terminal pastes what other programs copied");
             self.app.log.say(Level::Notice, text);
         } else if !self.app.refuse_while_running("pasting") {

@@ -8,123 +8,49 @@ use super::screen::Layer;
 
 mod table;
 
-pub use table::COMMANDS;
+pub use table::{COMMANDS, id};
 
-/// Where a command's keys count. Scopes are searched from the innermost outwards; [`Scope::Global`] is the last.
+/// Where a command's keys count. Scopes are searched from the innermost outwards; [`Scope::GLOBAL`] is the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// Everywhere.
-    Global,
-    /// The document pane.
-    Document,
-    /// The few-shot pane.
-    Shots,
-    /// The next-token pane.
-    Next,
-    /// The sampling pane.
-    Sampling,
-    /// The train view.
-    Train,
-    /// The tree of versions.
-    Tree,
-    /// The model overlay.
-    Models,
-    /// Overlays that only list: tasks.
-    Picker,
-    /// The sampling presets.
-    Presets,
-    /// The exports.
-    Export,
-    /// Several continuations to choose from.
-    Samples,
-    /// A question that wants yes or no.
-    Confirm,
-    /// Overlays that only show: help, preview, messages.
-    Reader,
-    /// A line being typed.
-    Input,
-    /// The command palette.
-    Palette,
-    /// The line of a search.
-    Find,
-    /// The examples on an empty page.
-    Examples,
-    /// The saved prompts.
-    Prompts,
+pub struct Scope {
+    /// The name in the file of the user's own keys.
+    pub name: &'static str,
+    /// The heading on the help screen.
+    pub title: &'static str,
+    /// Whether plain characters are text here.
+    pub is_text: bool,
 }
 
+#[expect(missing_docs, reason = "the title says where each one counts")]
 impl Scope {
-    /// All scopes in the order of the help screen.
-    pub const ALL: [Self; 19] = [
-        Self::Global,
-        Self::Document,
-        Self::Examples,
-        Self::Find,
-        Self::Prompts,
-        Self::Shots,
-        Self::Next,
-        Self::Sampling,
-        Self::Train,
-        Self::Tree,
-        Self::Models,
-        Self::Picker,
-        Self::Presets,
-        Self::Export,
-        Self::Samples,
-        Self::Confirm,
-        Self::Reader,
-        Self::Input,
-        Self::Palette,
-    ];
+    pub const GLOBAL: Self = Self::keys("global", "Everywhere");
+    pub const DOCUMENT: Self = Self::text("document", "Document");
+    pub const EXAMPLES: Self = Self::text("examples", "Example prompts on an empty page");
+    pub const FIND: Self = Self::text("find", "Searching in the document");
+    pub const PROMPTS: Self = Self::keys("prompts", "Saved prompts");
+    pub const SHOTS: Self = Self::keys("shots", "Few-shot");
+    pub const NEXT: Self = Self::keys("next", "Tokens (Esc or Ctrl+T) and next token");
+    pub const SAMPLING: Self = Self::keys("sampling", "Sampling");
+    pub const TRAIN: Self = Self::keys("train", "Train");
+    pub const TREE: Self = Self::keys("tree", "Versions");
+    pub const MODELS: Self = Self::keys("models", "Models");
+    pub const PICKER: Self = Self::keys("picker", "Choosing from a list");
+    pub const PRESETS: Self = Self::keys("presets", "Sampling presets");
+    pub const EXPORT: Self = Self::keys("export", "Export");
+    pub const SAMPLES: Self = Self::keys("samples", "Samples to choose from");
+    pub const CONFIRM: Self = Self::keys("confirm", "Yes or no");
+    pub const READER: Self = Self::keys("reader", "Help, preview, messages, figures");
+    pub const INPUT: Self = Self::text("input", "Typing one line");
+    pub const PALETTE: Self = Self::text("palette", "Command palette");
 
-    /// The heading on the help screen.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Global => "Everywhere",
-            Self::Document => "Document",
-            Self::Shots => "Few-shot",
-            Self::Next => "Tokens (Esc or Ctrl+T) and next token",
-            Self::Sampling => "Sampling",
-            Self::Train => "Train",
-            Self::Models => "Models",
-            Self::Tree => "Versions",
-            Self::Picker => "Choosing from a list",
-            Self::Presets => "Sampling presets",
-            Self::Export => "Export",
-            Self::Samples => "Samples to choose from",
-            Self::Confirm => "Yes or no",
-            Self::Reader => "Help, preview, messages, figures",
-            Self::Input => "Typing one line",
-            Self::Palette => "Command palette",
-            Self::Find => "Searching in the document",
-            Self::Examples => "Example prompts on an empty page",
-            Self::Prompts => "Saved prompts",
-        }
+    /// A scope in which plain characters are commands.
+    pub const fn keys(name: &'static str, title: &'static str) -> Self {
+        Self { name, title, is_text: false }
     }
 
-    /// The name in the file of the user's own keys.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::Document => "document",
-            Self::Shots => "shots",
-            Self::Next => "next",
-            Self::Sampling => "sampling",
-            Self::Train => "train",
-            Self::Models => "models",
-            Self::Picker => "picker",
-            Self::Confirm => "confirm",
-            Self::Reader => "reader",
-            Self::Input => "input",
-            Self::Palette => "palette",
-            Self::Presets => "presets",
-            Self::Export => "export",
-            Self::Samples => "samples",
-            Self::Find => "find",
-            Self::Examples => "examples",
-            Self::Prompts => "prompts",
-            Self::Tree => "tree",
-        }
+    /// A scope in which plain characters are text.
+    pub const fn text(name: &'static str, title: &'static str) -> Self {
+        Self { name, title, is_text: true }
     }
 }
 
@@ -132,26 +58,43 @@ impl Layer {
     /// Whose keys an overlay has.
     pub fn scope(self) -> Scope {
         match self {
-            Self::Help | Self::Preview | Self::Log | Self::Statistics | Self::Compare => Scope::Reader,
-            Self::Models => Scope::Models,
-            Self::Confirm | Self::Question | Self::Prune => Scope::Confirm,
-            Self::Tasks => Scope::Picker,
-            Self::Presets => Scope::Presets,
-            Self::Export => Scope::Export,
-            Self::Samples => Scope::Samples,
-            Self::Prompts => Scope::Prompts,
-            Self::Tree => Scope::Tree,
-            Self::Shots => Scope::Shots,
-            Self::Palette => Scope::Palette,
+            Self::Help | Self::Preview | Self::Log | Self::Statistics | Self::Compare => Scope::READER,
+            Self::Models => Scope::MODELS,
+            Self::Confirm | Self::Question | Self::Prune => Scope::CONFIRM,
+            Self::Tasks => Scope::PICKER,
+            Self::Presets => Scope::PRESETS,
+            Self::Export => Scope::EXPORT,
+            Self::Samples => Scope::SAMPLES,
+            Self::Prompts => Scope::PROMPTS,
+            Self::Tree => Scope::TREE,
+            Self::Shots => Scope::SHOTS,
+            Self::Palette => Scope::PALETTE,
         }
+    }
+}
+
+/// Names a command, in kebab-case: in key maps, in the palette, and behind a slash in `--plain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommandId(pub &'static str);
+
+impl CommandId {
+    /// The name as it is typed.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl std::fmt::Display for CommandId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
     }
 }
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandSpec {
-    /// Kebab-case, unique.
-    pub name: &'static str,
+    /// Its name, unique.
+    pub id: CommandId,
     /// What it does, as the help screen says it.
     pub doc: &'static str,
     /// One or two words for the hint line; empty for commands that are not hinted.
@@ -160,8 +103,28 @@ pub struct CommandSpec {
     pub keys: &'static [&'static str],
     /// Where the keys count.
     pub scope: Scope,
+    /// Of a global command: leaves every view as it is. The others work on the document, so they show the playground.
+    pub anywhere: bool,
+    /// Offered where there is no screen (`--plain`).
+    pub plain: bool,
+    /// Not offered by the palette: it reads which of its keys was pressed.
+    pub unlisted: bool,
     /// Carries it out.
     pub run: fn(&mut Cx<'_>),
+}
+
+impl CommandSpec {
+    /// A row with no attribute set.
+    pub const fn new(
+        id: CommandId,
+        scope: Scope,
+        keys: &'static [&'static str],
+        hint: &'static str,
+        doc: &'static str,
+        run: fn(&mut Cx<'_>),
+    ) -> Self {
+        Self { id, doc, hint, keys, scope, anywhere: false, plain: false, unlisted: false, run }
+    }
 }
 
 /// What a command works on.

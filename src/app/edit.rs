@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::App;
-use super::command::Cx;
+use super::command::{Cx, id};
 use super::effect::{Effect, IoRequest, TerminalRequest};
 use super::examples::Examples;
 use super::find::Find;
@@ -197,7 +197,7 @@ impl App {
             }
             Err(WriteError::Exists(_)) => {
                 let input = Input::new(Purpose::SaveAs, "save the document as", path.display().to_string());
-                let error = format!("exists already; {} again replaces it", self.keymap.hint("input-accept"));
+                let error = format!("exists already; {} again replaces it", self.keymap.hint(id::INPUT_ACCEPT));
                 self.screen.input = Some(Input { error: Some(error), ..input });
                 self.storage.refused = Some(path);
             }
@@ -247,7 +247,7 @@ impl App {
     pub(super) fn refuse_while_running(&mut self, what: &str) -> bool {
         let running = self.is_running();
         if running {
-            let stop = self.keymap.hint("stop");
+            let stop = self.keymap.hint(id::STOP);
             self.log.say(Level::Warning, format!("no {what} while the model writes; {stop} stops it"));
         }
         running

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
+use super::command::CommandId;
 use super::export::{Destination, Exported};
 use super::keep::Kept;
 use super::models::{Found, ModelRow, Progress};
@@ -22,8 +23,8 @@ use crate::train;
 pub enum Message {
     /// A key was pressed.
     Key(KeyEvent),
-    /// A command is wanted by its name.
-    Command(&'static str),
+    /// A command is to run as its first key would.
+    Command(CommandId),
     /// The mouse was used; what is under it is filled in by the screen.
     Mouse(MouseEvent, Target),
     /// Text was pasted.

@@ -3,7 +3,7 @@
 use super::App;
 use super::command::Cx;
 use super::log::Level;
-use super::screen::{PaneId, Place};
+use super::screen::PaneId;
 use crate::files::{Files, builtin};
 use crate::prompt::{ExamplesFor, StartingPoint, examples};
 
@@ -35,7 +35,7 @@ impl App {
 
     /// Whether the keys of the list count.
     pub(super) fn offers_examples(&self) -> bool {
-        let has_keys = self.screen.focus == PaneId::Document && self.screen.place == Place::Playground;
+        let has_keys = self.screen.focus == PaneId::Document && self.in_playground();
         has_keys && self.screen.layers.is_empty() && self.screen.input.is_none() && !self.examples().is_empty()
     }
 

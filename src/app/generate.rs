@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::App;
-use super::command::Cx;
+use super::command::{Cx, id};
 use super::effect::Effect;
 use super::log::Level;
 use super::models::{Loaded, NO_TOKENIZER, Stage};
@@ -33,7 +33,7 @@ impl Cx<'_> {
 
     fn begin(&mut self, extent: Extent) {
         if self.app.is_running() {
-            let stop = self.app.keymap.hint("stop");
+            let stop = self.app.keymap.hint(id::STOP);
             self.app.log.say(Level::Notice, format!("already generating ({stop} stops)"));
             return;
         }
@@ -170,7 +170,7 @@ impl App {
         let last = self.last_generation().map(|(at, made)| (at, made.seed));
         let seed = if nothing { self.last_seed() } else { last.and_then(|(_, seed)| seed) };
         if last.is_none() && !nothing {
-            let key = self.keymap.hint("generate");
+            let key = self.keymap.hint(id::GENERATE);
             let said = match (&self.runs.current, self.versions.tree.is_empty()) {
                 (None, true) => "nothing was generated yet".to_owned(),
                 _ => format!("the text was changed after the generation: {key} goes on from its end"),
@@ -185,7 +185,7 @@ impl App {
         self.versions.again = seed.filter(|_| seeding == Seeding::Same);
         if let (Some((at, _)), false) = (last, nothing) {
             self.cut_from(at);
-            let key = self.keymap.hint("previous-version");
+            let key = self.keymap.hint(id::PREVIOUS_VERSION);
             self.log.say(Level::Notice, format!("the version before is kept: {key} shows it"));
         }
         self.generate(seeding);

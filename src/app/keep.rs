@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::command::Cx;
+use super::command::{Cx, id};
 use super::effect::{Effect, IoRequest};
 use super::log::Level;
 use super::page::Document;
@@ -241,7 +241,7 @@ impl Cx<'_> {
             return;
         }
         if self.app.storage.keeping.is_none() {
-            let clear = self.app.keymap.hint("clear");
+            let clear = self.app.keymap.hint(id::CLEAR);
             self.app.log.say(Level::Notice, format!("sessions are not kept here; {clear} empties the document"));
             return;
         }

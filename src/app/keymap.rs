@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use crokey::{KeyCombination, KeyCombinationFormat, OneToThree};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::command::{CommandSpec, Scope};
+use super::command::{CommandId, CommandSpec, Scope};
 
 /// The live key map.
 #[derive(Debug, Clone)]
 pub struct KeyMap {
     bound: Bound,
-    keys: HashMap<&'static str, Vec<KeyCombination>>,
-    commands: &'static [CommandSpec],
+    keys: HashMap<CommandId, Vec<KeyCombination>>,
+    commands: Vec<&'static CommandSpec>,
     wording: Wording,
 }
 
@@ -76,16 +76,18 @@ impl KeyMap {
     ///
     /// # Errors
     /// A key that cannot be parsed, or one that two commands of the same scope claim.
-    pub fn new(commands: &'static [CommandSpec]) -> Result<Self, KeyMapError> {
+    pub fn new(commands: impl IntoIterator<Item = &'static CommandSpec>) -> Result<Self, KeyMapError> {
+        let commands: Vec<_> = commands.into_iter().collect();
         let mut keys = HashMap::new();
-        for command in commands {
-            let chord = |key: &&'static str| parse(key).ok_or(KeyMapError::UnknownKey { command: command.name, key });
-            keys.insert(command.name, command.keys.iter().map(chord).collect::<Result<Vec<_>, _>>()?);
+        for command in &commands {
+            let unknown = |key| KeyMapError::UnknownKey { command: command.id.name(), key };
+            let chord = |key: &&'static str| parse(key).ok_or_else(|| unknown(key));
+            keys.insert(command.id, command.keys.iter().map(chord).collect::<Result<Vec<_>, _>>()?);
         }
-        let bound = bind(commands, &keys).map_err(|clash| KeyMapError::BoundTwice {
+        let bound = bind(&commands, &keys).map_err(|clash| KeyMapError::BoundTwice {
             key: label(clash.key),
-            first: clash.first.name,
-            second: clash.second.name,
+            first: clash.first.id.name(),
+            second: clash.second.id.name(),
         })?;
         Ok(Self { bound, keys, commands, wording: Wording::Keys })
     }
@@ -94,10 +96,10 @@ impl KeyMap {
     /// cannot be is refused, one change at a time, and the rest counts.
     pub fn rebind(&mut self, changes: &[Rebinding]) -> Vec<Refused> {
         let mut refused = Vec::new();
-        let mut taken: HashMap<&'static str, (usize, Vec<KeyCombination>)> = HashMap::new();
+        let mut taken: HashMap<CommandId, (usize, Vec<KeyCombination>)> = HashMap::new();
         for (at, change) in changes.iter().enumerate() {
             match self.accept(change) {
-                Ok((name, _)) if taken.contains_key(name) => {
+                Ok((name, _)) if taken.contains_key(&name) => {
                     refused.push(Refused { at, why: format!("{name} has its keys already, further up") });
                 }
                 Ok((name, keys)) => {
@@ -109,7 +111,7 @@ impl KeyMap {
         loop {
             let mut keys = self.keys.clone();
             keys.extend(taken.iter().map(|(name, (_, keys))| (*name, keys.clone())));
-            match bind(self.commands, &keys) {
+            match bind(&self.commands, &keys) {
                 Ok(bound) => {
                     (self.bound, self.keys) = (bound, keys);
                     refused.sort_by_key(|refused| refused.at);
@@ -117,14 +119,14 @@ impl KeyMap {
                 }
                 Err(clash) => {
                     // The table itself has no clash, so one of the two is a change; of two, the one further down goes.
-                    let at = |command: &CommandSpec| taken.get(command.name).map(|(at, _)| *at);
+                    let at = |command: &CommandSpec| taken.get(&command.id).map(|(at, _)| *at);
                     let (out, other) = if at(clash.first) > at(clash.second) {
                         (clash.first, clash.second)
                     } else {
                         (clash.second, clash.first)
                     };
-                    let Some((at, _)) = taken.remove(out.name) else { return refused };
-                    let why = format!("{} is bound to {} ({}) in this scope", label(clash.key), other.name, other.doc);
+                    let Some((at, _)) = taken.remove(&out.id) else { return refused };
+                    let why = format!("{} is bound to {} ({}) in this scope", label(clash.key), other.id, other.doc);
                     refused.push(Refused { at, why });
                 }
             }
@@ -132,17 +134,17 @@ impl KeyMap {
     }
 
     /// The command and the keys that a change means.
-    fn accept(&self, change: &Rebinding) -> Result<(&'static str, Vec<KeyCombination>), String> {
-        let command = self.scope(change.scope).find(|command| command.name == change.command);
+    fn accept(&self, change: &Rebinding) -> Result<(CommandId, Vec<KeyCombination>), String> {
+        let command = self.scope(change.scope).find(|command| command.id.name() == change.command);
         let command = command.ok_or_else(|| self.unknown(change))?;
         if change.keys.is_empty() {
-            return Err(format!("{} needs at least one key", command.name));
+            return Err(format!("{} needs at least one key", command.id));
         }
         let chord = |name: &String| {
             let key = parse(name).ok_or_else(|| {
                 format!("{name:?} is not the name of a key; names are like ctrl-g, alt-enter, f5, pageup, space")
             })?;
-            if is_plain(key) && matches!(change.scope, Scope::Document | Scope::Input | Scope::Palette) {
+            if is_plain(key) && change.scope.is_text {
                 return Err(format!("{} could not be typed any more; hold Ctrl or Alt with it", label(key)));
             }
             Ok(key)
@@ -154,25 +156,24 @@ impl KeyMap {
                 keys.push(key);
             }
         }
-        Ok((command.name, keys))
+        Ok((command.id, keys))
     }
 
     fn unknown(&self, change: &Rebinding) -> String {
-        let (name, scope) = (&change.command, change.scope.name());
-        if let Some(elsewhere) = self.commands.iter().find(|command| command.name == name) {
-            return format!("`{name}` belongs under [{}], not under [{scope}]", elsewhere.scope.name());
+        let (name, scope) = (&change.command, change.scope.name);
+        if let Some(elsewhere) = self.commands.iter().find(|command| command.id.name() == name) {
+            return format!("`{name}` belongs under [{}], not under [{scope}]", elsewhere.scope.name);
         }
-        let nearest = self.commands.iter().map(|command| (strsim::jaro_winkler(name, command.name), command));
+        let nearest = self.commands.iter().map(|command| (strsim::jaro_winkler(name, command.id.name()), *command));
         let own = |command: &CommandSpec| if command.scope == change.scope { 0.05 } else { 0.0 };
         let nearest = nearest.max_by(|(a, one), (b, other)| (a + own(one)).total_cmp(&(b + own(other))));
         match nearest {
             Some((_, near)) if near.scope == change.scope => {
-                format!("there is no command `{name}` under [{scope}]; the nearest is `{}`", near.name)
+                format!("there is no command `{name}` under [{scope}]; the nearest is `{}`", near.id)
             }
             Some((_, near)) => format!(
                 "there is no command `{name}` under [{scope}]; the nearest is `{}` under [{}]",
-                near.name,
-                near.scope.name()
+                near.id, near.scope.name
             ),
             None => format!("there is no command `{name}`"),
         }
@@ -189,7 +190,7 @@ impl KeyMap {
         let named = |chord: &KeyCombination| label(*chord) == key;
         let mut rows = self.scope(scope);
         let command = rows.find(|command| command.keys.iter().filter_map(|key| parse(key)).any(|k| named(&k)))?;
-        Some(self.keys.get(command.name)?.iter().any(named))
+        Some(self.keys.get(&command.id)?.iter().any(named))
     }
 
     /// The command that a key runs: the first of `scopes` that binds it. While text is typed (`typing`), plain
@@ -203,26 +204,47 @@ impl KeyMap {
 
     /// The rows of one scope, in table order.
     pub fn scope(&self, scope: Scope) -> impl Iterator<Item = &'static CommandSpec> + '_ {
-        self.commands.iter().filter(move |command| command.scope == scope)
+        self.commands.iter().copied().filter(move |command| command.scope == scope)
     }
 
-    /// The first key of a command, as shown in hints: `Ctrl+G`. Empty for a name that is not in the table.
-    pub fn hint(&self, name: &str) -> String {
-        self.keys(name).into_iter().next().unwrap_or_default()
+    /// All rows, in table order.
+    pub fn commands(&self) -> impl Iterator<Item = &'static CommandSpec> + '_ {
+        self.commands.iter().copied()
+    }
+
+    /// The row of a command by its name.
+    pub fn named(&self, name: &str) -> Option<&'static CommandSpec> {
+        self.commands().find(|command| command.id.name() == name)
+    }
+
+    /// All scopes, in the order of the help screen.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let mut scopes = Vec::new();
+        for command in &self.commands {
+            if !scopes.contains(&command.scope) {
+                scopes.push(command.scope);
+            }
+        }
+        scopes
+    }
+
+    /// The first key of a command, as shown in hints: `Ctrl+G`.
+    pub fn hint(&self, id: CommandId) -> String {
+        self.keys(id).into_iter().next().unwrap_or_default()
     }
 
     /// All keys of a command as shown.
-    pub fn keys(&self, name: &str) -> Vec<String> {
-        match (self.wording, self.keys.get(name)) {
+    pub fn keys(&self, id: CommandId) -> Vec<String> {
+        match (self.wording, self.keys.get(&id)) {
             (_, None) => Vec::new(),
             (Wording::Keys, Some(keys)) => keys.iter().copied().map(label).collect(),
-            (Wording::Slashes, Some(_)) => vec![format!("/{name}")],
+            (Wording::Slashes, Some(_)) => vec![format!("/{id}")],
         }
     }
 
     /// The first key of a command as it was bound.
-    pub fn first_key(&self, name: &str) -> Option<KeyCombination> {
-        self.keys.get(name)?.first().copied()
+    pub fn first_key(&self, id: CommandId) -> Option<KeyCombination> {
+        self.keys.get(&id)?.first().copied()
     }
 }
 
@@ -233,10 +255,10 @@ struct Clash {
     second: &'static CommandSpec,
 }
 
-fn bind(commands: &'static [CommandSpec], keys: &HashMap<&'static str, Vec<KeyCombination>>) -> Result<Bound, Clash> {
+fn bind(commands: &[&'static CommandSpec], keys: &HashMap<CommandId, Vec<KeyCombination>>) -> Result<Bound, Clash> {
     let mut bound = Bound::new();
     for command in commands {
-        for key in keys.get(command.name).into_iter().flatten() {
+        for key in keys.get(&command.id).into_iter().flatten() {
             if let Some(first) = bound.insert((command.scope, *key), command) {
                 return Err(Clash { key: *key, first, second: command });
             }
@@ -328,6 +350,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
     use crate::app::COMMANDS;
+    use crate::app::command::id;
 
     fn change(scope: Scope, command: &str, keys: &[&str]) -> Rebinding {
         Rebinding { scope, command: command.to_owned(), keys: keys.iter().map(|key| (*key).to_owned()).collect() }
@@ -340,43 +363,43 @@ mod tests {
     }
 
     fn runs(map: &KeyMap, key: &str, scope: Scope) -> Option<&'static str> {
-        map.command(parse(key).unwrap(), &[scope], Typing::Commands).map(|command| command.name)
+        map.command(parse(key).unwrap(), &[scope], Typing::Commands).map(|command| command.id.name())
     }
 
     #[test]
     fn two_commands_swap_their_keys() {
         let (map, refused) = rebound(&[
-            change(Scope::Global, "generate", &["ctrl-r", "f5"]),
-            change(Scope::Global, "regenerate", &["ctrl-g"]),
+            change(Scope::GLOBAL, "generate", &["ctrl-r", "f5"]),
+            change(Scope::GLOBAL, "regenerate", &["ctrl-g"]),
         ]);
         assert_eq!(refused, []);
-        assert_eq!(runs(&map, "ctrl-r", Scope::Global), Some("generate"));
-        assert_eq!(runs(&map, "ctrl-g", Scope::Global), Some("regenerate"));
-        assert_eq!((map.hint("generate"), map.hint("regenerate")), ("Ctrl+R".to_owned(), "Ctrl+G".to_owned()));
+        assert_eq!(runs(&map, "ctrl-r", Scope::GLOBAL), Some("generate"));
+        assert_eq!(runs(&map, "ctrl-g", Scope::GLOBAL), Some("regenerate"));
+        assert_eq!((map.hint(id::GENERATE), map.hint(id::REGENERATE)), ("Ctrl+R".to_owned(), "Ctrl+G".to_owned()));
         let cases = [("F5", Some(true)), ("Ctrl+G", Some(false)), ("put", None)];
         for (key, same) in cases {
-            assert_eq!(map.is_as_in_table(Scope::Global, key), same, "{key}");
+            assert_eq!(map.is_as_in_table(Scope::GLOBAL, key), same, "{key}");
         }
     }
 
     #[test]
     fn what_cannot_be_is_refused_and_leaves_the_rest() {
         let cases = [
-            (change(Scope::Global, "generat", &["f6"]), "the nearest is `generate`"),
-            (change(Scope::Shots, "shots-taks", &["f6"]), "the nearest is `shots-task`"),
-            (change(Scope::Global, "newline", &["f6"]), "belongs under [document]"),
-            (change(Scope::Global, "help", &["strg-h"]), "\"strg-h\" is not the name of a key"),
-            (change(Scope::Global, "help", &[]), "at least one key"),
-            (change(Scope::Global, "help", &["f5"]), "F5 is bound to generate"),
-            (change(Scope::Document, "left", &["h"]), "h could not be typed any more"),
+            (change(Scope::GLOBAL, "generat", &["f6"]), "the nearest is `generate`"),
+            (change(Scope::SHOTS, "shots-taks", &["f6"]), "the nearest is `shots-task`"),
+            (change(Scope::GLOBAL, "newline", &["f6"]), "belongs under [document]"),
+            (change(Scope::GLOBAL, "help", &["strg-h"]), "\"strg-h\" is not the name of a key"),
+            (change(Scope::GLOBAL, "help", &[]), "at least one key"),
+            (change(Scope::GLOBAL, "help", &["f5"]), "F5 is bound to generate"),
+            (change(Scope::DOCUMENT, "left", &["h"]), "h could not be typed any more"),
         ];
         for (bad, why) in cases {
-            let (map, refused) = rebound(&[bad.clone(), change(Scope::Global, "redraw", &["alt-l"])]);
+            let (map, refused) = rebound(&[bad.clone(), change(Scope::GLOBAL, "redraw", &["alt-l"])]);
             assert_eq!(refused.len(), 1, "{bad:?}: {refused:?}");
             assert!(refused[0].at == 0 && refused[0].why.contains(why), "{bad:?}: {refused:?}");
-            assert_eq!(runs(&map, "f1", Scope::Global), Some("help"), "{bad:?}");
-            assert_eq!(runs(&map, "alt-l", Scope::Global), Some("redraw"), "{bad:?}");
-            assert_eq!(runs(&map, "ctrl-l", Scope::Global), None, "{bad:?}");
+            assert_eq!(runs(&map, "f1", Scope::GLOBAL), Some("help"), "{bad:?}");
+            assert_eq!(runs(&map, "alt-l", Scope::GLOBAL), Some("redraw"), "{bad:?}");
+            assert_eq!(runs(&map, "ctrl-l", Scope::GLOBAL), None, "{bad:?}");
         }
     }
 
@@ -384,21 +407,21 @@ mod tests {
     fn of_two_changes_that_clash_the_one_further_down_goes_and_so_does_what_leant_on_it() {
         // `help` cannot have F5 as long as `generate` has it: and `generate` keeps it, because F2 is taken.
         let (map, refused) = rebound(&[
-            change(Scope::Global, "models", &["f2", "alt-2"]),
-            change(Scope::Global, "generate", &["f2"]),
-            change(Scope::Global, "help", &["f5"]),
-            change(Scope::Global, "help", &["alt-5"]),
+            change(Scope::GLOBAL, "models", &["f2", "alt-2"]),
+            change(Scope::GLOBAL, "generate", &["f2"]),
+            change(Scope::GLOBAL, "help", &["f5"]),
+            change(Scope::GLOBAL, "help", &["alt-5"]),
         ]);
         assert_eq!(refused.iter().map(|refused| refused.at).collect::<Vec<_>>(), [1, 2, 3], "{refused:?}");
-        assert_eq!(runs(&map, "f5", Scope::Global), Some("generate"));
-        assert_eq!(runs(&map, "alt-2", Scope::Global), Some("models"));
-        assert_eq!(map.hint("help"), "F1");
+        assert_eq!(runs(&map, "f5", Scope::GLOBAL), Some("generate"));
+        assert_eq!(runs(&map, "alt-2", Scope::GLOBAL), Some("models"));
+        assert_eq!(map.hint(id::HELP), "F1");
     }
 
     #[test]
     fn slashes_name_commands_where_there_are_no_keys() {
         let mut map = KeyMap::new(COMMANDS).unwrap();
         map.name_by_slashes();
-        assert_eq!((map.hint("generate"), map.hint("nothing")), ("/generate".to_owned(), String::new()));
+        assert_eq!((map.hint(id::GENERATE), map.hint(CommandId("nothing"))), ("/generate".to_owned(), String::new()));
     }
 }

@@ -40,11 +40,12 @@ pub mod tree;
 pub mod tune;
 pub mod versions;
 mod view;
+pub mod views;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use command::{COMMANDS, CommandSpec, Cx, Scope};
+pub use command::{COMMANDS, CommandId, CommandSpec, Cx, Scope, id};
 pub use effect::{Effect, IoEvent, IoRequest, Message, TerminalRequest};
 pub use keymap::{KeyMap, KeyMapError, Rebinding, Refused};
 pub use palette::Entry;
@@ -61,12 +62,13 @@ pub use reading::Reading;
 use run::{Run, Runs};
 use sampler::Sampler;
 use samples::Batch;
-use screen::{PaneId, Place, Screen, SizeClass};
+use screen::{Screen, SizeClass};
 use shots::Shots;
 use storage::Storage;
 use token::TokenMode;
-use train::{TrainPhase, TrainView};
+use train::TrainView;
 use versions::Versions;
+use views::PLAYGROUND;
 
 /// All that the program knows: small states, each in a module of its own.
 pub struct App {
@@ -140,9 +142,10 @@ impl App {
     /// Takes in what happened at the time `now` since the start; gives what is to be done.
     pub fn update(&mut self, now: Duration, message: Message, page: &mut dyn Page) -> Vec<Effect> {
         self.screen.now = now;
+        self.tell_views(&message);
         match message {
             Message::Key(event) => self.press(keymap::chord(event), page),
-            Message::Command(name) => self.run_named(name, page),
+            Message::Command(id) => self.run_named(id, page),
             Message::Mouse(event, target) => self.cx(page).mouse(event, target),
             Message::Paste(text) => self.paste(&text, page),
             Message::Resize(width, height) => self.resize(width, height),
@@ -174,11 +177,7 @@ impl App {
 
     /// Whether figures on the screen change with the time alone.
     pub fn animates(&self) -> bool {
-        let trains = self.train.run.as_ref().is_some_and(|run| run.phase == TrainPhase::Running);
-        self.has_to_keep()
-            || self.is_running()
-            || self.models.job.is_some()
-            || (trains && self.screen.place == Place::Train)
+        self.has_to_keep() || self.is_running() || self.models.job.is_some() || (self.screen.view.animates)(self)
     }
 
     /// Whether a generation runs.
@@ -195,33 +194,26 @@ impl App {
     /// The scopes whose keys count, the innermost first.
     pub fn scopes(&self) -> Vec<Scope> {
         if self.palette_query().is_some() {
-            return vec![Scope::Palette, Scope::Input, Scope::Global];
+            return vec![Scope::PALETTE, Scope::INPUT, Scope::GLOBAL];
         }
         if self.is_searching() {
-            return vec![Scope::Find, Scope::Input, Scope::Global];
+            return vec![Scope::FIND, Scope::INPUT, Scope::GLOBAL];
         }
         if self.offers_examples() {
-            return vec![Scope::Examples, Scope::Document, Scope::Global];
+            return vec![Scope::EXAMPLES, Scope::DOCUMENT, Scope::GLOBAL];
         }
         let inner = match (&self.screen.input, self.screen.layers.last()) {
-            (Some(_), _) => Scope::Input,
+            (Some(_), _) => Scope::INPUT,
             (None, Some(layer)) => layer.scope(),
-            (None, None) if self.screen.place == Place::Train => Scope::Train,
-            (None, None) => match self.screen.focus {
-                PaneId::Document if self.token.at.is_some() => Scope::Next,
-                PaneId::Document => Scope::Document,
-                PaneId::Shots => Scope::Shots,
-                PaneId::Next => Scope::Next,
-                PaneId::Sampling => Scope::Sampling,
-            },
+            (None, None) => (self.screen.view.scope)(self),
         };
-        vec![inner, Scope::Global]
+        vec![inner, Scope::GLOBAL]
     }
 
     /// Whether plain characters are text.
     pub fn typing(&self) -> Typing {
         match self.scopes().first() {
-            Some(Scope::Input | Scope::Find | Scope::Document | Scope::Examples | Scope::Palette) => Typing::Text,
+            Some(scope) if scope.is_text => Typing::Text,
             _ => Typing::Commands,
         }
     }
@@ -231,7 +223,7 @@ impl App {
         let armed = std::mem::take(&mut self.screen.quit_armed);
         let query = self.palette_query().map(str::to_owned);
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
-            self.screen.quit_armed = armed && matches!(command.name, "interrupt" | "quit");
+            self.screen.quit_armed = armed && matches!(command.id, id::INTERRUPT | id::QUIT);
             self.run_command(command, key, page);
         } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
             match &mut self.screen.input {
@@ -244,17 +236,17 @@ impl App {
         }
     }
 
-    fn run_named(&mut self, name: &str, page: &mut dyn Page) {
-        let command = COMMANDS.iter().find(|command| command.name == name);
-        if let Some((command, key)) = command.and_then(|command| Some((command, self.keymap.first_key(name)?))) {
+    fn run_named(&mut self, id: CommandId, page: &mut dyn Page) {
+        let command = self.keymap.commands().find(|command| command.id == id);
+        if let Some((command, key)) = command.and_then(|command| Some((command, self.keymap.first_key(id)?))) {
             self.run_command(command, key, page);
         }
     }
 
     /// Runs a command as its key does.
     fn run_command(&mut self, command: &CommandSpec, key: crokey::KeyCombination, page: &mut dyn Page) {
-        if command.scope == Scope::Global && !Self::stays_in_train_view(command.name) {
-            self.screen.place = Place::Playground;
+        if command.scope == Scope::GLOBAL && !command.anywhere {
+            self.screen.view = &PLAYGROUND;
         }
         (command.run)(&mut Cx { app: self, page, key });
     }

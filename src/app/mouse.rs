@@ -20,6 +20,8 @@ pub enum Target {
     Nothing,
     /// The topmost overlay.
     Layer,
+    /// A view without panes.
+    View,
     /// A pane, or its tab.
     Pane(PaneId),
     /// The document, at a byte offset.
@@ -75,7 +77,7 @@ impl Cx<'_> {
     fn click(&mut self, target: Target) {
         self.app.log.key_pressed();
         match target {
-            Target::Nothing | Target::Layer => {}
+            Target::Nothing | Target::Layer | Target::View => {}
             Target::Pane(pane) => self.app.focus_pane(pane),
             Target::Token(token) => self.look_at(Some(token)),
             // While tokens are walked, a click on one looks at it.
@@ -102,16 +104,17 @@ impl Cx<'_> {
     fn wheel(&mut self, target: Target, rows: isize) {
         match target {
             Target::Nothing => {}
+            Target::View => (self.app.screen.view.step)(self.app, rows),
             Target::Text(_) | Target::Pane(PaneId::Document) => self.page.scroll(&self.app.document, WHEEL * rows),
             Target::Pane(PaneId::Next) | Target::Token(_) => self.app.candidate_select(rows),
             Target::Pane(PaneId::Shots) => self.app.shots_select(rows),
             Target::Pane(PaneId::Sampling) | Target::Sampling(..) => self.app.sampler_select(rows),
             Target::Layer => match self.app.screen.layers.last().map(|layer| layer.scope()) {
-                Some(Scope::Models) => self.app.models_select(rows),
-                Some(Scope::Picker) => self.app.pick_select(rows),
-                Some(Scope::Palette) => self.app.palette_select(rows),
-                Some(Scope::Shots) => self.app.shots_select(rows),
-                Some(Scope::Reader) => self.app.read_scroll(WHEEL * rows),
+                Some(Scope::MODELS) => self.app.models_select(rows),
+                Some(Scope::PICKER) => self.app.pick_select(rows),
+                Some(Scope::PALETTE) => self.app.palette_select(rows),
+                Some(Scope::SHOTS) => self.app.shots_select(rows),
+                Some(Scope::READER) => self.app.read_scroll(WHEEL * rows),
                 _ => {}
             },
         }

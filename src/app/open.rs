@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::App;
+use super::command::id;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -27,7 +28,7 @@ impl App {
     /// A job that ends with the model loaded, where none is under way.
     fn begin_model_job(&mut self, name: &str) -> Result<JobId, String> {
         if let Some(job) = &self.models.job {
-            let cancel = self.keymap.hint("model-cancel");
+            let cancel = self.keymap.hint(id::MODEL_CANCEL);
             return Err(format!("{} is still under way; cancel it first ({cancel} in the model list)", job.name));
         }
         let job = self.new_job();
@@ -80,7 +81,7 @@ impl App {
     pub(super) fn models_dtype(&mut self) {
         let dtype = self.models.dtype.next();
         self.models.dtype = dtype;
-        let load = self.keymap.hint("model-load");
+        let load = self.keymap.hint(id::MODEL_LOAD);
         self.log.say(Level::Notice, format!("weights as {dtype} ({}): {load} loads a model with it", dtype.about()));
     }
 
@@ -94,7 +95,7 @@ impl App {
         self.outbox.push(Effect::Io(IoRequest::Cancel(job.job)));
         let kept = match job.stage {
             Stage::Pulling(_) => {
-                format!("; what was downloaded is kept, {} resumes", self.keymap.hint("model-load"))
+                format!("; what was downloaded is kept, {} resumes", self.keymap.hint(id::MODEL_LOAD))
             }
             _ => String::new(),
         };
@@ -230,7 +231,7 @@ impl App {
     /// The engine has another model, also where the load was cancelled too late.
     pub(super) fn loaded(&mut self, job: JobId, info: Arc<ModelInfo>, tokenizer: Option<Arc<Tokenizer>>) {
         self.models.job.take_if(|current| current.job == job);
-        let generate = self.keymap.hint("generate");
+        let generate = self.keymap.hint(id::GENERATE);
         let next = match tokenizer {
             None => format!(": {NO_TOKENIZER}, so the text is not cut into tokens"),
             Some(_) if self.is_first_page() => format!(": {generate} goes on from the end of the text"),

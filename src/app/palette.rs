@@ -4,15 +4,13 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::App;
-use super::command::{COMMANDS, CommandSpec, Cx, Scope};
+use super::command::{CommandSpec, Cx, Scope};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::sampler::{Row, Sampler};
-use super::screen::{Layer, PaneId, Place};
+use super::screen::{Layer, PaneId};
 use super::versions::Way;
-
-/// What the palette leaves out: itself, and commands that read which of their keys was pressed.
-const NOT_OFFERED: [&str; 5] = ["palette", "shots-count", "value-digit", "example-digit", "example-run"];
+use super::views::PLAYGROUND;
 
 /// What the palette offers.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +25,7 @@ impl Entry {
     /// What it is called.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Command(command) => command.name,
+            Self::Command(command) => command.id.name(),
             Self::Setting(_, row) => row.key(),
         }
     }
@@ -64,9 +62,10 @@ impl App {
     /// those with a hint first, and the commands of the place before those that count everywhere.
     pub fn palette_entries(&self) -> Vec<Entry> {
         let query = self.palette_query().unwrap_or_default();
-        let commands = COMMANDS
-            .iter()
-            .filter(|command| self.screen.palette.contains(&command.scope) && !NOT_OFFERED.contains(&command.name))
+        let commands = self
+            .keymap
+            .commands()
+            .filter(|command| self.screen.palette.contains(&command.scope) && !command.unlisted)
             .map(Entry::Command);
         let settings = Sampler::rows().enumerate().map(|(at, row)| Entry::Setting(at, row));
         let mut entries: Vec<(u32, Entry)> = if query.trim().is_empty() {
@@ -81,7 +80,7 @@ impl App {
         };
         entries.sort_by_key(|(score, entry)| {
             let (hidden, everywhere) = match entry {
-                Entry::Command(command) => (command.hint.is_empty(), command.scope == Scope::Global),
+                Entry::Command(command) => (command.hint.is_empty(), command.scope == Scope::GLOBAL),
                 Entry::Setting(..) => (true, true),
             };
             (std::cmp::Reverse(*score), hidden, everywhere)
@@ -118,17 +117,17 @@ impl Cx<'_> {
         let command = match entry {
             Entry::Command(command) => command,
             Entry::Setting(row, _) => {
-                self.app.screen.place = Place::Playground;
+                self.app.screen.view = &PLAYGROUND;
                 self.app.focus_pane(PaneId::Sampling);
                 self.app.sampler.selected = row;
                 return;
             }
         };
         // Whoever finds a step of the history by its name need not be asked again.
-        if Way::find(command.name).is_some() {
+        if Way::find(command.id).is_some() {
             self.app.editing.announced = Some(self.app.document.revision());
         }
-        let key = self.app.keymap.first_key(command.name).unwrap_or(self.key);
+        let key = self.app.keymap.first_key(command.id).unwrap_or(self.key);
         self.app.run_command(command, key, self.page);
     }
 }

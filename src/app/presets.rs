@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::App;
+use super::command::id;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -110,7 +111,7 @@ impl App {
             return;
         }
         if self.sampler.file.armed.take().as_deref() != Some(name.as_str()) {
-            let key = self.keymap.hint("preset-delete");
+            let key = self.keymap.hint(id::PRESET_DELETE);
             self.log.say(Level::Warning, format!("{key} again deletes your preset {name}"));
             self.sampler.file.armed = Some(name);
             return;

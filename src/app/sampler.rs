@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::App;
+use super::command::id;
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::presets::PresetFile;
@@ -217,11 +218,11 @@ impl App {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.settings.step(spec.id, step),
             Row::Stop => {
-                let text = format!("stop strings are typed: {}", self.keymap.hint("value"));
+                let text = format!("stop strings are typed: {}", self.keymap.hint(id::VALUE));
                 self.log.say(Level::Notice, text);
             }
             Row::Bias => {
-                let text = format!("a bias is typed: {}", self.keymap.hint("value"));
+                let text = format!("a bias is typed: {}", self.keymap.hint(id::VALUE));
                 self.log.say(Level::Notice, text);
             }
         }

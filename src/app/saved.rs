@@ -1,6 +1,7 @@
 //! Prompts saved under a name: saving the document as one, and the list to load, rename and delete them.
 
 use super::App;
+use super::command::id;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -122,7 +123,7 @@ impl App {
         match (job, result) {
             (PromptJob::Save { name, .. }, Err(PromptError::Taken(_))) => {
                 let input = Input::new(Purpose::PromptName, "save as the prompt", name.clone());
-                let error = format!("exists already; {} again replaces it", self.keymap.hint("input-accept"));
+                let error = format!("exists already; {} again replaces it", self.keymap.hint(id::INPUT_ACCEPT));
                 self.screen.input = Some(Input { error: Some(error), ..input });
                 self.storage.prompts.refused = Some(name);
             }
@@ -130,7 +131,7 @@ impl App {
             (PromptJob::List, Ok(_)) => {}
             (PromptJob::Save { name, revision, .. }, Ok(_)) => {
                 self.storage.saved_revision = Some(revision);
-                let list = self.keymap.hint("prompts");
+                let list = self.keymap.hint(id::PROMPTS);
                 self.log.say(Level::Notice, format!("saved as the prompt {name} ({list} lists them)"));
                 self.select_prompt(&name);
                 self.storage.prompts.name = Some(name);
@@ -165,7 +166,7 @@ impl App {
         self.storage.saved_revision = Some(self.document.revision());
         self.editing.show_end = true;
         self.screen.layers.retain(|layer| *layer != Layer::Prompts);
-        let undo = self.keymap.hint("undo");
+        let undo = self.keymap.hint(id::UNDO);
         let back = if old { format!("; {undo} brings the old text back") } else { String::new() };
         self.log.say(Level::Notice, format!("the prompt {name}{back}"));
         self.storage.prompts.name = Some(name);

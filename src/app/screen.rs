@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::command::Scope;
 use super::input::Input;
 use super::question::Question;
+use super::train::TRAIN;
+use super::views::{PLAYGROUND, States, ViewSpec};
 
 /// The smallest screen that is drawn.
 pub const MIN_WIDTH: u16 = 60;
@@ -39,15 +41,6 @@ impl SizeClass {
     pub fn holds(self, pane: PaneId) -> bool {
         self != Self::Stacked || pane != PaneId::Shots
     }
-}
-
-/// What fills the screen under the overlays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// The panes.
-    Playground,
-    /// The train view.
-    Train,
 }
 
 /// The panes, in the order of Tab.
@@ -125,11 +118,18 @@ pub enum Layer {
     Compare,
 }
 
+/// The views of a state that no screen has furnished with all of them.
+static VIEWS: [&ViewSpec; 2] = [&PLAYGROUND, &TRAIN];
+
 /// What is in front of the user.
 #[derive(Debug)]
 pub struct Screen {
     /// What fills the screen.
-    pub place: Place,
+    pub view: &'static ViewSpec,
+    /// All views there are.
+    pub views: &'static [&'static ViewSpec],
+    /// What views keep for themselves.
+    pub states: States,
     /// The pane that has the keys where no overlay has them.
     pub focus: PaneId,
     /// The overlays, the topmost last.
@@ -159,7 +159,9 @@ pub struct Screen {
 impl Default for Screen {
     fn default() -> Self {
         Self {
-            place: Place::Playground,
+            view: &PLAYGROUND,
+            views: &VIEWS,
+            states: States::default(),
             focus: PaneId::Document,
             layers: Vec::new(),
             input: None,

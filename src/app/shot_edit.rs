@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::App;
+use super::command::id;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -66,7 +67,7 @@ impl App {
         for entry in &mut entries {
             entry.example -= usize::from(entry.example > example);
         }
-        let restore = self.keymap.hint("shots-restore");
+        let restore = self.keymap.hint(id::SHOTS_RESTORE);
         self.put_shots(docs, entries, &format!("the example is gone; {restore} brings it back"), true);
     }
 
@@ -187,7 +188,7 @@ impl App {
     /// The chosen task, if its examples can be edited; else that is said.
     fn editable(&mut self) -> Option<&Task> {
         let reason = match self.shots.task() {
-            None => format!("no task is chosen yet: {} chooses one", self.keymap.hint("shots-task")),
+            None => format!("no task is chosen yet: {} chooses one", self.keymap.hint(id::SHOTS_TASK)),
             Some(task) if task.example_fields().is_empty() => format!("{} has no fields to fill in", task.name),
             Some(_) => return self.shots.task(),
         };
@@ -201,7 +202,7 @@ impl App {
         let example = chosen.selection.entries().get(chosen.selected).map(|entry| entry.example);
         let found = example.and_then(|example| Some((example, self.shots.task()?.examples.get(example)?.doc.clone())));
         if found.is_none() {
-            let add = self.keymap.hint("shots-add");
+            let add = self.keymap.hint(id::SHOTS_ADD);
             self.log.say(Level::Notice, format!("there is no example yet: {add} adds one"));
         }
         found

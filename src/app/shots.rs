@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::App;
+use super::command::id;
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -316,7 +317,7 @@ impl App {
 
     fn change_shots(&mut self, change: impl FnOnce(&mut Chosen)) {
         if self.shots.chosen.is_none() {
-            let task = self.keymap.hint("shots-task");
+            let task = self.keymap.hint(id::SHOTS_TASK);
             self.log.say(Level::Notice, format!("no task is chosen yet: {task} chooses one"));
         } else {
             self.rewrite(|shots| shots.change(change));
@@ -344,7 +345,7 @@ impl App {
             let replaces = !self.document.is_empty() && !self.shots_live() && !self.is_first_page();
             self.put_prompt();
             if replaces {
-                let undo = self.keymap.hint("undo");
+                let undo = self.keymap.hint(id::UNDO);
                 self.log.say(Level::Notice, format!("the prompt took the place of the text; {undo} brings that back"));
             }
         }

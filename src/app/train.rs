@@ -4,34 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::App;
+use super::command::{Scope, id};
 use super::curve::Curve;
 use super::effect::Effect;
 use super::log::Level;
-use super::screen::Place;
+
 use super::tune::{Dial, Tuning};
+use super::views::{PLAYGROUND, ViewSpec};
 use crate::engine::{CancelToken, JobId};
 use crate::train::{Begin, Command, Data, Event, Facts, Induction, Plan, Preset, Recipe, Shots, StepReport, Work};
 
 /// Fewest characters of a text that is learned from.
 pub const LEAST_TEXT: usize = 200;
-
-/// Commands of [`super::Scope::Global`] that mean something in the train view; all others go back to the playground.
-const STAY: [&str; 14] = [
-    "palette",
-    "mouse",
-    "stop",
-    "help",
-    "next-pane",
-    "previous-pane",
-    "models",
-    "train",
-    "interrupt",
-    "messages",
-    "screenshot",
-    "redraw",
-    "suspend",
-    "quit",
-];
 
 /// What can be started.
 #[derive(Clone, Copy)]
@@ -283,6 +267,16 @@ impl TrainRun {
     }
 }
 
+/// The train view.
+pub static TRAIN: ViewSpec = ViewSpec {
+    step: |app, steps| app.train_select(steps),
+    animates: |app| app.train.run.as_ref().is_some_and(|run| run.phase == TrainPhase::Running),
+    plain: |_| {
+        vec!["Training is shown as curves: `kshot train` and `kshot finetune` print the same figures.".to_owned()]
+    },
+    ..ViewSpec::new("train", "Train", |_| Scope::TRAIN)
+};
+
 impl TrainView {
     /// What is selected.
     pub fn choice(&self) -> Choice {
@@ -296,26 +290,12 @@ impl TrainView {
 }
 
 impl App {
-    /// Whether a command that counts everywhere leaves the train view as it is.
-    pub(super) fn stays_in_train_view(name: &str) -> bool {
-        STAY.contains(&name)
-    }
-
-    pub(super) fn toggle_train(&mut self) {
-        self.screen.layers.clear();
-        self.screen.input = None;
-        self.screen.place = match self.screen.place {
-            Place::Playground => Place::Train,
-            Place::Train => Place::Playground,
-        };
-    }
-
     /// Esc in the train view: dismisses the message, else goes back; a run goes on.
     pub(super) fn train_back(&mut self) {
         if !self.log.dismiss() {
-            self.screen.place = Place::Playground;
+            self.screen.view = &PLAYGROUND;
             if let Some(run) = self.train.run.as_ref().filter(|run| run.phase == TrainPhase::Running) {
-                let (name, key) = (run.name(), self.keymap.hint("train"));
+                let (name, key) = (run.name(), self.keymap.hint(id::TRAIN));
                 self.log.say(Level::Notice, format!("the run {name} goes on; {key} shows it"));
             }
         }
@@ -329,12 +309,12 @@ impl App {
     pub(super) fn train_start(&mut self) {
         match self.train.live() {
             Some(run) if run.choice != self.train.selected => {
-                let (name, stop) = (run.name(), self.keymap.hint("train-stop"));
+                let (name, stop) = (run.name(), self.keymap.hint(id::TRAIN_STOP));
                 self.log.say(Level::Warning, format!("the run {name} is under way; {stop} stops and saves it"));
             }
             Some(run) if run.phase == TrainPhase::Paused => self.train_pause(),
             Some(_) => {
-                let [pause, restart] = ["train-pause", "train-restart"].map(|name| self.keymap.hint(name));
+                let [pause, restart] = [id::TRAIN_PAUSE, id::TRAIN_RESTART].map(|id| self.keymap.hint(id));
                 self.log.say(Level::Notice, format!("already under way; {pause} pauses, {restart} begins afresh"));
             }
             None => self.train_begin(Begin::WhereItWasLeft),
@@ -370,7 +350,7 @@ impl App {
         let mut text = String::new();
         if matches!(recipe.data, Data::Text { .. }) {
             text = self.document.text().into_owned();
-            let (length, back) = (text.chars().count(), self.keymap.hint("train-back"));
+            let (length, back) = (text.chars().count(), self.keymap.hint(id::TRAIN_BACK));
             if length < LEAST_TEXT {
                 return Err(format!(
                     "{} learns from the document, which has {length} characters: {back} goes back, paste at least {LEAST_TEXT}",
@@ -455,7 +435,7 @@ impl App {
 
     fn open_trained(&mut self, folder: &std::path::Path) {
         match self.find_folder(&folder.display().to_string()) {
-            Ok(()) => self.screen.place = Place::Playground,
+            Ok(()) => self.screen.view = &PLAYGROUND,
             Err(error) => self.log.say(Level::Warning, error),
         }
     }
@@ -472,7 +452,7 @@ impl App {
                     run.enter(TrainPhase::Running, now);
                 }
                 if run.before > 0 {
-                    let (step, afresh) = (run.before, self.keymap.hint("train-restart"));
+                    let (step, afresh) = (run.before, self.keymap.hint(id::TRAIN_RESTART));
                     self.log.say(Level::Notice, format!("{name} goes on after step {step}; {afresh} begins afresh"));
                 }
             }
@@ -511,7 +491,7 @@ impl App {
             }
             Event::Finished(_) => {
                 run.enter(TrainPhase::Finished, now);
-                let open = self.keymap.hint("train-open");
+                let open = self.keymap.hint(id::TRAIN_OPEN);
                 let hint = match (&run.kind, &run.saved) {
                     (Kind::Finetune(_), Some((_, folder))) => {
                         format!("; kshot classify -m {} TEXT uses it", folder.display())

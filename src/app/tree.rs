@@ -1,7 +1,7 @@
 //! The tree of versions as a list: selection, bookmarks, pruning, two versions side by side.
 
 use super::App;
-use super::command::Cx;
+use super::command::{Cx, id};
 use super::log::Level;
 use super::screen::Layer;
 use super::versions::{Tree, first_words};
@@ -159,7 +159,7 @@ impl App {
         match self.versions.view.marked.take() {
             None => {
                 self.versions.view.marked = Some(id);
-                let key = self.keymap.hint("tree-compare");
+                let key = self.keymap.hint(id::TREE_COMPARE);
                 self.log.say(Level::Notice, format!("marked; {key} on another version shows both side by side"));
             }
             Some(marked) if marked == id => self.log.say(Level::Notice, "no longer marked"),
@@ -233,7 +233,7 @@ impl Cx<'_> {
         self.app.follow_versions();
         let rows = self.app.tree_rows();
         self.app.tree_select(rows.get(row.min(rows.len().saturating_sub(1))).map(|row| row.id));
-        let key = self.app.keymap.hint("tree-undo");
+        let key = self.app.keymap.hint(id::TREE_UNDO);
         self.app.log.say(Level::Notice, format!("pruned; {key} here brings it back"));
     }
 

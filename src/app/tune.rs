@@ -1,6 +1,7 @@
 //! A fine-tuning as the screen knows it: one arm for each λ.
 
 use super::App;
+use super::command::id;
 use super::curve::Curve;
 use super::log::Level;
 use super::models::Loaded;
@@ -111,7 +112,7 @@ impl App {
 
     pub(super) fn fine_tuning(&self) -> Result<(Kind, Work), String> {
         let Some(Loaded { info, .. }) = &self.models.loaded else {
-            return Err(format!("load a model first ({})", self.keymap.hint("models")));
+            return Err(format!("load a model first ({})", self.keymap.hint(id::MODELS)));
         };
         let dialled = self.train.lambda.value();
         let lambdas = if dialled > 0.0 { vec![0.0, dialled] } else { vec![0.0] };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::App;
-use super::command::Cx;
+use super::command::{CommandId, Cx, id};
 use super::log::Level;
 use super::run::{Phase, Run};
 use super::tree::TreeView;
@@ -82,8 +82,8 @@ pub enum Way {
 
 impl Way {
     /// The one with that command.
-    pub(super) fn find(command: &str) -> Option<Self> {
-        [Self::Undo, Self::Redo].into_iter().find(|way| way.name() == command)
+    pub(super) fn find(command: CommandId) -> Option<Self> {
+        [Self::Undo, Self::Redo].into_iter().find(|way| way.command() == command)
     }
 
     /// The one that takes this one back.
@@ -94,11 +94,11 @@ impl Way {
         }
     }
 
-    /// The name of its command.
-    pub(super) fn name(self) -> &'static str {
+    /// Its command.
+    pub(super) fn command(self) -> CommandId {
         match self {
-            Self::Undo => "undo",
-            Self::Redo => "redo",
+            Self::Undo => id::UNDO,
+            Self::Redo => id::REDO,
         }
     }
 }
@@ -120,7 +120,7 @@ impl Cx<'_> {
         let caret = self.page.caret();
         let point = self.app.point_before(caret).or_else(|| self.app.versions.points.first()).cloned();
         let Some(point) = point else {
-            let again = self.app.keymap.hint("regenerate");
+            let again = self.app.keymap.hint(id::REGENERATE);
             self.app.log.say(Level::Notice, format!("there is one version so far; {again} makes another one"));
             return;
         };
@@ -145,16 +145,16 @@ impl Cx<'_> {
     /// Takes a step of the document's history. One that concerns a generation or more than a line is announced first,
     /// and done when the key comes again.
     pub(super) fn take_step(&mut self, way: Way) {
-        if self.app.refuse_while_running(way.name()) {
+        if self.app.refuse_while_running(way.command().name()) {
             return;
         }
         let announced = self.app.editing.announced.take() == Some(self.app.document.revision());
         let Some(preview) = self.app.preview(way) else {
-            self.app.log.say(Level::Notice, format!("nothing to {}", way.name()));
+            self.app.log.say(Level::Notice, format!("nothing to {}", way.command()));
             return;
         };
         if preview.is_large && !announced {
-            let (key, what) = (self.app.keymap.hint(way.name()), self.app.in_words(&preview, "takes", "brings"));
+            let (key, what) = (self.app.keymap.hint(way.command()), self.app.in_words(&preview, "takes", "brings"));
             self.app.log.say(Level::Notice, format!("press {key} again: it {what}"));
             self.app.editing.announced = Some(self.app.document.revision());
             return;
@@ -171,7 +171,7 @@ impl Cx<'_> {
         // Who steps back far is asked once, and told with each step what the next one does.
         let next = self.app.preview(way).filter(|next| next.is_large);
         let next = next.map(|next| self.app.in_words(&next, "takes", "brings"));
-        let [key, back] = [way, way.other()].map(|way| self.app.keymap.hint(way.name()));
+        let [key, back] = [way, way.other()].map(|way| self.app.keymap.hint(way.command()));
         let done = done.map(|done| format!("{done} ({back} undoes that)"));
         let coming = next.as_ref().map(|next| format!("{key} again {next}"));
         let said: Vec<String> = done.into_iter().chain(coming).collect();

@@ -1,11 +1,12 @@
 //! Focus, overlays, scrolling, and the way out.
 
 use super::App;
+use super::command::id;
 use super::effect::{Effect, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::run::Run;
-use super::screen::{Layer, PaneId, Place, SizeClass};
+use super::screen::{Layer, PaneId, SizeClass};
 
 impl App {
     pub(super) fn resize(&mut self, width: u16, height: u16) {
@@ -21,10 +22,8 @@ impl App {
 
     pub(super) fn step_focus(&mut self, steps: isize) {
         self.screen.input = None;
-        if self.screen.place == Place::Train && self.screen.layers.is_empty() {
-            self.train_select(steps);
-        } else if self.screen.layers.is_empty() {
-            self.screen.focus = self.screen.focus.step(steps, self.class());
+        if self.screen.layers.is_empty() {
+            (self.screen.view.step)(self, steps);
             self.screen.scroll = 0;
         } else {
             self.close_layer();
@@ -84,13 +83,13 @@ impl App {
             self.outbox.push(Effect::Quit);
         } else {
             self.screen.quit_armed = true;
-            let key = self.keymap.hint("interrupt");
+            let key = self.keymap.hint(id::INTERRUPT);
             self.log.say(Level::Warning, format!("press {key} again to quit"));
         }
     }
 
     pub(super) fn quit(&mut self) {
-        let (quit, save) = (self.keymap.hint("quit"), self.keymap.hint("save"));
+        let (quit, save) = (self.keymap.hint(id::QUIT), self.keymap.hint(id::SAVE));
         let mut open = Vec::new();
         // What is kept as a session comes back.
         if self.unsaved() && (self.storage.keeping.is_none() || self.storage.keep_failed) {

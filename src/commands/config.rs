@@ -44,7 +44,7 @@ fn show(cx: &mut Context) -> anyhow::Result<()> {
     }
     for change in &cx.config.keys {
         let keys: Vec<String> = change.keys.iter().filter_map(|key| keymap::parse(key)).map(keymap::label).collect();
-        cx.out.line(format!("[{}] {} = {}", change.scope.name(), change.command, keys.join(", ")))?;
+        cx.out.line(format!("[{}] {} = {}", change.scope.name, change.command, keys.join(", ")))?;
     }
     Ok(())
 }

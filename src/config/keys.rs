@@ -12,18 +12,25 @@ use toml::de::DeValue;
 
 use super::Problem;
 use super::toml_file::{entries, parse};
-use crate::app::{COMMANDS, KeyMap, Rebinding, Scope};
+use crate::app::{KeyMap, Rebinding};
 use crate::text::nearest;
 
 /// Reads the file; gives the changes that count.
 pub fn read_keys(file: &Path, text: &str, problems: &mut Vec<Problem>) -> Vec<Rebinding> {
     let table = parse(file, text, problems);
+    let mut map = match crate::ui::keymap() {
+        Ok(map) => map,
+        Err(error) => {
+            problems.push(Problem { file: file.to_owned(), line: None, text: error.to_string() });
+            return Vec::new();
+        }
+    };
     let mut changes = Vec::new();
     for scope_entry in entries(table.get_ref()) {
         let mut report = |at: usize, what: String| problems.push(Problem::at(file, text, at, what));
-        let scope = Scope::ALL.into_iter().find(|scope| scope.name() == scope_entry.key);
+        let scope = map.scopes().into_iter().find(|scope| scope.name == scope_entry.key);
         let (Some(scope), DeValue::Table(rows)) = (scope, scope_entry.value) else {
-            report(scope_entry.at.start, not_a_scope(scope_entry.key, scope.is_some()));
+            report(scope_entry.at.start, not_a_scope(&map, scope_entry.key, scope.is_some()));
             continue;
         };
         for row in entries(rows) {
@@ -34,13 +41,7 @@ pub fn read_keys(file: &Path, text: &str, problems: &mut Vec<Problem>) -> Vec<Re
         }
     }
     let all: Vec<Rebinding> = changes.iter().map(|(_, change)| change.clone()).collect();
-    let refused = match KeyMap::new(COMMANDS) {
-        Ok(mut map) => map.rebind(&all),
-        Err(error) => {
-            problems.push(Problem { file: file.to_owned(), line: None, text: error.to_string() });
-            return Vec::new();
-        }
-    };
+    let refused = map.rebind(&all);
     for bad in &refused {
         let at = changes.get(bad.at).map_or(0, |(at, _)| *at);
         problems.push(Problem::at(file, text, at, format!("{}; the keys of the table stay", bad.why)));
@@ -59,15 +60,16 @@ fn keys(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     keys.ok_or_else(|| "a command has the name of a key or a list of names: [\"ctrl-g\", \"f5\"]".to_owned())
 }
 
-fn not_a_scope(key: &str, known: bool) -> String {
+fn not_a_scope(map: &KeyMap, key: &str, known: bool) -> String {
     if known {
         return format!("[{key}] holds commands: write [{key}] and below it command = \"key\"");
     }
-    if let Some(command) = COMMANDS.iter().find(|command| command.name == key) {
-        return format!("`{key}` belongs under [{}]", command.scope.name());
+    if let Some(command) = map.named(key) {
+        return format!("`{key}` belongs under [{}]", command.scope.name);
     }
-    let near = nearest(key, Scope::ALL.map(Scope::name)).unwrap_or_default();
-    let all = Scope::ALL.map(Scope::name).join(", ");
+    let names: Vec<&str> = map.scopes().iter().map(|scope| scope.name).collect();
+    let near = nearest(key, names.iter().copied()).unwrap_or_default();
+    let all = names.join(", ");
     format!("there is no scope [{key}]; the nearest is [{near}] (all: {all})")
 }
 

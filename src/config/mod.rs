@@ -56,7 +56,7 @@ impl Loaded {
     /// # Errors
     /// A command table that cannot be made into a key map.
     pub fn keymap(&self) -> Result<KeyMap, crate::app::KeyMapError> {
-        let mut map = KeyMap::new(crate::app::COMMANDS)?;
+        let mut map = crate::ui::keymap()?;
         map.rebind(&self.keys);
         Ok(map)
     }

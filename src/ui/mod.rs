@@ -25,6 +25,8 @@ pub mod terminal;
 pub mod theme;
 mod token_line;
 mod train;
+mod view;
+pub use view::{commands, keymap};
 pub mod widget;
 
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
@@ -34,6 +36,7 @@ pub use keeper::{Found, Keeper};
 pub use page::PageView;
 pub use shell::Shell;
 
+use crate::app::command::id;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -163,7 +166,7 @@ fn restore(app: &mut App, sessions: PathBuf, fresh: bool, with_settings: bool) -
             Err(error) => Err(keeper.refuse(&error)),
         }
     });
-    let new = app.keymap.hint("new-session");
+    let new = app.keymap.hint(id::NEW_SESSION);
     match found {
         // A warning is not hidden by the news that the model is there.
         Ok(Some(false)) => app.log.say(Level::Warning, format!("the last session is back; {new} starts an empty one")),

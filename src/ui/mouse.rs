@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::pane::{View, document, next, sampling};
 use super::status::tabs;
 use crate::app::mouse::Target;
-use crate::app::screen::{PaneId, Place, SizeClass};
+use crate::app::screen::{PaneId, SizeClass};
 
 /// What a mouse event is about. A slider that is held follows the pointer wherever it goes.
 pub(super) fn target(view: &View<'_>, layout: &Layout, event: &MouseEvent) -> Target {
@@ -23,8 +23,8 @@ pub(super) fn target(view: &View<'_>, layout: &Layout, event: &MouseEvent) -> Ta
     if !app.screen.layers.is_empty() {
         return if layout.body.contains(at) { Target::Layer } else { Target::Nothing };
     }
-    if app.screen.place == Place::Train {
-        return Target::Nothing;
+    if !app.screen.view.has_panes {
+        return if layout.body.contains(at) { Target::View } else { Target::Nothing };
     }
     if let Some((pane, _)) = layout.tabs.and_then(|area| tabs(area).find(|(_, tab)| tab.contains(at))) {
         return Target::Pane(pane);

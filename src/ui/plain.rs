@@ -8,6 +8,7 @@
 mod stream;
 mod words;
 
+use crate::app::command::id;
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -20,34 +21,9 @@ use crate::app::input::Input;
 use crate::app::models::Stage;
 use crate::app::page::{Document, Hold, Motion, Page};
 use crate::app::screen::Layer;
-use crate::app::{App, COMMANDS, Effect, Message};
+use crate::app::{App, Effect, Message};
 use crate::engine::Event;
 use crate::text::sanitise;
-
-/// Commands of the table that make sense without a screen; the others move carets, panes and windows.
-const OFFERED: [&str; 21] = [
-    "generate",
-    "regenerate",
-    "regenerate-same",
-    "undo",
-    "redo",
-    "trim",
-    "clear",
-    "models",
-    "model-hub",
-    "model-folder",
-    "presets",
-    "new-seed",
-    "shots-task",
-    "shots-query",
-    "shots-next-query",
-    "shots-fewer",
-    "shots-more",
-    "shots-preview",
-    "shots-put",
-    "save",
-    "quit",
-];
 
 /// Where lines come from.
 #[derive(Debug)]
@@ -135,8 +111,8 @@ impl Plain<'_> {
                     Err(_) => return Ok(()),
                 },
                 recv(lines.interrupts) -> interrupt => match interrupt {
-                    Ok(()) if self.app.models.job.is_some() => self.send(Message::Command("model-cancel"))?,
-                    Ok(()) => self.send(Message::Command("interrupt"))?,
+                    Ok(()) if self.app.models.job.is_some() => self.send(Message::Command(id::MODEL_CANCEL))?,
+                    Ok(()) => self.send(Message::Command(id::INTERRUPT))?,
                     Err(_) => anyhow::bail!("Ctrl+C is heard no more"),
                 },
                 recv(engine) -> event => self.send(Message::Engine(event?))?,
@@ -182,7 +158,7 @@ impl Plain<'_> {
     fn command(&mut self, line: &str) -> anyhow::Result<()> {
         let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
         match (name, rest.trim()) {
-            ("help", _) => return self.lines(words::help(&offered())),
+            ("help", _) => return self.lines(words::help(&self.offered())),
             ("show", _) => return self.lines(words::document(&self.app)),
             ("set", "") => return self.lines(words::settings(&self.app)),
             ("set", rest) => {
@@ -198,16 +174,21 @@ impl Plain<'_> {
             _ => {}
         }
         let name = if name == "model" { "models" } else { name };
-        let Some(command) = offered().into_iter().find(|command| command.name == name) else {
-            return self.line(&words::unknown(name, &offered()));
+        let Some(command) = self.app.keymap.named(name).filter(|command| command.plain) else {
+            return self.line(&words::unknown(name, &self.offered()));
         };
         let before = self.app.document.revision();
         self.typed_last = false;
-        self.send(Message::Command(command.name))?;
+        self.send(Message::Command(command.id))?;
         if self.app.document.revision() != before && !self.app.is_running() {
             self.line(&words::ends_in(&self.app))?;
         }
         Ok(())
+    }
+
+    /// The commands that make sense without a screen; the others move carets, panes and windows.
+    fn offered(&self) -> Vec<&'static CommandSpec> {
+        self.app.keymap.commands().filter(|command| command.plain).collect()
     }
 
     /// Asks what the state asks, once.
@@ -242,14 +223,14 @@ impl Plain<'_> {
     /// The answer to a question: an empty line accepts what is proposed, or leaves where nothing is.
     fn answer(&mut self, mut input: Input, line: &str) -> anyhow::Result<()> {
         if line.is_empty() && input.text.is_empty() {
-            return self.send(Message::Command("input-cancel"));
+            return self.send(Message::Command(id::INPUT_CANCEL));
         }
         if !line.is_empty() {
             input.clear();
             input.insert(line);
         }
         self.app.screen.input = Some(input);
-        self.send(Message::Command("input-accept"))
+        self.send(Message::Command(id::INPUT_ACCEPT))
     }
 
     fn choose(&mut self, layer: Layer, line: &str) -> anyhow::Result<()> {
@@ -260,13 +241,13 @@ impl Plain<'_> {
                 let command = match layer {
                     Layer::Models => {
                         self.app.models.selected = number - 1;
-                        "model-load"
+                        id::MODEL_LOAD
                     }
-                    Layer::Confirm if number == 1 => "yes",
+                    Layer::Confirm if number == 1 => id::YES,
                     Layer::Confirm => return self.close(),
                     _ => {
                         self.app.screen.picked = number - 1;
-                        "pick"
+                        id::PICK
                     }
                 };
                 self.send(Message::Command(command))
@@ -282,7 +263,7 @@ impl Plain<'_> {
     /// Leaves a list without choosing.
     fn close(&mut self) -> anyhow::Result<()> {
         if self.app.screen.layers.last() == Some(&Layer::Confirm) {
-            self.send(Message::Command("no"))?;
+            self.send(Message::Command(id::NO))?;
         }
         self.app.screen.layers.clear();
         Ok(())
@@ -356,10 +337,6 @@ impl Plain<'_> {
     }
 }
 
-fn offered() -> Vec<&'static CommandSpec> {
-    OFFERED.iter().filter_map(|name| COMMANDS.iter().find(|command| command.name == *name)).collect()
-}
-
 /// A page whose caret is always at the end of the text.
 #[derive(Default)]
 struct EndPage {
@@ -404,16 +381,5 @@ impl Page for EndPage {
 
     fn follow_end(&mut self, document: &Document) {
         self.sync(document);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_command_that_is_offered_is_in_the_table() {
-        let found: Vec<&str> = offered().iter().map(|command| command.name).collect();
-        assert_eq!(found, OFFERED);
     }
 }

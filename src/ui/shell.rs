@@ -11,9 +11,9 @@ use super::layout::Layout;
 use super::page::PageView;
 use super::pane::{self, View};
 use super::theme::{Ground, Theme};
-use super::{mouse, overlay, paint, status, train};
+use super::{mouse, overlay, paint, status, view};
 use crate::app::page::Page;
-use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, Place, SizeClass};
+use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, SizeClass};
 use crate::app::{App, Effect, Message};
 
 /// What the event loop updates and draws.
@@ -29,7 +29,8 @@ pub struct Shell {
 
 impl Shell {
     /// A shell around a state.
-    pub fn new(app: App, theme: Theme) -> Self {
+    pub fn new(mut app: App, theme: Theme) -> Self {
+        app.screen.views = view::specs();
         Self { app, page: PageView::default(), theme, dirty: true }
     }
 
@@ -79,21 +80,7 @@ impl Shell {
         let layout = self.lay_out(screen, self.app.screen.focus);
         let view = View { app: &self.app, page: &self.page, theme: &self.theme };
         status::draw_status(&view, layout.status, buf);
-        let mut caret = None;
-        match self.app.screen.place {
-            Place::Train => train::draw(&view, layout.body, buf),
-            Place::Playground => {
-                if let Some(tabs) = layout.tabs {
-                    status::draw_tabs(&view, tabs, buf);
-                }
-                for (id, area) in &layout.panes {
-                    let at = pane::draw(*id, &view, *area, buf);
-                    if view.has_keys(*id) {
-                        caret = at;
-                    }
-                }
-            }
-        }
+        let mut caret = view::draw(&view, &layout, buf);
         for layer in &self.app.screen.layers {
             caret = overlay::draw(*layer, &view, layout.body, buf);
         }

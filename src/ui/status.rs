@@ -1,5 +1,6 @@
 //! The lines around the panes: status on top, messages and key hints below.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
@@ -14,7 +15,7 @@ use crate::app::Scope;
 use crate::app::input::Input;
 use crate::app::log::Level;
 use crate::app::run::Phase;
-use crate::app::screen::{Layer, PaneId, Place};
+use crate::app::screen::{Layer, PaneId};
 use crate::engine::{FinishReason, Timings};
 use crate::text::figures;
 
@@ -80,7 +81,7 @@ pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
 fn pieces(view: &View<'_>) -> Vec<Piece> {
     let app = view.app;
     let theme = view.theme;
-    let mut pieces = vec![Piece::new(0, theme.strong, "kshot")];
+    let mut pieces = vec![Piece::new(0, theme.strong, "kshot"), Piece::new(7, theme.strong, app.screen.view.title)];
     match (&app.models.job, &app.models.loaded) {
         (Some(job), _) => pieces.push(Piece::new(9, theme.text, job_text(job).0)),
         (None, None) => pieces.push(Piece::new(9, theme.warning, "no model")),
@@ -219,8 +220,8 @@ pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Opt
         Level::Warning => view.theme.warning,
         Level::Error => view.theme.error,
     };
-    let stop = view.app.keymap.hint("stop");
-    let all = view.app.keymap.hint("messages");
+    let stop = view.app.keymap.hint(id::STOP);
+    let all = view.app.keymap.hint(id::MESSAGES);
     let tail = match entry.level {
         Level::Error if entry.text.width() + 12 > usize::from(area.width) => format!("  {all} shows all"),
         Level::Error => format!("  {stop} closes"),
@@ -260,15 +261,15 @@ pub(super) fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut B
 pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
     let scope = match (&view.app.screen.input, view.app.screen.layers.last()) {
-        (Some(_), _) if view.app.is_searching() => Scope::Find,
-        (Some(_), _) if view.app.palette_query().is_none() => Scope::Input,
+        (Some(_), _) if view.app.is_searching() => Scope::FIND,
+        (Some(_), _) if view.app.palette_query().is_none() => Scope::INPUT,
         (_, Some(layer)) if *layer != Layer::Shots => layer.scope(),
-        _ if view.app.screen.place == Place::Train => Scope::Train,
-        _ => Scope::Global,
+        _ if view.app.screen.view.has_panes => Scope::GLOBAL,
+        _ => (view.app.screen.view.scope)(view.app),
     };
     let Some(mut hints) = view.hints(scope, usize::from(area.width)) else { return };
-    if scope == Scope::Train {
-        let help = paint::hints([(view.app.keymap.hint("help"), "help")], view.theme.strong, view.theme.dim);
+    if !view.app.screen.view.has_panes && scope == (view.app.screen.view.scope)(view.app) {
+        let help = paint::hints([(view.app.keymap.hint(id::HELP), "help")], view.theme.strong, view.theme.dim);
         hints.spans.push(Span::raw("  "));
         hints.spans.extend(help.spans);
     }

@@ -1,12 +1,14 @@
 //! The train view: the presets, the run's figures, its curves, and what the model can do by now.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget};
 use unicode_width::UnicodeWidthStr;
 
+use super::layout::Layout;
 use super::paint;
 use super::pane::View;
 use super::widget::{Bar, Mark, Plot, Series, Shades, column, visible_rows};
@@ -28,7 +30,12 @@ const NAME: usize = 12;
 const POINT: &str = "○";
 
 /// Draws the view.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(view: &View<'_>, layout: &Layout, buf: &mut Buffer) -> Option<Position> {
+    draw_body(view, layout.body, buf);
+    None
+}
+
+fn draw_body(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     if view.app.class() == SizeClass::Single {
         return small(view, body, buf);
     }
@@ -144,14 +151,14 @@ fn about(view: &View<'_>, area: Rect, buf: &mut Buffer) {
         Choice::Finetune => return tune::about(view, area, buf),
     };
     let recipe = (preset.recipe)();
-    let hint = |name: &str| view.app.keymap.hint(name);
+    let hint = |id| view.app.keymap.hint(id);
     let text = format!(
         "{}: {}.\n\n{}\n\n{}\n\n{} starts it. It is saved when it is stopped, and goes on from there next time.",
         preset.name,
         preset.doc,
         shape_text(&recipe),
         what_to_see(&recipe),
-        hint("train-start"),
+        hint(id::TRAIN_START),
     );
     paint_text(area, buf, &text, view.theme.text);
 }

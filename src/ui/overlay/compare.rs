@@ -16,7 +16,7 @@ const BEFORE: usize = 240;
 
 /// Draws both texts; what differs begins with a mark.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let inner = window(view, super::centred(body, 116, body.height), buf, "Two versions".to_owned(), Scope::Reader);
+    let inner = window(view, super::centred(body, 116, body.height), buf, "Two versions".to_owned(), Scope::READER);
     let Some((left, right)) = view.app.versions.view.pair else { return };
     let texts = [left, right].map(|id| whole(&view.app.versions.tree, id));
     let [a, b] = texts.each_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());

@@ -1,5 +1,6 @@
 //! Questions: before a download, and before a version is pruned.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -14,7 +15,7 @@ use crate::ui::pane::View;
 /// Draws the question with the sizes.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 64, 10);
-    let inner = window(view, area, buf, "Download?".to_owned(), Scope::Confirm);
+    let inner = window(view, area, buf, "Download?".to_owned(), Scope::CONFIRM);
     let Some(Stage::Asking(offer)) = view.app.models.job.as_ref().map(|job| &job.stage) else { return };
     let todo = figures::bytes(offer.total.saturating_sub(offer.have));
     let mut lines = vec![Line::styled(offer.name.clone(), view.theme.strong), Line::default()];
@@ -34,7 +35,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
 /// Draws the question before a version is pruned.
 pub(super) fn draw_prune(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 58, 7);
-    let inner = window(view, area, buf, "Prune?".to_owned(), Scope::Confirm);
+    let inner = window(view, area, buf, "Prune?".to_owned(), Scope::CONFIRM);
     let (words, below) = view.app.prune_question();
     let mut lines = vec![Line::styled(format!("\"{words}\""), view.theme.strong), Line::default()];
     lines.push(Line::from(match below {
@@ -42,7 +43,7 @@ pub(super) fn draw_prune(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         1 => "One version that goes on from it goes too.".to_owned(),
         more => format!("{more} versions that go on from it go too."),
     }));
-    let key = view.app.keymap.hint("tree-undo");
+    let key = view.app.keymap.hint(id::TREE_UNDO);
     lines.push(Line::styled(format!("{key} in the tree brings it back."), view.theme.dim));
     paint::lines(buf, inner, lines);
 }

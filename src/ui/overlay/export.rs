@@ -12,5 +12,5 @@ use crate::ui::pane::View;
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let entries: Vec<(String, String)> =
         formats().iter().map(|format| (format.name.to_owned(), format.doc.to_owned())).collect();
-    picker::draw(view, body, buf, picker::List { title: "Export", scope: Scope::Export, entries: &entries });
+    picker::draw(view, body, buf, picker::List { title: "Export", scope: Scope::EXPORT, entries: &entries });
 }

@@ -15,20 +15,20 @@ const KEYS: usize = 24;
 /// Draws the help window: the scope that has the keys first, then all others.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 90, body.height);
-    let inner = window(view, area, buf, "Keys".to_owned(), Scope::Reader);
+    let inner = window(view, area, buf, "Keys".to_owned(), Scope::READER);
     scrolled(view, inner, buf, lines(view, inner.width));
 }
 
 fn lines(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     let room = width.saturating_sub(u16::try_from(KEYS).unwrap_or(u16::MAX));
     let mut lines = Vec::new();
-    for scope in Scope::ALL {
+    for scope in view.app.keymap.scopes() {
         if !lines.is_empty() {
             lines.push(Line::default());
         }
-        lines.push(Line::styled(scope.title(), view.theme.focus));
+        lines.push(Line::styled(scope.title, view.theme.focus));
         for command in view.app.keymap.scope(scope) {
-            let keys = shortened(&view.app.keymap.keys(command.name));
+            let keys = shortened(&view.app.keymap.keys(command.id));
             for (at, doc) in paint::wrap(command.doc, room).into_iter().enumerate() {
                 let keys = if at == 0 { keys.as_str() } else { "" };
                 lines.push(Line::from(vec![

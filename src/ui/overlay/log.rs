@@ -13,7 +13,7 @@ use crate::ui::pane::View;
 /// Draws the messages, newest first.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 90, body.height);
-    let inner = window(view, area, buf, "Messages, newest first".to_owned(), Scope::Reader);
+    let inner = window(view, area, buf, "Messages, newest first".to_owned(), Scope::READER);
     let mut lines = Vec::new();
     for entry in view.app.log.entries().iter().rev() {
         let style = match entry.level {

@@ -28,7 +28,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let models = &view.app.models;
     let rows = models.rows.as_deref().unwrap_or_default();
     let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(8).max(12);
-    let inner = window(view, super::centred(body, 96, height), buf, "Models".to_owned(), Scope::Models);
+    let inner = window(view, super::centred(body, 96, height), buf, "Models".to_owned(), Scope::MODELS);
     let (list, foot) = paint::split_bottom(inner, if inner.height > 9 { 4 } else { 3 });
     let columns = if inner.width < NARROW { FEW } else { COLUMNS };
     let head = cells(

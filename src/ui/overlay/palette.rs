@@ -1,5 +1,6 @@
 //! The command palette: a line to type, and the commands and settings that match it.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
@@ -20,7 +21,7 @@ const HEIGHT: u16 = 24;
 /// Draws the palette; gives the cell of the caret.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = super::centred(body, 96, HEIGHT);
-    let inner = window(view, area, buf, "Commands and settings".to_owned(), Scope::Palette);
+    let inner = window(view, area, buf, "Commands and settings".to_owned(), Scope::PALETTE);
     let caret = view.app.screen.input.as_ref().and_then(|input| draw_input(view, input, inner, buf));
     let list = paint::below(inner, 2);
     let entries = view.app.palette_entries();
@@ -33,8 +34,8 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) -> Option<Posi
     for (row, index) in paint::rows(list).zip(visible) {
         let Some(entry) = entries.get(index) else { continue };
         let keys = match entry {
-            Entry::Command(command) => view.app.keymap.hint(command.name),
-            Entry::Setting(..) => view.app.keymap.hint("sampling"),
+            Entry::Command(command) => view.app.keymap.hint(command.id),
+            Entry::Setting(..) => view.app.keymap.hint(id::SAMPLING),
         };
         let room = usize::from(row.width).saturating_sub(NAME + keys.width() + 1);
         let name = paint::cut(entry.name(), NAME - 1, view.theme.glyphs.ellipsis);

@@ -14,14 +14,14 @@ use crate::ui::widget::visible_rows;
 pub(super) fn draw_tasks(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let tasks = view.app.shots.tasks().iter();
     let entries: Vec<(String, String)> = tasks.map(|task| (task.name.clone(), task.title.clone())).collect();
-    draw(view, body, buf, List { title: "Choose a task", scope: Scope::Picker, entries: &entries });
+    draw(view, body, buf, List { title: "Choose a task", scope: Scope::PICKER, entries: &entries });
 }
 
 /// The sampling presets.
 pub(super) fn draw_presets(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let presets = view.app.sampler.presets();
     let entries: Vec<(String, String)> = presets.map(|preset| (preset.name.to_owned(), preset.about)).collect();
-    draw(view, body, buf, List { title: "Choose a sampling preset", scope: Scope::Presets, entries: &entries });
+    draw(view, body, buf, List { title: "Choose a sampling preset", scope: Scope::PRESETS, entries: &entries });
 }
 
 /// A list and what stands around it.

@@ -1,5 +1,6 @@
 //! The assembled few-shot prompt, exactly as the model would read it.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -13,9 +14,9 @@ use crate::ui::pane::View;
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 90, body.height);
     let tokens = view.app.shots.tokens().map(|n| format!("   {n} tokens")).unwrap_or_default();
-    let inner = window(view, area, buf, format!("Assembled prompt{tokens}"), Scope::Reader);
+    let inner = window(view, area, buf, format!("Assembled prompt{tokens}"), Scope::READER);
     let Some(prompt) = view.app.shots.prompt() else {
-        let (shots, task) = (view.app.keymap.hint("shots"), view.app.keymap.hint("shots-task"));
+        let (shots, task) = (view.app.keymap.hint(id::SHOTS), view.app.keymap.hint(id::SHOTS_TASK));
         let text = format!("No task is chosen: {shots}, then {task}.");
         paint::line(buf, inner, &Line::styled(text, view.theme.dim));
         return;

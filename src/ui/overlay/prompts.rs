@@ -1,5 +1,6 @@
 //! The saved prompts: their names, and the start of the selected one.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -22,7 +23,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let saved = &view.app.storage.prompts;
     let rows = saved.rows.as_deref().unwrap_or_default();
     let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(2 + PREVIEW).max(PREVIEW + 5);
-    let inner = window(view, super::centred(body, 80, height), buf, "Saved prompts".to_owned(), Scope::Prompts);
+    let inner = window(view, super::centred(body, 80, height), buf, "Saved prompts".to_owned(), Scope::PROMPTS);
     let (list, preview) = paint::split_bottom(inner, PREVIEW.min(inner.height / 2));
     let ellipsis = view.theme.glyphs.ellipsis;
     if rows.is_empty() {
@@ -30,7 +31,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
             (None, _) => "There is no folder to keep prompts in.".to_owned(),
             (Some(_), None) => "reading the list ...".to_owned(),
             (Some(folder), Some(_)) => {
-                let save = view.app.keymap.hint("save-prompt");
+                let save = view.app.keymap.hint(id::SAVE_PROMPT);
                 format!("None yet: {save} saves the document as a prompt, in {}.", folder.0.display())
             }
         };

@@ -13,7 +13,7 @@ use crate::ui::pane::View;
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let Some(question) = &view.app.screen.question else { return };
     let area = super::centred(body, 64, 6);
-    let inner = window(view, area, buf, question.title().to_owned(), Scope::Confirm);
+    let inner = window(view, area, buf, question.title().to_owned(), Scope::CONFIRM);
     let about = paint::wrap(&question.about(), inner.width).into_iter().map(Line::from);
     paint::lines(buf, paint::below(inner, 1), about);
 }

@@ -25,7 +25,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let room = usize::from(body.height.saturating_sub(2));
     let height = (room / count.max(1)).clamp(2, needed.max(2));
     let rows = u16::try_from((height * count).min(room) + 2).unwrap_or(u16::MAX);
-    let inner = window(view, super::centred(body, width + 4, rows), buf, title, Scope::Samples);
+    let inner = window(view, super::centred(body, width + 4, rows), buf, title, Scope::SAMPLES);
     let block = u16::try_from(height).unwrap_or(u16::MAX).min(inner.height.max(1));
     let visible = visible_rows(batch.selected, count, inner.height / block);
     paint::more(buf, view.theme, inner, &visible, count);

@@ -21,7 +21,7 @@ const NAME: usize = 16;
 /// Draws the figures.
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let area = super::centred(body, 96, body.height);
-    let inner = window(view, area, buf, "The text under the model".to_owned(), Scope::Reader);
+    let inner = window(view, area, buf, "The text under the model".to_owned(), Scope::READER);
     let Some(all) = view.app.statistics() else {
         let text = match view.app.models.loaded {
             None => "No model is loaded.",

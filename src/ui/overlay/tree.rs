@@ -1,5 +1,6 @@
 //! The tree of versions: one row a version, the selected one's text below.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -32,9 +33,9 @@ const SHOWN: usize = 2000;
 pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let rows = view.app.tree_rows();
     let title = format!("Versions   {}", rows.len());
-    let inner = window(view, super::centred(body, 110, body.height), buf, title, Scope::Tree);
+    let inner = window(view, super::centred(body, 110, body.height), buf, title, Scope::TREE);
     if rows.is_empty() {
-        let generate = view.app.keymap.hint("generate");
+        let generate = view.app.keymap.hint(id::GENERATE);
         let text =
             format!("Nothing is kept yet. Type a text: {generate} generates, and every generation is kept here.");
         paint::lines(buf, inner, paint::wrap(&text, inner.width).into_iter().map(Line::from));

@@ -1,5 +1,6 @@
 //! The document: typed and generated text in one buffer.
 
+use crate::app::command::id;
 use std::ops::Range;
 
 use ratatui::buffer::Buffer;
@@ -33,11 +34,11 @@ impl Pane for DocumentPane {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Document
+        Scope::DOCUMENT
     }
 
     fn scope_now(&self, view: &View<'_>) -> Scope {
-        if view.app.token.at.is_some() { Scope::Next } else { Scope::Document }
+        if view.app.token.at.is_some() { Scope::NEXT } else { Scope::DOCUMENT }
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -55,7 +56,7 @@ impl Pane for DocumentPane {
         let style = |range: Range<usize>| marks.over(&range, styles.style(range.clone()));
         let caret = view.page.view.draw(document.bytes(), area, buf, spaces, style);
         if view.page.view.new_text_below() {
-            let key = view.app.keymap.hint("text-end");
+            let key = view.app.keymap.hint(id::TEXT_END);
             let text = format!(" {} new text below: {key} follows ", view.theme.glyphs.below);
             let (_, row) = paint::split_bottom(area, 1);
             let width = row.width.min(u16::try_from(text.chars().count()).unwrap_or(u16::MAX));
@@ -100,12 +101,12 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
         parts.push(paint::spaced(authors));
     }
     if view.app.token.at.is_some() {
-        let key = view.app.keymap.hint("stop");
+        let key = view.app.keymap.hint(id::STOP);
         let text = if full { format!("tokens ({key}: text)") } else { format!("{key}: text") };
         parts.push(vec![Span::styled(text, view.theme.strong)]);
     }
     if view.app.ends_in_trap() {
-        let key = view.app.keymap.hint("trim");
+        let key = view.app.keymap.hint(id::TRIM);
         let text = if full { format!("ends in a space: {key} trims") } else { format!("space: {key} trims") };
         parts.push(vec![Span::styled(text, view.theme.warning)]);
     }
@@ -149,7 +150,7 @@ fn examples(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
         return Vec::new();
     }
     let hint = |command| view.app.keymap.hint(command);
-    let (up, down, run) = (hint("example-up"), hint("example-down"), hint("example-run"));
+    let (up, down, run) = (hint(id::EXAMPLE_UP), hint(id::EXAMPLE_DOWN), hint(id::EXAMPLE_RUN));
     let head = format!("Examples: a digit, {up} {down} Enter; {run} also runs it");
     let mut lines: Vec<Line<'static>> =
         paint::wrap(&head, width).into_iter().map(|row| Line::styled(row, view.theme.dim)).collect();
@@ -168,8 +169,8 @@ fn examples(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
 /// What can be done with an empty document, as far as it is not done yet.
 fn what_next(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     let keymap = &view.app.keymap;
-    let (models, generate, shots) = (keymap.hint("models"), keymap.hint("generate"), keymap.hint("shots"));
-    let (task, folder) = (keymap.hint("shots-task"), keymap.hint("model-folder"));
+    let (models, generate, shots) = (keymap.hint(id::MODELS), keymap.hint(id::GENERATE), keymap.hint(id::SHOTS));
+    let (task, folder) = (keymap.hint(id::SHOTS_TASK), keymap.hint(id::MODEL_FOLDER));
     let mut text = vec![format!("Type a prompt here, or choose a few-shot task: {shots}, then {task}.")];
     if view.app.models.loaded.is_some() {
         text.push(format!(

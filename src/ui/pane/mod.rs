@@ -100,7 +100,7 @@ impl View<'_> {
         match self.app.screen.layers.last() {
             Some(Layer::Shots) => id == PaneId::Shots,
             Some(_) => false,
-            None => self.app.screen.focus == id,
+            None => self.app.screen.view.has_panes && self.app.screen.focus == id,
         }
     }
 
@@ -117,8 +117,8 @@ impl View<'_> {
             let (key, what) =
                 match command.hint.rsplit_once(' ').and_then(|(keys, what)| Some((keys, what, same(keys)?))) {
                     Some((keys, what, true)) => (keys.to_owned(), what),
-                    Some((_, what, false)) => (self.app.keymap.hint(command.name), what),
-                    None => (self.app.keymap.hint(command.name), command.hint),
+                    Some((_, what, false)) => (self.app.keymap.hint(command.id), what),
+                    None => (self.app.keymap.hint(command.id), command.hint),
                 };
             let hint = paint::hints([(key, what)], self.theme.strong, self.theme.dim);
             let gap = if line.spans.is_empty() { 0 } else { 2 };

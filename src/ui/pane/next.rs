@@ -1,5 +1,6 @@
 //! The next token: what the model expects where the text goes on or at the token looked at, raw and after the chain.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
@@ -36,7 +37,7 @@ impl Pane for NextPane {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Next
+        Scope::NEXT
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -128,9 +129,9 @@ fn why_empty(view: &View<'_>) -> String {
         Some(_) if app.document.tokens().len() > context => format!(
             "The text is longer than the context of {} tokens. {} scores it in windows.",
             figures::grouped(context),
-            app.keymap.hint("statistics")
+            app.keymap.hint(id::STATISTICS)
         ),
-        Some(_) if first => format!("{}. {} changes that.", app.first_token_note(), app.keymap.hint("start")),
+        Some(_) if first => format!("{}. {} changes that.", app.first_token_note(), app.keymap.hint(id::START)),
         Some(_) => "The model reads the text.".to_owned(),
     }
 }

@@ -27,7 +27,7 @@ impl Pane for SamplingPane {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Sampling
+        Scope::SAMPLING
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {

@@ -1,5 +1,6 @@
 //! Few-shot: the task, its examples, the query and what the prompt costs.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
@@ -33,12 +34,12 @@ impl Pane for ShotsPane {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Shots
+        Scope::SHOTS
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let (Some(task), Some(chosen)) = (view.app.shots.task(), view.app.shots.chosen()) else {
-            let (focus, choose) = (view.app.keymap.hint("shots"), view.app.keymap.hint("shots-task"));
+            let (focus, choose) = (view.app.keymap.hint(id::SHOTS), view.app.keymap.hint(id::SHOTS_TASK));
             let here = view.has_keys(PaneId::Shots);
             let keys = if here { choose } else { format!("{focus}, then {choose}") };
             let text = format!(
@@ -67,7 +68,7 @@ fn draw_head(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mu
         (_, None) => "none".to_owned(),
         (_, Some(part)) => chosen.prompt().text.get(part.range.clone()).unwrap_or_default().trim().to_owned(),
     };
-    let key = view.app.keymap.hint("shots-instruction");
+    let key = view.app.keymap.hint(id::SHOTS_INSTRUCTION);
     let line = value(view, &format!("instr {key}"), &instruction, area.width);
     paint::lines(buf, area, [Line::styled(title, view.theme.strong), line]);
 }
@@ -126,7 +127,7 @@ fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
             ("its P", format!("{}, 1st rank {}", probability(logprob.exp()), figures::grouped(rank)))
         }
         (true, None) => ("", "live in the document".to_owned()),
-        (false, _) => ("", format!("{} puts it in", app.keymap.hint("shots-put"))),
+        (false, _) => ("", format!("{} puts it in", app.keymap.hint(id::SHOTS_PUT))),
     };
     let count = value(view, "shots", &count, area.width);
     let rows = [

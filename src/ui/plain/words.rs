@@ -22,7 +22,7 @@ const OWN: [(&str, &str); 5] = [
 
 /// All commands, one a line.
 pub(super) fn help(offered: &[&CommandSpec]) -> Vec<String> {
-    let table = offered.iter().map(|command| (command.name, command.doc));
+    let table = offered.iter().map(|command| (command.id.name(), command.doc));
     let all = OWN.into_iter().chain(table).map(|(name, doc)| format!("/{name}: {doc}"));
     let head = "A line is added to the text: after another typed line with a newline, after the model's text where it ends. \
                 An empty line is a newline. Ctrl+C stops the model.";
@@ -31,7 +31,7 @@ pub(super) fn help(offered: &[&CommandSpec]) -> Vec<String> {
 
 /// A name that is no command.
 pub(super) fn unknown(name: &str, offered: &[&CommandSpec]) -> String {
-    let known = OWN.iter().map(|(name, _)| *name).chain(offered.iter().map(|command| command.name));
+    let known = OWN.iter().map(|(name, _)| *name).chain(offered.iter().map(|command| command.id.name()));
     let near = nearest(name, known).unwrap_or("help");
     format!(
         "There is no command /{name}; the nearest is /{near}. /help lists all; a line of text begins with // for a slash."

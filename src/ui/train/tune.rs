@@ -1,5 +1,6 @@
 //! Fine-tuning in the train view: the dial of λ, the curves of both λs, what they come to.
 
+use crate::app::command::id;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -50,13 +51,13 @@ pub(super) fn dial_text(view: &View<'_>) -> String {
 
 /// What a fine-tuning does, before there is anything to show.
 pub(super) fn about(view: &View<'_>, area: Rect, buf: &mut Buffer) {
-    let hint = |name: &str| view.app.keymap.hint(name);
+    let hint = |id| view.app.keymap.hint(id);
     let model = view.app.models.loaded.as_ref().map_or("the loaded model", |loaded| loaded.info.name.as_str());
     let text = format!(
         "fine-tune: GPT-1's second stage. {model} gets a linear layer at the end of each text and learns from 400 labelled texts whether they praise or complain; 100 others, whose words of praise and complaint are in none of the 400, measure it.\n\n{PAPER}\n\n{} and {} turn λ, the weight of the language model beside the classifier; a run with λ = 0 goes beside it. {} starts both.",
-        hint("train-less"),
-        hint("train-more"),
-        hint("train-start"),
+        hint(id::TRAIN_LESS),
+        hint(id::TRAIN_MORE),
+        hint(id::TRAIN_START),
     );
     paint_text(area, buf, &text, view.theme.text);
 }
