@@ -102,7 +102,7 @@ pub(super) fn load(
     });
     drop(line);
     let loaded = loaded.with_context(|| format!("cannot load {name}"))?;
-    loaded.shared_info().notes.iter().for_each(|note| cx.note(note));
+    loaded.info().notes.iter().for_each(|note| cx.note(note));
     Ok(loaded)
 }
 

@@ -124,7 +124,7 @@ fn why_empty(view: &View<'_>) -> String {
         Some(_) if app.unscored().is_some() => format!(
             "What comes next is not known before it is drawn: {}. {} draws it.",
             app.unscored().unwrap_or_default(),
-            app.keymap.hint("generate")
+            app.keymap.hint(id::GENERATE)
         ),
         Some(_) if app.document.tokens().len() > context => format!(
             "The text is longer than the context of {} tokens. {} scores it in windows.",
