@@ -11,15 +11,31 @@ use portable_pty::CommandBuilder;
 #[path = "support/tty.rs"]
 mod tty;
 
+#[path = "terminal/answers.rs"]
+mod answers;
+#[path = "terminal/hostile.rs"]
+mod hostile;
+#[path = "terminal/pressure.rs"]
+mod pressure;
+#[path = "terminal/stopped.rs"]
+mod stopped;
+#[path = "terminal/ways_out.rs"]
+mod ways_out;
+
+#[path = "support/attacks.rs"]
+mod attacks;
 #[path = "support/bytes_model.rs"]
 mod bytes_model;
 #[path = "support/hub_server.rs"]
 #[allow(dead_code, reason = "shared with the hub's tests")]
 mod hub_server;
+#[path = "support/scripted.rs"]
+#[allow(dead_code, reason = "shared with the tests of the screens")]
+mod scripted;
 
 use hub_server::{HubServer, Repo, Served};
 use kshot::files::builtin;
-use tty::{PATIENCE, Tty, count};
+use tty::{PATIENCE, Setup, Tty};
 
 const MODEL: &str = "tester/bytes";
 const POSITIONS: usize = 4096;
@@ -37,6 +53,32 @@ fn hub(model: &Path) -> HubServer {
     server
 }
 
+/// No hub is there.
+const NO_HUB: &str = "http://127.0.0.1:9";
+
+/// Does `test` for each item, so many at a time.
+fn at_once<T: Sync>(threads: usize, items: &[T], test: impl Fn(&T) + Sync) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let work = || {
+            while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
+                test(item);
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+/// How often what depends on chance is repeated: `KSHOT_REPEAT`, or a few times.
+fn repeats(few: usize) -> usize {
+    std::env::var("KSHOT_REPEAT").map_or(few, |value| value.parse().unwrap())
+}
+
 const ESC: &str = "\x1b";
 const ENTER: &str = "\r";
 const RIGHT: &str = "\x1b[C";
@@ -45,6 +87,7 @@ const F1: &str = "\x1bOP";
 const F2: &str = "\x1bOQ";
 const F3: &str = "\x1bOR";
 const F4: &str = "\x1bOS";
+const F8: &str = "\x1b[19~";
 const ALT_C: &str = "\x1bc";
 const CTRL_C: &str = "\x03";
 const CTRL_G: &str = "\x07";
@@ -101,7 +144,20 @@ fn session(size: (u16, u16)) {
     tty.see("built-in is ready");
     tty.press(ALT_C);
     tty.see("ctx 0/");
+    pull_the_model(&mut tty);
+    tty.press("Once upon a time");
+    tty.see("Once upon a time");
+    tty.see("ctx 16/4096");
+    put_in_three_examples(&mut tty);
+    set_temperature_and_generate(&mut tty);
+    stop_a_long_run(&mut tty);
+    tty.press(CTRL_Q);
+    // The session is kept, so nothing is asked.
+    assert_eq!(tty.ended().exit_code(), 0);
+    tty.assert_restored("quit");
+}
 
+fn pull_the_model(tty: &mut Tty) {
     tty.press(F2);
     tty.see("openai-community/gpt2");
     tty.press("o");
@@ -113,12 +169,10 @@ fn session(size: (u16, u16)) {
     tty.see("tester/bytes is ready");
     let screen = tty.see("ctx 0/4096");
     assert!(screen.contains("f32 cpu"), "{screen}");
+}
 
-    tty.press("Once upon a time");
-    tty.see("Once upon a time");
-    tty.see("ctx 16/4096");
-
-    // The pane, the library, its first task; the second, third and fourth example picked by hand.
+/// The pane, the library, its first task; the second, third and fourth example picked by hand.
+fn put_in_three_examples(tty: &mut Tty) {
     tty.press(F4);
     tty.see("No task is chosen");
     tty.press("t");
@@ -133,17 +187,18 @@ fn session(size: (u16, u16)) {
         tty.see(picked);
     }
     let screen = tty.screen();
-    // What was typed is not replaced until somebody says so.
+    // What was typed is not replaced before Enter says so.
     assert!(screen.contains("Enter puts it in"), "{screen}");
     tty.press(ENTER);
     tty.see("its P");
+}
 
+fn set_temperature_and_generate(tty: &mut Tty) {
     tty.press(F3);
     tty.press(&RIGHT.repeat(3));
     let row = |screen: &str| screen.lines().find(|line| line.contains("temperature  ")).map(str::to_owned);
     tty.wait("temperature 0.95", |screen| row(screen).is_some_and(|row| row.contains("0.95")));
     tty.see("Translate it, She drinks tea, 她喝茶");
-
     tty.press(CTRL_G);
     // The status line says it in full where there is room.
     let screen = tty.wait("end at 64 tokens", |screen| {
@@ -152,8 +207,9 @@ fn session(size: (u16, u16)) {
     assert!(screen.contains("tok/s"), "{screen}");
     // Whatever was sampled, what the model expects next stands beside it.
     tty.see("entropy ");
+}
 
-    // A run that would take long, stopped.
+fn stop_a_long_run(tty: &mut Tty) {
     tty.press(&DOWN.repeat(10));
     tty.press("3000");
     tty.see("max_tokens: 3000");
@@ -166,11 +222,6 @@ fn session(size: (u16, u16)) {
     tty.press(ESC);
     let screen = tty.see("stopped");
     assert!(!screen.contains("max 3000") && !screen.contains("(3000)"), "{screen}");
-
-    tty.press(CTRL_Q);
-    // The session is kept, so nothing is asked.
-    assert_eq!(tty.ended().exit_code(), 0);
-    tty.assert_restored("quit");
 }
 
 #[test]
@@ -181,36 +232,6 @@ fn a_session_at_120x36() {
 #[test]
 fn a_session_at_80x24() {
     session((80, 24));
-}
-
-#[test]
-fn every_way_out_restores_the_terminal() {
-    let model = bytes_model::long_folder(POSITIONS);
-    let folder = model.path().to_str().unwrap();
-    type Leave = fn(&mut Tty);
-    let routes: [(&str, u32, Leave); 6] = [
-        ("quit", 0, |tty| tty.press(CTRL_Q)),
-        ("Ctrl+C twice", 0, |tty| {
-            tty.press(CTRL_C);
-            tty.see("again to quit");
-            tty.press(CTRL_C);
-        }),
-        ("SIGTERM", 143, |tty| tty.signal(libc::SIGTERM)),
-        ("SIGHUP", 129, |tty| tty.signal(libc::SIGHUP)),
-        ("SIGINT", 130, |tty| tty.signal(libc::SIGINT)),
-        ("SIGTERM with help open", 143, |tty| {
-            tty.press(F1);
-            tty.see("Everywhere");
-            tty.signal(libc::SIGTERM);
-        }),
-    ];
-    for (route, code, leave) in routes {
-        let mut tty = Tty::playground((80, 24), "http://127.0.0.1:9", &["-m", folder]);
-        tty.see("ctx 0/4096");
-        leave(&mut tty);
-        assert_eq!(tty.ended().exit_code(), code, "{route}");
-        tty.assert_restored(route);
-    }
 }
 
 #[test]
@@ -225,42 +246,6 @@ fn a_signal_in_the_middle_of_a_generation_ends_it_and_restores_the_terminal() {
     tty.signal(libc::SIGTERM);
     assert_eq!(tty.ended().exit_code(), 143);
     tty.assert_restored("SIGTERM while generating");
-}
-
-#[test]
-fn a_panic_restores_the_terminal_before_its_message() {
-    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "child_that_panics", "--nocapture", "--test-threads=1"]);
-    let mut tty = Tty::start((80, 24), command);
-    assert_ne!(tty.ended().exit_code(), 0);
-    tty.assert_restored("panic");
-    let screen = tty.screen();
-    assert!(screen.contains("this panic is part of a test"), "{screen}");
-    assert!(!screen.contains("drawn before the panic"), "{screen}");
-}
-
-/// Not a test of its own: the program of the one above.
-#[test]
-#[ignore = "runs in a terminal, as a child of another test"]
-fn child_that_panics() {
-    use kshot::ui::terminal::{Terminal, TerminalOptions};
-    let mut terminal = Terminal::enter(&TerminalOptions::default()).unwrap();
-    terminal.screen().draw(|frame| frame.render_widget("drawn before the panic", frame.area())).unwrap();
-    panic!("this panic is part of a test");
-}
-
-#[test]
-fn hostile_text_reaches_the_terminal_as_symbols() {
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("hostile.txt");
-    std::fs::write(&file, "title \x1b]0;owned\x07 clear \x1b[2J c1 \u{9b}31m end").unwrap();
-    let mut tty = Tty::playground((80, 24), "http://127.0.0.1:9", &[file.to_str().unwrap()]);
-    tty.see("title ␛]0;owned␇ clear ␛[2J c1");
-    tty.press(CTRL_Q);
-    tty.ended();
-    let seen = tty.seen.lock().unwrap();
-    assert_eq!(count(&seen.raw, b"\x1b]0;owned"), 0);
-    assert_eq!(count(&seen.raw, "\u{9b}".as_bytes()), 0);
 }
 
 /// A measurement, not a test: how long a key takes to the screen while the engine decodes on all cores.

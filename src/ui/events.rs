@@ -84,6 +84,10 @@ where
                 Happening::End(signal) => return Ok(Exit::Signal(signal)),
                 Happening::Failed(error) => return Err(error.into()),
             };
+            if matches!(message, Message::Resize(..)) {
+                // A window that was made smaller and larger again between two frames has lost what it cut off.
+                host.screen().clear()?;
+            }
             if carry_out(start.elapsed(), message, shell, host, executor)? == Flow::Quit {
                 return Ok(Exit::Quit);
             }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
+#[path = "../support/attacks.rs"]
+mod attacks;
 #[path = "../support/r50k.rs"]
 mod r50k;
 

@@ -56,11 +56,12 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     let previous = usize::try_from(signal).ok().and_then(|signal| PREVIOUS.get(signal)?.get());
     // SAFETY: `info` is what the system passes to a handler with SA_SIGINFO; the action is what `sigaction` wrote, or
     // zeroes, which is the default one; `raise` and `sigaction` are async-signal-safe. The signal is blocked until this
-    // handler returns, and then does what it did before.
+    // handler returns, and is then taken as the action says.
     unsafe {
-        let previous = previous.copied().unwrap_or_else(|| std::mem::zeroed());
-        libc::sigaction(signal, &raw const previous, std::ptr::null_mut());
         let comes_again = FAULTS.contains(&signal) && (*info).si_code > 0;
+        // Rust's handler of a fault expects it to come again, and lets one that was sent pass.
+        let action = previous.filter(|_| comes_again).copied().unwrap_or_else(|| std::mem::zeroed());
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         if !comes_again {
             libc::raise(signal);
         }

@@ -230,12 +230,18 @@ impl Machine {
             0x00..=0x1f | DEL..=0xff => self.abort(byte, out),
             b'[' if self.held.is_empty() => self.state = State::LinuxKey,
             b'M' if self.held.is_empty() => self.state = State::X10Mouse,
-            // rxvt ends keys with Shift like this; a report that has `$` in it has more parameters.
-            b'$' if !self.held.is_empty() && self.held.iter().all(u8::is_ascii_digit) => self.end_csi(byte, out),
+            b'$' if self.is_rxvt_key() => self.end_csi(byte, out),
             0x20..=0x3f if self.held.len() < KEPT_PARAMETERS => self.held.push(byte),
             0x20..=0x3f => {}
             _ => self.end_csi(byte, out),
         }
+    }
+
+    /// rxvt ends keys with Shift by `$`, which elsewhere comes before the last byte: after the number of a key, then, and
+    /// no report has just that.
+    fn is_rxvt_key(&self) -> bool {
+        let number = std::str::from_utf8(&self.held).ok().and_then(|digits| digits.parse::<u8>().ok());
+        self.held.first() != Some(&b'+') && number.is_some_and(|number| (1..=34).contains(&number))
     }
 
     fn end_csi(&mut self, last: u8, out: &mut Vec<Token>) {

@@ -255,62 +255,64 @@ fn modifier_of(key: ModifierKeyCode) -> KeyModifiers {
     }
 }
 
-/// Keys without a character: <https://sw.kovidgoyal.net/kitty/keyboard-protocol/#functional-key-definitions>.
+/// Keys without a character, in the order of <https://sw.kovidgoyal.net/kitty/keyboard-protocol/#functional-key-definitions>.
+const LOCKS: [KeyCode; 6] =
+    [KeyCode::CapsLock, KeyCode::ScrollLock, KeyCode::NumLock, KeyCode::PrintScreen, KeyCode::Pause, KeyCode::Menu];
+const KEYPAD: [KeyCode; 19] = [
+    KeyCode::Char('.'),
+    KeyCode::Char('/'),
+    KeyCode::Char('*'),
+    KeyCode::Char('-'),
+    KeyCode::Char('+'),
+    KeyCode::Enter,
+    KeyCode::Char('='),
+    KeyCode::Char(','),
+    KeyCode::Left,
+    KeyCode::Right,
+    KeyCode::Up,
+    KeyCode::Down,
+    KeyCode::PageUp,
+    KeyCode::PageDown,
+    KeyCode::Home,
+    KeyCode::End,
+    KeyCode::Insert,
+    KeyCode::Delete,
+    KeyCode::KeypadBegin,
+];
+const MEDIA: [MediaKeyCode; 13] = [
+    MediaKeyCode::Play,
+    MediaKeyCode::Pause,
+    MediaKeyCode::PlayPause,
+    MediaKeyCode::Reverse,
+    MediaKeyCode::Stop,
+    MediaKeyCode::FastForward,
+    MediaKeyCode::Rewind,
+    MediaKeyCode::TrackNext,
+    MediaKeyCode::TrackPrevious,
+    MediaKeyCode::Record,
+    MediaKeyCode::LowerVolume,
+    MediaKeyCode::RaiseVolume,
+    MediaKeyCode::MuteVolume,
+];
+const MODIFIERS: [ModifierKeyCode; 14] = [
+    ModifierKeyCode::LeftShift,
+    ModifierKeyCode::LeftControl,
+    ModifierKeyCode::LeftAlt,
+    ModifierKeyCode::LeftSuper,
+    ModifierKeyCode::LeftHyper,
+    ModifierKeyCode::LeftMeta,
+    ModifierKeyCode::RightShift,
+    ModifierKeyCode::RightControl,
+    ModifierKeyCode::RightAlt,
+    ModifierKeyCode::RightSuper,
+    ModifierKeyCode::RightHyper,
+    ModifierKeyCode::RightMeta,
+    ModifierKeyCode::IsoLevel3Shift,
+    ModifierKeyCode::IsoLevel5Shift,
+];
+
+/// The key of a number in kitty's part of the private use area.
 fn functional_key(code: u32) -> Option<(KeyCode, KeyEventState)> {
-    const LOCKS: [KeyCode; 6] =
-        [KeyCode::CapsLock, KeyCode::ScrollLock, KeyCode::NumLock, KeyCode::PrintScreen, KeyCode::Pause, KeyCode::Menu];
-    const KEYPAD: [KeyCode; 19] = [
-        KeyCode::Char('.'),
-        KeyCode::Char('/'),
-        KeyCode::Char('*'),
-        KeyCode::Char('-'),
-        KeyCode::Char('+'),
-        KeyCode::Enter,
-        KeyCode::Char('='),
-        KeyCode::Char(','),
-        KeyCode::Left,
-        KeyCode::Right,
-        KeyCode::Up,
-        KeyCode::Down,
-        KeyCode::PageUp,
-        KeyCode::PageDown,
-        KeyCode::Home,
-        KeyCode::End,
-        KeyCode::Insert,
-        KeyCode::Delete,
-        KeyCode::KeypadBegin,
-    ];
-    const MEDIA: [MediaKeyCode; 13] = [
-        MediaKeyCode::Play,
-        MediaKeyCode::Pause,
-        MediaKeyCode::PlayPause,
-        MediaKeyCode::Reverse,
-        MediaKeyCode::Stop,
-        MediaKeyCode::FastForward,
-        MediaKeyCode::Rewind,
-        MediaKeyCode::TrackNext,
-        MediaKeyCode::TrackPrevious,
-        MediaKeyCode::Record,
-        MediaKeyCode::LowerVolume,
-        MediaKeyCode::RaiseVolume,
-        MediaKeyCode::MuteVolume,
-    ];
-    const MODIFIERS: [ModifierKeyCode; 14] = [
-        ModifierKeyCode::LeftShift,
-        ModifierKeyCode::LeftControl,
-        ModifierKeyCode::LeftAlt,
-        ModifierKeyCode::LeftSuper,
-        ModifierKeyCode::LeftHyper,
-        ModifierKeyCode::LeftMeta,
-        ModifierKeyCode::RightShift,
-        ModifierKeyCode::RightControl,
-        ModifierKeyCode::RightAlt,
-        ModifierKeyCode::RightSuper,
-        ModifierKeyCode::RightHyper,
-        ModifierKeyCode::RightMeta,
-        ModifierKeyCode::IsoLevel3Shift,
-        ModifierKeyCode::IsoLevel5Shift,
-    ];
     let offset = |first: u32| usize::try_from(code.checked_sub(first)?).ok();
     let plain = |code: KeyCode| (code, KeyEventState::NONE);
     Some(match code {

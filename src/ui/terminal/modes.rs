@@ -1,7 +1,8 @@
 //! The modes of the terminal, set and taken back as one.
 //!
-//! A process has one terminal, and a panic hook and a signal thread must be able to restore it, so its state is global:
-//! whoever clears [`ACTIVE`] restores, and so it happens once. All output goes out whole, under one lock.
+//! A process has one terminal, and a panic hook, a signal thread and a signal handler must be able to restore it, so its
+//! state is global: the thread that clears [`ACTIVE`] restores, and so it happens once. All output goes out whole, under
+//! one lock.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
