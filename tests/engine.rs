@@ -677,3 +677,55 @@ fn the_dtype_is_chosen_for_the_model_and_the_machine() {
     assert_eq!(all[..6], DtypeChoice::all().collect::<Vec<_>>());
     assert_eq!(all[6], DtypeChoice::Auto);
 }
+
+/// Sequences that do not fit are refused with the numbers before anything is allocated, whatever the limit comes from.
+#[cfg(target_os = "linux")]
+#[test]
+fn samples_that_do_not_fit_into_memory_are_refused() {
+    for args in ["--samples 10000", "--best-of 10000", "--samples 3000 -n 200"] {
+        let shell = format!("ulimit -v 900000; exec \"$0\" generate -m built-in --threads 2 -p water {args}");
+        let out = std::process::Command::new("sh")
+            .args(["-c", &shell, env!("CARGO_BIN_EXE_kshot")])
+            .env("XDG_CONFIG_HOME", "/nonexistent")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{args}: {said}");
+        assert!(said.contains("sequences of up to") && said.contains("take fewer samples"), "{args}: {said}");
+    }
+}
+
+/// Loading and unloading, reading and generating, many times: what the process holds stays what it was.
+#[cfg(target_os = "linux")]
+#[test]
+fn rounds_of_work_keep_no_memory() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap()
+    };
+    let folder = bytes_model::folder();
+    let mut worker = Worker::new(ENGINES);
+    let mut round = |number: u64| {
+        let request = LoadRequest {
+            name: "bytes".into(),
+            files: folder.path().into(),
+            dtype: DtypeChoice::Is(Dtype::F32),
+            device: Device::Cpu,
+        };
+        worker.run(Command::Load(JobId(number), request, CancelToken::new()), &mut |_| {});
+        for sequences in [1, 4] {
+            let request = GenerateRequest { sequences, ..self::request("some words") };
+            worker.run(Command::Generate(JobId(number), request, CancelToken::new()), &mut |_| {});
+        }
+        let ids = (0..40).collect();
+        let read = kshot::engine::ReadRequest { ids, start: Start::FirstToken, from: 0, keep: 20 };
+        worker.run(Command::Read(JobId(number), read, CancelToken::new()), &mut |_| {});
+    };
+    (0..30).for_each(&mut round);
+    let before = resident();
+    (30..230).for_each(&mut round);
+    let grown = resident().saturating_sub(before);
+    println!("200 rounds: {grown} kB more");
+    assert!(grown < 20_000, "{grown} kB more after 200 rounds");
+}

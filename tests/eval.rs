@@ -10,17 +10,21 @@ mod bytes_model;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use kshot::corpus::{SUITES, Shape};
-use kshot::engine::{Backend, CancelToken, Device, LoadRequest, LocalModel, ScoreRequest, Start as ScoreFrom};
+use kshot::engine::{
+    Aside, AsideRequest, Backend, CancelToken, Device, EngineError, Finish, GenerateRequest, LoadRequest, LocalModel,
+    ModelInfo, Produced, ReadEnd, ReadRequest, ScoreRequest, Scores, Start as ScoreFrom, TokenScore,
+};
 use kshot::eval::{
     Answer, DEFINITIONS, Ended, EvalError, Evaluation, Instructions, Journal, Kind, ModelIdentity, Outcome, Plan,
-    Protocol, Question, Rate, Record, Source, Start, Tally, accuracy,
+    Protocol, Question, Rate, Record, Source, Start, Tally, accuracy, one_by_one,
 };
 use kshot::model::{Dtype, DtypeChoice};
 use kshot::prompt::Library;
-use kshot::text::SpecialTokens;
+use kshot::text::{SpecialTokens, Tokenizer};
 use serde_json::Value;
 
 /// Twelve questions with a choice, so that a random model is sometimes right and sometimes wrong.
@@ -466,4 +470,64 @@ fn ctrl_c_keeps_what_was_done_and_the_same_command_goes_on() {
     let (code, _, stderr) = world.run(&[&args("15")[..], &["--bos"]].concat());
     assert_eq!(code, Some(1));
     assert!(stderr.contains("another protocol") && stderr.contains("start: \"end-of-text\" here"), "{stderr}");
+}
+
+/// An engine that runs no batches: the model behind the plain interface.
+struct Plain(LocalModel);
+
+impl Backend for Plain {
+    fn info(&self) -> &Arc<ModelInfo> {
+        self.0.info()
+    }
+    fn tokenizer(&self) -> Option<&Arc<Tokenizer>> {
+        Backend::tokenizer(&self.0)
+    }
+    fn generate(
+        &mut self,
+        request: &GenerateRequest,
+        cancel: &CancelToken,
+        sink: &mut dyn FnMut(Produced),
+    ) -> Result<Finish, EngineError> {
+        self.0.generate(request, cancel, sink)
+    }
+    fn score(&mut self, request: &ScoreRequest, cancel: &CancelToken) -> Result<Scores, EngineError> {
+        self.0.score(request, cancel)
+    }
+    fn read(
+        &mut self,
+        request: &ReadRequest,
+        cancel: &CancelToken,
+        sink: &mut dyn FnMut(usize, Vec<TokenScore>),
+    ) -> Result<ReadEnd, EngineError> {
+        self.0.read(request, cancel, sink)
+    }
+    fn aside(&mut self, request: &AsideRequest, cancel: &CancelToken) -> Result<Aside, EngineError> {
+        self.0.aside(request, cancel)
+    }
+}
+
+#[test]
+fn an_engine_without_batches_answers_the_same() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/builtin");
+    let mut model = Plain(load(&folder));
+    let things = ["rose:", "grass:", "sea ->", "1 2 3", "The", "leaf:"];
+    let ask = |(item, thing): (usize, &&str)| Question {
+        item,
+        ..question(thing, " red", &[" red", " green", " blue as the sky"])
+    };
+    let questions: Vec<Question> = things.iter().enumerate().map(ask).collect();
+    let batched = answer(&model.0, questions.clone());
+    let asked = questions.into_iter().map(Ok);
+    let one: Vec<Record> =
+        one_by_one(&mut model, asked, Start::Prompt, &CancelToken::new()).collect::<Result<_, _>>().unwrap();
+    assert_eq!(one.len(), 6);
+    for (one, batched) in one.iter().zip(&batched) {
+        let (Outcome::Answered(a), Outcome::Answered(b)) = (&one.outcome, &batched.outcome) else { panic!("{one:?}") };
+        assert_eq!((&a.text, a.ended, a.exact, a.valid), (&b.text, b.ended, b.exact, b.valid));
+        let sums = |answer: &Answer| answer.choice.as_ref().map_or(Vec::new(), |choice| choice.logprobs.clone());
+        assert_eq!(sums(a).len(), sums(b).len());
+        for (a, b) in sums(a).iter().zip(sums(b)) {
+            assert!((a - b).abs() < 1e-3, "{a} {b}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use kshot::engine::CancelToken;
 use kshot::model::{Batch, Checkpoint, Decoder, Dropout, HeadTargets, KvCache, Parameters, Pass, Span};
 use kshot::text::{SpecialTokens, Tokenizer, Vocabulary};
 use kshot::train::{
@@ -37,7 +38,7 @@ fn song() -> Text {
 fn run(folder: Option<&Path>, recipe: &Recipe) -> Run {
     let recipe = Recipe { data: song().data(), ..recipe.clone() };
     let state = folder.and_then(|folder| State::read(folder).unwrap());
-    let prepared = prepare(&recipe, Some(&song()), state.as_ref()).unwrap();
+    let prepared = prepare(&recipe, Some(&song()), state.as_ref(), &CancelToken::new()).unwrap();
     Run::open(folder, recipe, prepared.tokenizer, prepared.source, None).unwrap()
 }
 
@@ -168,10 +169,53 @@ fn a_run_that_was_cut_off_goes_on_exactly() {
     assert_eq!(curve(folder.path()), curve(peace.path()));
     // Another recipe in the same folder is refused by name.
     let other = Recipe { lr: 0.5, data: song().data(), ..tiny() };
-    let prepared = prepare(&other, Some(&song()), None).unwrap();
+    let prepared = prepare(&other, Some(&song()), None, &CancelToken::new()).unwrap();
     let refused = Run::open(Some(folder.path()), other, prepared.tokenizer, prepared.source, None);
     let message = refused.err().unwrap().to_string();
     assert!(message.contains("another lr (0.01, not 0.5)"), "{message}");
+}
+
+/// A step that is cancelled leaves weights and curve as they were, and the run goes on exactly.
+#[test]
+fn a_step_that_is_cancelled_is_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole: Vec<_> = run(None, &tiny()).map(|step| figures(&step.unwrap())).collect();
+    let mut cut = run(Some(folder.path()), &tiny());
+    let cancel = CancelToken::new();
+    cut.stop_with(cancel.clone());
+    for _ in 0..9 {
+        cut.next().unwrap().unwrap();
+    }
+    cancel.cancel();
+    for _ in 0..2 {
+        assert!(cut.next().unwrap().is_err_and(|error| error.is_cancelled()));
+    }
+    assert_eq!((cut.trainer().step(), cut.curve().len()), (9, 9));
+    cut.save().unwrap();
+    let rest: Vec<_> = run(Some(folder.path()), &tiny()).map(|step| figures(&step.unwrap())).collect();
+    assert_eq!(rest, whole[9..]);
+}
+
+/// What comes before the first step ends where it is cancelled: encoding, counting, learning byte pairs.
+#[test]
+fn preparing_a_run_can_be_cancelled() {
+    let stopped = CancelToken::new();
+    stopped.cancel();
+    for vocabulary in [Vocabulary::Characters, Vocabulary::Bpe { size: 300 }, Vocabulary::Words { size: 300, least: 1 }]
+    {
+        let recipe = Recipe { data: song().data(), vocabulary, ..tiny() };
+        let prepared = prepare(&recipe, Some(&song()), None, &stopped);
+        assert!(prepared.err().unwrap().is_cancelled(), "{vocabulary:?}");
+    }
+    // The library that learns byte pairs cannot be interrupted, so it is left behind.
+    let asked = std::cell::Cell::new(0);
+    let proceed = || asked.replace(asked.get() + 1) < 2;
+    let words = (0..60_000).map(|word: u32| format!(" {:x}", word.wrapping_mul(2_654_435_761)));
+    let text: String = words.collect();
+    let begun = std::time::Instant::now();
+    let learned = Vocabulary::Bpe { size: 40_000 }.learn_while(std::iter::once(&text[..120_000]), &proceed);
+    assert!(matches!(learned, Err(kshot::text::TextError::Cancelled)), "{learned:?}");
+    println!("stopped after {:?}", begun.elapsed());
 }
 
 #[test]
@@ -266,7 +310,9 @@ fn what_it_writes_is_what_it_trained() {
 #[test]
 fn what_cannot_be_trained_is_refused_and_the_last_checkpoint_stays() {
     let text = |document: &str| Text { name: "t".into(), documents: vec![document.into()] };
-    let refused = |text: Option<&Text>| prepare(&Recipe { data: song().data(), ..tiny() }, text, None).err().unwrap();
+    let refused = |text: Option<&Text>| {
+        prepare(&Recipe { data: song().data(), ..tiny() }, text, None, &CancelToken::new()).err().unwrap()
+    };
     assert!(matches!(refused(None), TrainError::EmptyCorpus(_)));
     assert!(matches!(refused(Some(&text("too short"))), TrainError::TooShort { context: 16, .. }));
 

@@ -7,7 +7,7 @@ use anyhow::bail;
 use kshot::corpus::SUITES;
 use kshot::eval::{
     DEFINITIONS, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate,
-    Source, Start, Tally,
+    Record, Source, Start, Tally, one_by_one,
 };
 use kshot::prompt::Library;
 use serde::Serialize;
@@ -44,8 +44,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let plan = plan(args, cx)?;
     let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
-    let model = model::load(&name, &args.model, cx, &interrupt)?;
-    let (decoder, tokenizer) = (model::decoder(model.as_ref())?, model::tokenizer(model.as_ref())?);
+    let mut model = model::load(&name, &args.model, cx, &interrupt)?;
     let cancel = interrupt.engine.flag();
     let identity = match ModelIdentity::of(model.info(), cancel) {
         Err(error) if error.is_cancelled() => return Ok(Status::Interrupted),
@@ -71,7 +70,15 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let begun = Instant::now();
     let mut complete = true;
     let mut line = ProgressLine::new();
-    for record in Evaluation::new(decoder, &tokenizer, done.left(plan.questions()), protocol.start, cancel) {
+    let tokenizer = model::tokenizer(model.as_ref())?;
+    let questions = done.left(plan.questions());
+    let records: Box<dyn Iterator<Item = Result<Record, EvalError>>> = if model.info().capabilities.batch {
+        let decoder = model::decoder(model.as_ref())?;
+        Box::new(Evaluation::new(decoder, &tokenizer, questions, protocol.start, cancel))
+    } else {
+        Box::new(one_by_one(model.as_mut(), questions, protocol.start, &interrupt.engine))
+    };
+    for record in records {
         let record = match record {
             Err(error) if error.is_cancelled() => {
                 complete = false;

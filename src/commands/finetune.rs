@@ -67,7 +67,8 @@ pub(super) fn run(args: &FinetuneArgs, cx: &mut Context) -> anyhow::Result<Statu
     let files = model::files(&Source::of(&name)?, Need::Weights, cx, &interrupt)?;
     let mut runs = Vec::new();
     for lambda in &args.lambda {
-        let base = Base::open(&name, &files).with_context(|| format!("cannot load {name}"))?;
+        let base =
+            Base::open(&name, &files, interrupt.engine.clone()).with_context(|| format!("cannot load {name}"))?;
         let recipe = recipe(args, *lambda, base.parameters.config().parameters(), train.items.len());
         let tuning = Finetune::new(base, &train, &test, recipe)?;
         let before = tuning.validate()?;
@@ -241,7 +242,10 @@ fn train_all(
         }
         for run in runs.iter_mut() {
             let Some(step) = run.tuning.next() else { continue };
-            let step = step?;
+            let step = match step {
+                Err(error) if error.is_cancelled() => return Ok(Status::Interrupted),
+                step => step?,
+            };
             run.steps.push(step);
             if args.json {
                 cx.out.json(&Line { lambda: run.tuning.recipe().lambda, step })?;

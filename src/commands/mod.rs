@@ -39,6 +39,7 @@ use kshot::config::Loaded;
 use kshot::engine::EngineError;
 use kshot::hub::HubError;
 use kshot::text::sanitise;
+use kshot::train::TrainError;
 
 use crate::cli::{Command, Global, When};
 use crate::paths::Paths;
@@ -136,6 +137,7 @@ pub(crate) fn report(error: &anyhow::Error, color: When) -> u8 {
     }
     let cancelled = error.chain().any(|cause| {
         cause.downcast_ref::<EngineError>().is_some_and(EngineError::is_cancelled)
+            || cause.downcast_ref::<TrainError>().is_some_and(TrainError::is_cancelled)
             || matches!(cause.downcast_ref::<HubError>(), Some(HubError::Cancelled))
     });
     let style = Style::new(color, std::io::stderr().is_terminal());

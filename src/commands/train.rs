@@ -18,14 +18,18 @@ pub(super) fn run(args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> 
         Some(folder) => State::read(folder)?,
         None => None,
     };
-    let prepared = prepare(&recipe, text.as_ref(), state.as_ref())?;
+    let prepared = prepare(&recipe, text.as_ref(), state.as_ref(), &interrupt.engine)?;
     let copying = prepared.tokenizer.is_none();
     let mut run = Run::open(args.out.as_deref(), recipe, prepared.tokenizer, prepared.source, None)?;
+    run.stop_with(interrupt.engine.clone());
     begin(&run, args, cx)?;
 
     let mut since = Vec::new();
     while let Some(report) = run.next() {
-        let report = report?;
+        let report = match report {
+            Err(error) if error.is_cancelled() => return stopped(&mut run, args, cx),
+            report => report?,
+        };
         since.push(report);
         if args.json {
             cx.out.json(&report)?;
@@ -48,16 +52,7 @@ pub(super) fn run(args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> 
             since.clear();
         }
         if interrupt.engine.is_cancelled() {
-            run.save()?;
-            cx.note(match &args.out {
-                Some(folder) => format!(
-                    "stopped after step {}; the same command goes on from there ({})",
-                    report.step,
-                    folder.display()
-                ),
-                None => format!("stopped after step {}; nothing was kept (no --out)", report.step),
-            });
-            return Ok(Status::Interrupted);
+            return stopped(&mut run, args, cx);
         }
     }
     if let Some(folder) = &args.export {
@@ -71,6 +66,19 @@ pub(super) fn run(args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> 
         });
     }
     Ok(Status::Done)
+}
+
+/// Saves what there is and says how the run goes on.
+fn stopped(run: &mut Run, args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> {
+    run.save()?;
+    let step = run.trainer().step();
+    cx.note(match &args.out {
+        Some(folder) => {
+            format!("stopped after step {step}; the same command goes on from there ({})", folder.display())
+        }
+        None => format!("stopped after step {step}; nothing was kept (no --out)"),
+    });
+    Ok(Status::Interrupted)
 }
 
 /// The preset with what the command line changes.

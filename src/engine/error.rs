@@ -66,6 +66,6 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the job ended because it was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled | Self::Model(ModelError::Cancelled))
+        matches!(self, Self::Cancelled | Self::Model(ModelError::Cancelled) | Self::Text(TextError::Cancelled))
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use candle_core::Tensor;
 
 use crate::kernels;
-use crate::model::{Decoder, FiniteCheck, KvCache, ModelError, Pass, Span};
+use crate::model::{BatchEstimate, Decoder, FiniteCheck, KvCache, ModelError, Pass, Span, free_memory};
 use crate::sampling::{Chain, Rng, SamplingError, random_seed};
 use crate::text::{SpecialTokens, TokenId, Tokenizer};
 
@@ -71,6 +71,11 @@ impl<'m> Generation<'m> {
             return Err(EngineError::PromptTooLong { tokens, context });
         }
 
+        if request.sequences > 1 && decoder.is_on_cpu() {
+            let added = request.max_tokens.min(context - tokens);
+            BatchEstimate::of(config, request.sequences, tokens, added, request.top).check(free_memory())?;
+        }
+
         let begun = Instant::now();
         // The last token runs again even where it is cached: its logits are not kept.
         let cached = cache.common_prefix(&prompt).min(tokens - 1);
@@ -80,10 +85,11 @@ impl<'m> Generation<'m> {
         let prefilled = Prefilled { tokens, cached, seconds: begun.elapsed().as_secs_f64() };
 
         let seed = request.seed.unwrap_or_else(random_seed);
+        let room = request.max_tokens.min(context - tokens);
         let lanes = (0..request.sequences.max(1))
             .map(|index| {
                 Ok(Lane {
-                    cache: if index == 0 { None } else { Some(cache.fork()?) },
+                    cache: if index == 0 { None } else { Some(cache.fork_with_room(room)?) },
                     chain: Chain::new(&request.settings_of(index)?).with_top(request.top),
                     rng: Rng::with_stream(seed, index as u64),
                     ids: prompt.clone(),

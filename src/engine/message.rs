@@ -34,6 +34,11 @@ impl CancelToken {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// The flag itself, to keep.
+    pub fn shared_flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     /// The flag itself, for layers that take a plain one.
     pub fn flag(&self) -> &AtomicBool {
         &self.0
@@ -597,5 +602,24 @@ mod tests {
         assert_eq!(best([None, None]), None);
         assert_eq!(best([]), None);
         assert_eq!(mean_logprob([]), None);
+    }
+
+    /// The token that ended the text is not in it, so it has no share in the mean of what is.
+    #[test]
+    fn the_mean_is_of_the_tokens_of_the_text() {
+        let step = |bytes: &[u8], shown: usize, logprob: Option<f32>| Step {
+            sequence: 0,
+            index: 0,
+            bytes: bytes.to_vec(),
+            shown,
+            drawn: Drawn::There(Reported {
+                score: TokenScore { id: 1, logprob, rank: None, entropy: None, top: Vec::new() },
+                names: Vec::new(),
+            }),
+        };
+        let text = [step(b"a", 1, Some(-1.0)), step(b"bc", 1, Some(-2.0)), step(b"<|endoftext|>", 0, Some(-9.0))];
+        assert_eq!(mean_logprob(&text), Some(-1.5));
+        assert_eq!(mean_logprob(&text[2..]), None);
+        assert_eq!(mean_logprob(&[step(b"a", 1, Some(-1.0)), step(b"b", 1, None)]), None, "one is not known");
     }
 }

@@ -103,7 +103,8 @@ pub(super) fn aside(
     if ids.len() > config.n_positions {
         return Err(EngineError::PromptTooLong { tokens: ids.len(), context: config.n_positions });
     }
-    let mut beside = cache.fork()?;
+    // Room for the last token of what is held, which runs again, and for the target.
+    let mut beside = cache.fork_with_room(request.target.len() + 1)?;
     let (mut scores, mut last) = (Vec::new(), Vec::new());
     rows(decoder, &mut beside, &ids, before - 1, cancel, &mut |place, rows| {
         let came: Vec<_> = (0..rows.len()).zip(ids.get(place + 1..).unwrap_or_default().iter().copied()).collect();

@@ -7,6 +7,7 @@
 
 mod error;
 mod journal;
+mod one;
 mod protocol;
 mod question;
 mod rate;
@@ -22,6 +23,7 @@ use crate::text::Tokenizer;
 
 pub use error::EvalError;
 pub use journal::{Done, Journal};
+pub use one::one_by_one;
 pub use protocol::{DEFINITIONS, Definitions, ModelIdentity, Protocol};
 pub use question::{Cell, Instructions, Kind, Plan, Question, Source, TaskSource};
 pub use rate::Rate;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Tensor;
 
 use crate::engine::EngineError;
-use crate::model::{Decoder, KvCache, Pass, Span};
+use crate::model::{Decoder, KvCache, Pass, Span, free_memory};
 use crate::sampling::Row;
 use crate::text::{SpecialTokens, TokenId, Tokenizer};
 
@@ -50,7 +50,7 @@ struct Lane {
 }
 
 /// An item under way.
-struct Job {
+pub(super) struct Job {
     question: Question,
     prompt: Vec<TokenId>,
     choices: Vec<Vec<TokenId>>,
@@ -62,6 +62,52 @@ struct Job {
     ended: Option<(usize, Ended)>,
     /// Log-probability of each choice so far.
     sums: Vec<f64>,
+}
+
+/// A question as the model is asked.
+pub(super) enum Prepared {
+    /// Its prompt and answers as tokens.
+    Fits(Box<Job>),
+    /// It is longer than the context, and done.
+    TooLong(Record),
+}
+
+/// Encodes a question.
+pub(super) fn prepare(
+    question: Question,
+    tokenizer: &Tokenizer,
+    vocab: usize,
+    context: usize,
+    start: Start,
+) -> Result<Prepared, EvalError> {
+    let text = tokenizer.encode(&question.prompt, SpecialTokens::Parse)?;
+    let lead = match start {
+        Start::Prompt if !text.is_empty() => None,
+        _ => Some(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?),
+    };
+    let continuation = |answer: &String| continuation(tokenizer, &question.prompt, &text, answer);
+    let choices = question.choices.iter().map(continuation).collect::<Result<Vec<_>, _>>()?;
+    let target = continuation(&question.target)?;
+    let prompt: Vec<TokenId> = lead.into_iter().chain(text.iter().copied()).collect();
+    let longest = choices.iter().chain([&target]).map(Vec::len).max().unwrap_or(0);
+    if let Some(&id) = prompt.iter().chain(choices.iter().flatten()).find(|id| **id as usize >= vocab) {
+        return Err(EngineError::UnknownToken { id, vocab }.into());
+    }
+    // Its last token need not be run, but what ends it is drawn after it.
+    let tokens = prompt.len() + longest;
+    if tokens > context {
+        return Ok(Prepared::TooLong(record(question, prompt.len(), Outcome::TooLong { tokens, context })));
+    }
+    Ok(Prepared::Fits(Box::new(Job {
+        sums: vec![0.0; choices.len()],
+        ids: prompt.clone(),
+        phase: Phase::Answering,
+        bytes: Vec::new(),
+        ended: None,
+        question,
+        prompt,
+        choices,
+    })))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,6 +128,9 @@ impl<'m, Q: Iterator<Item = Result<Question, EvalError>>> Evaluation<'m, Q> {
         cancel: &'m AtomicBool,
     ) -> Self {
         let config = decoder.config();
+        // Half of what is free, the other half being for the activations of a batch.
+        let free = free_memory().map_or(usize::MAX, |free| usize::try_from(free / 2).unwrap_or(usize::MAX));
+        let room = CACHE_BYTES.min(free);
         let cache_bytes = 2 * 4 * config.n_layer * config.n_embd * config.n_positions;
         Self {
             decoder,
@@ -90,7 +139,7 @@ impl<'m, Q: Iterator<Item = Result<Question, EvalError>>> Evaluation<'m, Q> {
             questions: questions.fuse(),
             start,
             lanes: Vec::new(),
-            most_lanes: (CACHE_BYTES / cache_bytes.max(1)).clamp(1, LANES),
+            most_lanes: (room / cache_bytes.max(1)).clamp(1, LANES),
             ready: VecDeque::new(),
             failed: false,
         }
@@ -120,40 +169,11 @@ impl<'m, Q: Iterator<Item = Result<Question, EvalError>>> Evaluation<'m, Q> {
         loop {
             let Some(question) = self.questions.next() else { return Ok(None) };
             let question = question?;
-            let (decoder, tokenizer) = (self.decoder, self.tokenizer);
-            let context = decoder.config().n_positions;
-            let text = tokenizer.encode(&question.prompt, SpecialTokens::Parse)?;
-            let lead = match self.start {
-                Start::Prompt if !text.is_empty() => None,
-                _ => Some(tokenizer.bos().ok_or(EngineError::NothingToStartFrom)?),
-            };
-            let continuation = |answer: &String| continuation(tokenizer, &question.prompt, &text, answer);
-            let choices = question.choices.iter().map(continuation).collect::<Result<Vec<_>, _>>()?;
-            let target = continuation(&question.target)?;
-            let prompt: Vec<TokenId> = lead.into_iter().chain(text.iter().copied()).collect();
-            let longest = choices.iter().chain([&target]).map(Vec::len).max().unwrap_or(0);
-            let vocab = decoder.config().vocab;
-            let unknown = prompt.iter().chain(choices.iter().flatten()).find(|id| **id as usize >= vocab);
-            if let Some(&id) = unknown {
-                return Err(EngineError::UnknownToken { id, vocab }.into());
+            let config = self.decoder.config();
+            match prepare(question, self.tokenizer, config.vocab, config.n_positions, self.start)? {
+                Prepared::Fits(job) => return Ok(Some(*job)),
+                Prepared::TooLong(record) => self.ready.push_back(record),
             }
-            // Its last token need not be run, but what ends it is drawn after it.
-            let tokens = prompt.len() + longest;
-            if tokens > context {
-                let outcome = Outcome::TooLong { tokens, context };
-                self.ready.push_back(record(question, prompt.len(), outcome));
-                continue;
-            }
-            return Ok(Some(Job {
-                sums: vec![0.0; choices.len()],
-                ids: prompt.clone(),
-                phase: Phase::Answering,
-                bytes: Vec::new(),
-                ended: None,
-                question,
-                prompt,
-                choices,
-            }));
         }
     }
 
@@ -236,6 +256,22 @@ impl<Q: Iterator<Item = Result<Question, EvalError>>> Iterator for Evaluation<'_
 }
 
 impl Job {
+    pub(super) fn prompt(&self) -> &[TokenId] {
+        &self.prompt
+    }
+
+    pub(super) fn choices(&self) -> &[Vec<TokenId>] {
+        &self.choices
+    }
+
+    pub(super) fn set_sum(&mut self, choice: usize, sum: f64) {
+        self.sums[choice] = sum;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// Hears what the model says after the tokens that were run last; true when the item is done.
     fn hear(&mut self, rows: &[Row<'_>], cache: &mut KvCache, tokenizer: &Tokenizer) -> Result<bool, EvalError> {
         match self.phase {
@@ -264,7 +300,13 @@ impl Job {
 
     /// Takes the likeliest token.
     fn draw(&mut self, row: &Row<'_>, context: usize, tokenizer: &Tokenizer) {
-        let Some(&(id, _)) = row.top(1).first() else { return };
+        if let Some(&(id, _)) = row.top(1).first() {
+            self.take(id, context, tokenizer);
+        }
+    }
+
+    /// Adds a token to the answer, or ends it.
+    pub(super) fn take(&mut self, id: TokenId, context: usize, tokenizer: &Tokenizer) {
         if tokenizer.ends_text(id) {
             self.ended = Some((self.bytes.len(), Ended::EndOfText));
             return;
@@ -295,7 +337,7 @@ impl Job {
         false
     }
 
-    fn finish(self) -> Record {
+    pub(super) fn finish(self) -> Record {
         let (length, ended) = self.ended.unwrap_or((self.bytes.len(), Ended::Context));
         let text = &self.bytes[..length];
         let whole = matches!(ended, Ended::Terminator | Ended::EndOfText);

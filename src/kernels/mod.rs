@@ -16,7 +16,7 @@ pub mod rowwise;
 pub mod softmax;
 mod tier;
 
-pub use pool::{each, map, set_threads, tasks, threads};
+pub use pool::{MOST_THREADS, each, map, set_threads, tasks, threads};
 pub use tier::Tier;
 
 /// Numbers between -1 and 1 for tests, the same for the same seed.

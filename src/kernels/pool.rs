@@ -31,8 +31,12 @@ const LINE: usize = 64;
 /// Threads asked for before the pool began.
 static WANTED: OnceLock<usize> = OnceLock::new();
 
-/// Asks for a number of threads, the caller's included. Without effect once the pool has begun.
+/// The most threads of the pool; more than any machine has cores that share a memory bus.
+pub const MOST_THREADS: usize = 1024;
+
+/// Sets the number of threads, the caller's included, up to [`MOST_THREADS`]. Without effect once the pool has begun.
 pub fn set_threads(count: usize) {
+    let count = count.clamp(1, MOST_THREADS);
     let _ = WANTED.set(count.max(1));
 }
 

@@ -83,13 +83,21 @@ impl KvCache {
     /// # Errors
     /// Fails where the device cannot allocate what comes behind.
     pub fn fork(&mut self) -> Result<Self> {
+        self.fork_with_room(self.capacity)
+    }
+
+    /// As [`KvCache::fork`], with room for `room` more tokens at first; it grows where that is not enough.
+    ///
+    /// # Errors
+    /// As for [`KvCache::fork`].
+    pub fn fork_with_room(&mut self, room: usize) -> Result<Self> {
         // The beginning of a fork is one piece, so a fork of a fork has it copied once.
         if self.prefix.is_some() {
-            self.own = self.all(self.len())?;
+            self.own = self.all()?;
             self.prefix = None;
         }
         let (layers, two, heads, _, width) = self.own.dims5()?;
-        let left = (self.capacity - self.len()).max(1);
+        let left = room.min(self.capacity - self.len()).max(1);
         let own = Tensor::zeros((layers, two, heads, left, width), self.own.dtype(), self.own.device())?;
         self.lent_len = if self.is_lent() { self.lent_len.max(self.len()) } else { self.len() };
         let prefix = Prefix { tensor: self.own.clone(), len: self.len(), _lent: self.lent.clone() };
@@ -104,28 +112,38 @@ impl KvCache {
         self.prefix.as_ref().map_or(0, |prefix| prefix.len)
     }
 
-    /// Makes sure that what is written next changes no fork and finds room.
+    /// Makes sure that `tokens` more find room, and that writing them changes no fork.
     ///
     /// # Errors
     /// Fails where the device cannot allocate or copy it.
-    pub(super) fn before_writing(&mut self) -> Result<()> {
+    pub(super) fn before_writing(&mut self, tokens: usize) -> Result<()> {
         let own = self.len() - self.prefix_len();
-        let overwrites = self.is_lent() && own < self.lent_len;
-        // A fork that was cut to less than it began with needs more room behind that than it has.
-        let cramped = self.own.dim(3)? < self.capacity - self.prefix_len();
-        if overwrites || cramped {
-            self.own = self.all(self.len())?;
+        let (overwrites, room) = (self.is_lent() && own < self.lent_len, self.own.dim(3)?);
+        if overwrites {
+            self.own = self.all()?;
             self.prefix = None;
-            (self.lent, self.lent_len) = (Arc::new(()), 0);
+        } else if own + tokens > room {
+            // A context that is too long for the sequence is the caller's to refuse.
+            let most = (self.capacity - self.prefix_len()).max(own);
+            let room = (own + tokens).max(2 * room).min(most);
+            let (layers, two, heads, _, width) = self.own.dims5()?;
+            let fresh = Tensor::zeros((layers, two, heads, room, width), self.own.dtype(), self.own.device())?;
+            if own > 0 {
+                fresh.slice_set(&self.own.narrow(3, 0, own)?.contiguous()?, 3, 0)?;
+            }
+            self.own = fresh;
+        } else {
+            return Ok(());
         }
+        (self.lent, self.lent_len) = (Arc::new(()), 0);
         Ok(())
     }
 
-    /// The first `len` tokens in a tensor of their own, with room for the whole context.
-    fn all(&self, len: usize) -> Result<Tensor> {
+    /// Its tokens in a tensor of their own, with room for the whole context.
+    fn all(&self) -> Result<Tensor> {
         let (layers, two, heads, _, width) = self.own.dims5()?;
         let fresh = Tensor::zeros((layers, two, heads, self.capacity, width), self.own.dtype(), self.own.device())?;
-        let shared = self.prefix_len().min(len);
+        let (len, shared) = (self.len(), self.prefix_len());
         if let Some(prefix) = self.prefix.as_ref().filter(|_| shared > 0) {
             fresh.slice_set(&prefix.tensor.narrow(3, 0, shared)?.contiguous()?, 3, 0)?;
         }

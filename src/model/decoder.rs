@@ -83,6 +83,11 @@ impl Decoder {
         self.family
     }
 
+    /// Whether it computes in the memory that [`super::free_memory`] tells of.
+    pub fn is_on_cpu(&self) -> bool {
+        self.device.is_cpu()
+    }
+
     /// An empty cache of the right shape.
     ///
     /// # Errors
@@ -110,11 +115,11 @@ impl Decoder {
         let mut ids = Vec::new();
         let mut positions = Vec::new();
         for span in spans.iter_mut() {
-            span.cache.before_writing()?;
             let (start, end) = (span.cache.len(), span.cache.len() + span.tokens.len());
             if end > context {
                 return Err(ModelError::Context { tokens: end, context });
             }
+            span.cache.before_writing(span.tokens.len())?;
             ids.extend_from_slice(span.tokens);
             positions.extend(start as u32..end as u32);
         }

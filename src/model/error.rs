@@ -116,6 +116,26 @@ pub enum ModelError {
         /// What the system can give.
         free_mb: u64,
     },
+    /// Sequences side by side would not fit.
+    #[error(
+        "{sequences} sequences of up to {tokens} tokens need about {need_mb} MB of memory (keys and values {cache_mb}, logits {logits_mb}, working space {working_mb}) and {free_mb} MB are free; take fewer samples or fewer tokens"
+    )]
+    BatchMemory {
+        /// How many.
+        sequences: usize,
+        /// Tokens that each adds at most.
+        tokens: usize,
+        /// In all.
+        need_mb: u64,
+        /// Of it for keys and values.
+        cache_mb: u64,
+        /// Of it for logits and sampling.
+        logits_mb: u64,
+        /// Of it for activations and the sampled tokens.
+        working_mb: u64,
+        /// What the system can give.
+        free_mb: u64,
+    },
     /// More tokens than positions.
     #[error("{tokens} tokens do not fit into the {context} positions that the model has learned")]
     Context {

@@ -64,14 +64,13 @@ impl Parameters {
         })
     }
 
-    /// The weights of a checkpoint, in f32.
+    /// The weights of a checkpoint, in f32. `progress` ends the load by answering `false`.
     ///
     /// # Errors
     /// What [`Decoder::load`] refuses.
-    pub fn load(checkpoint: Checkpoint) -> Result<Self> {
+    pub fn load(checkpoint: Checkpoint, progress: &mut dyn FnMut(u64, u64) -> bool) -> Result<Self> {
         let (config, family) = Decoder::config_of(&checkpoint)?;
-        let mut ignore = |_, _| true;
-        let mut reader = Reader::new(&checkpoint, family, Form::Dense(DType::F32, Device::Cpu), &mut ignore);
+        let mut reader = Reader::new(&checkpoint, family, Form::Dense(DType::F32, Device::Cpu), progress);
         Self::collect(config, family, &mut |part, layer, shape| reader.tensor(part, layer, shape))
     }
 

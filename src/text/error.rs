@@ -54,6 +54,10 @@ pub enum TextError {
         near: String,
     },
 
+    /// It was cancelled.
+    #[error("stopped")]
+    Cancelled,
+
     /// The tokenizers library failed on a text.
     #[error("tokenizing failed: {0}")]
     Encode(String),

@@ -36,7 +36,38 @@ pub(super) struct Parts {
     pub(super) prefix_space: bool,
 }
 
+/// Patterns of [`super::Vocabulary`] that cut single characters off.
+pub(super) const OWN_PATTERNS: [&str; 2] = [CHARACTERS, DIGITS_AND_HAN];
+/// Every character by itself.
+pub(super) const CHARACTERS: &str = r"[\s\S]";
+/// Digits and Han characters by themselves.
+pub(super) const DIGITS_AND_HAN: &str = r"\p{Han}|\p{Nd}";
+
 impl Parts {
+    /// Whether no token of these reaches from something else into white space: GPT-2's pattern or one of our own
+    /// ([`super::Vocabulary`]), and no added token with white space in or beside it.
+    pub(super) fn cut_before_space(&self) -> bool {
+        let field = |component: &Value, key: &str| component.get(key).and_then(Value::as_bool).unwrap_or(false);
+        let known = |component: &Value| match component.get("type").and_then(Value::as_str) {
+            Some("ByteLevel") => !field(component, "add_prefix_space"),
+            Some("Split") => {
+                let pattern = component.pointer("/pattern/Regex").and_then(Value::as_str);
+                pattern.is_some_and(|pattern| OWN_PATTERNS.contains(&pattern))
+            }
+            _ => false,
+        };
+        let whole = |component: &Value| known(component) && component.get("use_regex") != Some(&Value::Bool(false));
+        let pattern = match &self.pre_tokenizer {
+            None => true,
+            Some(declared) => match declared.get("pretokenizers").and_then(Value::as_array) {
+                Some(all) => all.len() > 1 && all.iter().all(known),
+                None => whole(declared),
+            },
+        };
+        let plain = |token: &AddedToken| !token.lstrip && !token.rstrip && !token.content.contains(char::is_whitespace);
+        pattern && self.added.iter().all(|(_, token)| plain(token))
+    }
+
     pub(super) fn read(files: &Files) -> Result<Self, TextError> {
         let mut parts = match (files.has(TOKENIZER), files.has(VOCAB), files.has(MERGES)) {
             (true, ..) => from_tokenizer_json(files.path(TOKENIZER), &read_json(files, TOKENIZER)?)?,

@@ -1,14 +1,18 @@
 //! Vocabularies learned from text, as the content of a `tokenizer.json` that Hugging Face's libraries read too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::{AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, Trainer};
+use tokenizers::{AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
 use super::ends::END_OF_TEXT;
+use super::files::{CHARACTERS, DIGITS_AND_HAN};
+use super::parts::parts;
 use super::{TextError, byte_symbol};
 
 /// How text is cut into tokens. Every kind has all 256 bytes, so that any text can be read.
@@ -37,40 +41,67 @@ impl Vocabulary {
     ///
     /// # Errors
     /// What the tokenizers library says.
-    pub fn learn(self, texts: impl Iterator<Item = String>) -> Result<Value, TextError> {
-        let pre_tokenizer = self.pre_tokenizer();
-        let splitter: PreTokenizerWrapper = serde_json::from_value(pre_tokenizer.clone()).map_err(encode)?;
+    pub fn learn(self, texts: impl Iterator<Item: AsRef<str>>) -> Result<Value, TextError> {
+        self.learn_while(texts, &|| true)
+    }
+
+    /// As [`learn`](Self::learn), ended by `proceed`, which is asked now and then.
+    ///
+    /// # Errors
+    /// As for [`learn`](Self::learn), and [`TextError::Cancelled`].
+    pub fn learn_while(
+        self,
+        texts: impl Iterator<Item: AsRef<str>>,
+        proceed: &dyn Fn() -> bool,
+    ) -> Result<Value, TextError> {
+        let (vocab, merges) = match self {
+            Self::Bpe { size } => byte_pairs(self.count(texts, proceed)?, size, proceed)?,
+            Self::Characters => (with_bytes(by_frequency(self.count(texts, proceed)?, 1)), Merges::new()),
+            Self::Words { size, least } => {
+                let room = size.saturating_sub(with_bytes(std::iter::empty()).len());
+                (with_bytes(by_frequency(self.count(texts, proceed)?, least).take(room)), Merges::new())
+            }
+        };
+        Ok(self.to_json(&vocab, &merges))
+    }
+
+    /// How often each piece stands in the texts, or, of words, in how many of them.
+    fn count(
+        self,
+        texts: impl Iterator<Item: AsRef<str>>,
+        proceed: &dyn Fn() -> bool,
+    ) -> Result<HashMap<String, u64>, TextError> {
+        let splitter: PreTokenizerWrapper = serde_json::from_value(self.pre_tokenizer()).map_err(encode)?;
+        let by_text = matches!(self, Self::Words { .. });
         let mut counts: HashMap<String, u64> = HashMap::new();
         for text in texts {
-            let mut pieces = PreTokenizedString::from(text.as_str());
-            splitter.pre_tokenize(&mut pieces).map_err(encode)?;
-            let mut pieces: Vec<_> = pieces
-                .get_splits(OffsetReferential::Original, OffsetType::None)
-                .into_iter()
-                .map(|(piece, ..)| piece.to_owned())
-                .collect();
-            if matches!(self, Self::Words { .. }) {
-                pieces.sort_unstable();
-                pieces.dedup();
-            }
-            for piece in pieces {
-                *counts.entry(piece).or_default() += 1;
-            }
-        }
-        let mut vocab: Vec<String> = (0..=u8::MAX).map(|byte| byte_symbol(byte).to_string()).collect();
-        vocab.push(END_OF_TEXT.to_owned());
-        let mut merges = Vec::new();
-        match self {
-            Self::Bpe { size } => (vocab, merges) = byte_pairs(counts, size)?,
-            Self::Characters => vocab.extend(by_frequency(counts, 1)),
-            Self::Words { size, least } => {
-                let room = size.saturating_sub(vocab.len());
-                vocab.extend(by_frequency(counts, least).take(room));
+            let mut seen: HashSet<String> = HashSet::new();
+            for part in parts(text.as_ref()) {
+                if !proceed() {
+                    return Err(TextError::Cancelled);
+                }
+                let mut pieces = PreTokenizedString::from(part);
+                splitter.pre_tokenize(&mut pieces).map_err(encode)?;
+                for (piece, ..) in pieces.get_splits(OffsetReferential::Original, OffsetType::None) {
+                    if by_text && !seen.insert(piece.to_owned()) {
+                        continue;
+                    }
+                    match counts.get_mut(piece) {
+                        Some(count) => *count += 1,
+                        None => _ = counts.insert(piece.to_owned(), 1),
+                    }
+                }
             }
         }
+        Ok(counts)
+    }
+
+    /// The content of `tokenizer.json`.
+    fn to_json(self, vocab: &[String], merges: &Merges) -> Value {
+        let pre_tokenizer = self.pre_tokenizer();
         let ids: BTreeMap<&str, usize> = vocab.iter().enumerate().map(|(id, entry)| (entry.as_str(), id)).collect();
         let end_of_text = ids.get(END_OF_TEXT).copied().unwrap_or_default();
-        Ok(json!({
+        json!({
             "version": "1.0",
             "truncation": null,
             "padding": null,
@@ -95,7 +126,7 @@ impl Vocabulary {
                 "vocab": ids,
                 "merges": merges,
             }
-        }))
+        })
     }
 
     fn pre_tokenizer(self) -> Value {
@@ -104,8 +135,8 @@ impl Vocabulary {
         let sequence = |steps: Vec<Value>| json!({ "type": "Sequence", "pretokenizers": steps });
         match self {
             Self::Bpe { .. } => byte_level(true),
-            Self::Characters => sequence(vec![split(r"[\s\S]"), byte_level(false)]),
-            Self::Words { .. } => sequence(vec![split(r"\p{Han}|\p{Nd}"), byte_level(true)]),
+            Self::Characters => sequence(vec![split(CHARACTERS), byte_level(false)]),
+            Self::Words { .. } => sequence(vec![split(DIGITS_AND_HAN), byte_level(true)]),
         }
     }
 }
@@ -118,19 +149,44 @@ fn by_frequency(counts: HashMap<String, u64>, least: u64) -> impl Iterator<Item 
     entries.into_iter().map(|(entry, _)| entry)
 }
 
+/// The 256 bytes and `<|endoftext|>`, then more entries.
+fn with_bytes(more: impl Iterator<Item = String>) -> Vec<String> {
+    let bytes = (0..=u8::MAX).map(|byte| byte_symbol(byte).to_string());
+    bytes.chain([END_OF_TEXT.to_owned()]).chain(more).collect()
+}
+
 type Merges = Vec<(String, String)>;
 
-fn byte_pairs(counts: HashMap<String, u64>, size: usize) -> Result<(Vec<String>, Merges), TextError> {
-    let mut trainer = BpeTrainer::builder()
+/// Time between two looks at whether the learning is still wanted.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+fn byte_pairs(
+    counts: HashMap<String, u64>,
+    size: usize,
+    proceed: &dyn Fn() -> bool,
+) -> Result<(Vec<String>, Merges), TextError> {
+    let trainer = BpeTrainer::builder()
         .vocab_size(size)
         .show_progress(false)
         .special_tokens(vec![AddedToken::from(END_OF_TEXT, true)])
         .initial_alphabet((0..=u8::MAX).map(byte_symbol).collect())
         .build();
-    let repeat = |word: &str| vec![word.to_owned(); counts.get(word).map_or(0, |count| *count as usize)];
-    trainer.feed(counts.keys(), |word| Ok(repeat(word))).map_err(encode)?;
-    let mut model = BPE::default();
-    trainer.train(&mut model).map_err(encode)?;
+    // The library cannot be interrupted: it learns on a thread that is left to itself where nothing waits for it any more.
+    let (sender, learned) = mpsc::channel();
+    let learn = move || {
+        let mut model = BPE::default();
+        let counts = counts.iter().map(|(word, count)| (word.as_str().into(), *count)).collect();
+        let _ = sender.send(trainer.do_train(&counts, &mut model).map(|_| model));
+    };
+    std::thread::Builder::new().name("learn".into()).spawn(learn).map_err(encode)?;
+    let model = loop {
+        match learned.recv_timeout(PATIENCE) {
+            Ok(model) => break model.map_err(encode)?,
+            Err(RecvTimeoutError::Timeout) if proceed() => {}
+            Err(RecvTimeoutError::Timeout) => return Err(TextError::Cancelled),
+            Err(RecvTimeoutError::Disconnected) => return Err(encode("learning byte pairs ended without an answer")),
+        }
+    };
     let mut entries: Vec<_> = model.get_vocab().into_iter().collect();
     entries.sort_by_key(|(_, id)| *id);
     // The library keeps its merges to itself; its own serialisation says them in order.

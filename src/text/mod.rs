@@ -16,6 +16,7 @@ mod files;
 pub mod find;
 mod learn;
 mod near;
+mod parts;
 pub mod sanitise;
 mod special;
 mod tokenizer;

@@ -8,6 +8,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{Model, OffsetType, PreTokenizedString, PreTokenizer};
 
 use super::files::Parts;
+use super::parts::parts;
 use super::tokenizer_json::from_tokenizer_json;
 use super::{SpecialIds, TextError, TokenId, alphabet, sanitise};
 use crate::files::Files;
@@ -33,6 +34,8 @@ struct Inner {
     special: Vec<TokenId>,
     ends: SpecialIds,
     notes: Vec<String>,
+    /// Whether a long text may be cut into tokens in [`parts`].
+    in_parts: bool,
 }
 
 impl Tokenizer {
@@ -84,12 +87,44 @@ impl Tokenizer {
     /// # Errors
     /// [`TextError::NotCovered`] if the ids do not spell the text.
     pub fn encode(&self, text: &str, special: SpecialTokens) -> Result<Vec<TokenId>, TextError> {
+        self.encode_while(text, special, &|| true)
+    }
+
+    /// As [`encode`](Self::encode), ended by `proceed`, which is asked before each part of a long text.
+    ///
+    /// # Errors
+    /// As for [`encode`](Self::encode), and [`TextError::Cancelled`].
+    pub fn encode_while(
+        &self,
+        text: &str,
+        special: SpecialTokens,
+        proceed: &dyn Fn() -> bool,
+    ) -> Result<Vec<TokenId>, TextError> {
+        if !self.0.in_parts {
+            return if proceed() { self.encode_part(text, special, 0) } else { Err(TextError::Cancelled) };
+        }
+        let (mut ids, mut at) = (Vec::new(), 0);
+        for part in parts(text) {
+            if !proceed() {
+                return Err(TextError::Cancelled);
+            }
+            ids.extend(self.encode_part(part, special, at)?);
+            at += part.len();
+        }
+        Ok(ids)
+    }
+
+    /// The ids of a part that begins `at` bytes into its text.
+    fn encode_part(&self, part: &str, special: SpecialTokens, at: usize) -> Result<Vec<TokenId>, TextError> {
         let encoded = match special {
-            SpecialTokens::Parse => self.0.library.encode_fast(text, false),
-            SpecialTokens::Literal => self.0.encode_plain(text),
+            SpecialTokens::Parse => self.0.library.encode_fast(part, false),
+            SpecialTokens::Literal => self.0.encode_plain(part),
         };
         let ids = encoded.map_err(|e| TextError::Encode(e.to_string()))?.get_ids().to_vec();
-        self.check_spelling(&ids, text)?;
+        self.check_spelling(&ids, part).map_err(|error| match error {
+            TextError::NotCovered { offset, near } => TextError::NotCovered { offset: at + offset, near },
+            other => other,
+        })?;
         Ok(ids)
     }
 
@@ -178,8 +213,9 @@ impl Tokenizer {
         };
         let notes = notes(&parts, &ends, label);
         let special = parts.added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
+        let in_parts = parts.cut_before_space();
         let library = library_tokenizer(&ids, parts)?;
-        Ok(Self(Arc::new(Inner { library, bytes, ids, special, ends, notes })))
+        Ok(Self(Arc::new(Inner { library, bytes, ids, special, ends, notes, in_parts })))
     }
 
     fn check_spelling(&self, ids: &[TokenId], text: &str) -> Result<(), TextError> {
@@ -260,4 +296,33 @@ fn library_tokenizer(ids: &HashMap<String, TokenId>, parts: Parts) -> Result<tok
         .add_tokens(parts.added.into_iter().map(|(_, token)| token))
         .map_err(|e| malformed(format!("added tokens: {e}")))?;
     Ok(library)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+    use crate::text::Vocabulary;
+
+    /// A long text in parts has the ids that it has in one piece, for every vocabulary that is cut into parts.
+    #[test]
+    fn parts_give_the_ids_of_the_whole() {
+        let line = "It's 1,234 words\u{3000}of  text:\t\tthey'll\n\n  end... \u{a0}\u{85}x 我爱 12\r\n ";
+        let text = line.repeat(6000);
+        let built_in = Tokenizer::open(&Files::BuiltIn).unwrap();
+        let kinds = [Vocabulary::Bpe { size: 300 }, Vocabulary::Characters, Vocabulary::Words { size: 400, least: 1 }];
+        let learned =
+            kinds.map(|kind| Tokenizer::from_json("learned", &kind.learn([line].into_iter()).unwrap()).unwrap());
+        for tokenizer in [&built_in].into_iter().chain(&learned) {
+            assert!(tokenizer.0.in_parts);
+            for special in [SpecialTokens::Parse, SpecialTokens::Literal] {
+                let whole = tokenizer.encode_part(&text, special, 0).unwrap();
+                assert_eq!(tokenizer.encode(&text, special).unwrap(), whole);
+            }
+        }
+        let asked = std::cell::Cell::new(0);
+        let proceed = || asked.replace(asked.get() + 1) < 3;
+        let stopped = built_in.encode_while(&text, SpecialTokens::Parse, &proceed);
+        assert!(matches!(stopped, Err(TextError::Cancelled)));
+    }
 }

@@ -76,7 +76,19 @@ pub enum TrainError {
     /// Asking the model as it is.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// Somebody stopped it.
+    /// It was cancelled.
     #[error("stopped")]
     Cancelled,
+}
+
+impl TrainError {
+    /// Whether the work ended because it was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Model(ModelError::Cancelled) | Self::Text(TextError::Cancelled) => true,
+            Self::Engine(error) => error.is_cancelled(),
+            Self::Eval(error) => error.is_cancelled(),
+            _ => false,
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! From a recipe to what a run needs: a vocabulary and a source.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Copying, Data, Generated, Noise, Recipe, Result, Source, State, Text, Tokens, TrainError};
 use crate::corpus;
+use crate::engine::CancelToken;
 use crate::text::{SpecialTokens, TokenId, Tokenizer};
 
 /// Generated documents that a vocabulary is learned from.
@@ -20,18 +23,20 @@ pub struct Prepared {
 /// Learns the vocabulary (or takes it from the state of an earlier start) and makes the source.
 ///
 /// # Errors
-/// A recipe for a text without one, a text that is too short, a vocabulary that cannot be learned.
-pub fn prepare(recipe: &Recipe, text: Option<&Text>, state: Option<&State>) -> Result<Prepared> {
+/// A recipe for a text without one, a text that is too short, a vocabulary that cannot be learned, being cancelled.
+pub fn prepare(recipe: &Recipe, text: Option<&Text>, state: Option<&State>, cancel: &CancelToken) -> Result<Prepared> {
+    let proceed = || !cancel.is_cancelled();
     let known = state.and_then(|state| state.tokenizer.clone());
-    let learn = |documents: &mut dyn Iterator<Item = String>| match known {
+    let learn = |documents: &mut dyn Iterator<Item = Cow<'_, str>>| match known {
         Some(tokenizer) => Ok(tokenizer),
-        None => recipe.vocabulary.learn(documents),
+        None => recipe.vocabulary.learn_while(documents, &proceed),
     };
     match &recipe.data {
         Data::Copying { symbols } => Ok(Prepared { tokenizer: None, source: Box::new(Copying { symbols: *symbols }) }),
         Data::Generated => {
             let seed = Noise::of(recipe.seed, "vocabulary", 0).seed();
-            let json = learn(&mut corpus::documents(seed).take(DOCUMENTS).map(|text| corpus::without_strings(&text)))?;
+            let documents = corpus::documents(seed).take(DOCUMENTS);
+            let json = learn(&mut documents.map(|text| Cow::Owned(corpus::without_strings(&text))))?;
             let source = Generated::new(Tokenizer::from_json("the learned vocabulary", &json)?)?;
             Ok(Prepared { tokenizer: Some(json), source: Box::new(source) })
         }
@@ -39,9 +44,9 @@ pub fn prepare(recipe: &Recipe, text: Option<&Text>, state: Option<&State>) -> R
             let Some(text) = text else {
                 return Err(TrainError::EmptyCorpus("name the files, or give a text".into()));
             };
-            let json = learn(&mut text.documents.iter().cloned())?;
+            let json = learn(&mut text.documents.iter().map(|text| Cow::Borrowed(text.as_str())))?;
             let tokenizer = Tokenizer::from_json("the learned vocabulary", &json)?;
-            let ids = encode(text, &tokenizer)?;
+            let ids = encode(text, &tokenizer, &proceed)?;
             let source = Tokens::new(ids, tokenizer.vocab_size(), recipe.context)?;
             Ok(Prepared { tokenizer: Some(json), source: Box::new(source) })
         }
@@ -49,13 +54,13 @@ pub fn prepare(recipe: &Recipe, text: Option<&Text>, state: Option<&State>) -> R
 }
 
 /// The documents' tokens one after the other, with `<|endoftext|>` between them.
-fn encode(text: &Text, tokenizer: &Tokenizer) -> Result<Vec<TokenId>> {
+fn encode(text: &Text, tokenizer: &Tokenizer, proceed: &dyn Fn() -> bool) -> Result<Vec<TokenId>> {
     let mut ids = Vec::new();
     for (index, document) in text.documents.iter().enumerate() {
         if index > 0 {
             ids.extend(tokenizer.end_of_text());
         }
-        ids.extend(tokenizer.encode(document, SpecialTokens::Literal)?);
+        ids.extend(tokenizer.encode_while(document, SpecialTokens::Literal, proceed)?);
     }
     Ok(ids)
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::state::{State, Stored, write_checkpoint};
 use super::{FOLDER_FILES, Recipe, Result, Source, StepReport, TrainError, Trainer};
 use crate::disk::{Existing, write_file};
+use crate::engine::CancelToken;
 use crate::model::Parameters;
 
 /// A trainer, its folder, and the curve so far. As an iterator it gives the trainer's steps; where a checkpoint is due
@@ -69,6 +70,11 @@ impl Run {
     /// The trainer, with its recipe, weights and decoder.
     pub fn trainer(&self) -> &Trainer {
         &self.trainer
+    }
+
+    /// As [`Trainer::stop_with`].
+    pub fn stop_with(&mut self, cancel: CancelToken) {
+        self.trainer.stop_with(cancel);
     }
 
     /// Every step so far, those before this start too.
@@ -137,7 +143,7 @@ impl Iterator for Run {
         let report = match self.trainer.next()? {
             Ok(report) => report,
             Err(error) => {
-                self.failed = true;
+                self.failed = !error.is_cancelled();
                 return Some(Err(error));
             }
         };

@@ -5,6 +5,7 @@ use std::time::Instant;
 use candle_core::backprop::GradStore;
 
 use super::{AdamW, Noise, Recipe, Result, Rows, Source, TrainError};
+use crate::engine::CancelToken;
 use crate::model::{Batch, Decoder, Dropout, Gradients, HeadTargets, Parameters, Pass};
 
 /// Batches that a validation loss is taken over.
@@ -40,6 +41,7 @@ pub struct Trainer {
     collected: Gradients,
     step: u64,
     failed: bool,
+    cancel: CancelToken,
 }
 
 impl Trainer {
@@ -77,7 +79,14 @@ impl Trainer {
             collected: Gradients::default(),
             step: 0,
             failed: false,
+            cancel: CancelToken::new(),
         })
+    }
+
+    /// Steps end early, with an error and without a change of the weights, once `cancel` is set.
+    pub fn stop_with(&mut self, cancel: CancelToken) {
+        self.collected.stop_with(cancel.shared_flag());
+        self.cancel = cancel;
     }
 
     /// What it runs.
@@ -127,7 +136,8 @@ impl Trainer {
         let mut gradients: Option<GradStore> = None;
         for rows in parts {
             let pass = Pass::training(Some(Dropout { rate: self.recipe.dropout, uniform: &mut uniform }))
-                .collecting(&self.collected);
+                .collecting(&self.collected)
+                .until(self.cancel.flag());
             let hidden = self.decoder.forward_batch(Batch { tokens: &rows.tokens, length: context }, pass)?;
             let weights = rows.counts.iter().map(|count| count / counted.max(1.0)).collect();
             let (part, _) = self.decoder.loss(&hidden, HeadTargets { targets: rows.targets, weights })?;
@@ -166,7 +176,11 @@ impl Trainer {
         let seconds = begun.elapsed().as_secs_f64();
         let every = self.recipe.validate_every;
         let due = every > 0 && (self.step.is_multiple_of(every) || self.step == self.recipe.steps);
-        let validation = if due { Some(self.validate()?) } else { None };
+        let validation = match due.then(|| self.validate()) {
+            // The update is done and is reported; its validation is what a stop costs.
+            Some(Err(_)) if self.cancel.is_cancelled() => None,
+            validation => validation.transpose()?,
+        };
         let tokens = self.recipe.tokens_a_step();
         Ok(StepReport { step: self.step, loss, validation, lr, gradient_norm, tokens, seconds })
     }
@@ -181,7 +195,8 @@ impl Trainer {
         for index in 0..VALIDATION_BATCHES {
             let rows = self.source.validation(Noise::of(seed, "validation", index), batch, context);
             let batch = Batch { tokens: &rows.tokens, length: context };
-            let hidden = self.decoder.forward_batch(batch, Pass::training(None).collecting(&self.collected))?.detach();
+            let pass = Pass::training(None).collecting(&self.collected).until(self.cancel.flag());
+            let hidden = self.decoder.forward_batch(batch, pass)?.detach();
             count += f64::from(rows.counts.iter().sum::<f32>());
             let (part, _) = self.decoder.loss(&hidden, HeadTargets { targets: rows.targets, weights: rows.counts })?;
             sum += f64::from(part.to_scalar::<f32>()?);
@@ -197,8 +212,12 @@ impl Iterator for Trainer {
         if self.failed || self.step >= self.recipe.steps {
             return None;
         }
-        let report = self.update();
-        self.failed = report.is_err();
+        let report = match self.update() {
+            // A gradient that was cut off is no failing operation, and nothing was changed.
+            Err(_) if self.cancel.is_cancelled() => Err(TrainError::Cancelled),
+            report => report,
+        };
+        self.failed = report.as_ref().is_err_and(|error| !error.is_cancelled());
         Some(report)
     }
 }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use super::message::{Begin, Command, Event, Facts, Plan, Shots, Work};
-use super::{Data, Recipe, Result, Run, State, Text, TrainError, induction, prepare};
+use super::{Data, Recipe, Result, Run, State, Text, induction, prepare};
 use crate::corpus;
 use crate::engine::{CancelToken, GenerateRequest, Generation, JobId, OnEndOfText};
 use crate::eval;
@@ -103,7 +103,7 @@ fn work(runs: &Path, inbox: &Receiver<Command>, outbox: &Sender<Event>) {
                     End::Stopped => Event::Stopped(job),
                 }
             }
-            Ok(Err(error)) if is_cancelled(&error) => Event::Stopped(job),
+            Ok(Err(error)) if error.is_cancelled() => Event::Stopped(job),
             Ok(Err(error)) => Event::Failed(job, error.to_string()),
             Err(_) => Event::Failed(job, "the training thread has an error of its own; the log has it".into()),
         };
@@ -148,7 +148,7 @@ impl Session<'_> {
         }
         recipe.check()?;
         let (folder, state) = self.folder(&recipe)?;
-        let prepared = prepare(&recipe, Some(&text), state.as_ref())?;
+        let prepared = prepare(&recipe, Some(&text), state.as_ref(), &self.cancel)?;
         drop(state);
         let vocab = prepared.source.vocab();
         let tokenizer = match &prepared.tokenizer {
@@ -156,6 +156,7 @@ impl Session<'_> {
             None => None,
         };
         let mut run = Run::open(Some(&folder), recipe.clone(), prepared.tokenizer, prepared.source, None)?;
+        run.stop_with(self.cancel.clone());
         let facts = Facts {
             folder: folder.clone(),
             parameters: recipe.config(vocab).parameters(),
@@ -173,7 +174,20 @@ impl Session<'_> {
                 self.say(Event::Saved(self.job, recipe.steps, folder));
                 return Ok((End::Finished, None));
             };
-            let report = report?;
+            let report = match report {
+                // The step is left undone; the command that cancelled it says what follows.
+                Err(error) if error.is_cancelled() => match self.commands(&mut || Ok(()))? {
+                    Flow::Stop(next) => {
+                        self.save(&mut run, &folder)?;
+                        return Ok((End::Stopped, next));
+                    }
+                    Flow::On => {
+                        self.save(&mut run, &folder)?;
+                        return Ok((End::Stopped, None));
+                    }
+                },
+                report => report?,
+            };
             self.say(Event::Step(self.job, report));
             self.look(&run, tokenizer.as_ref(), report.step)?;
         }
@@ -266,7 +280,7 @@ impl Session<'_> {
         };
         match measured {
             // What was cut off by a stop is not needed; the command says what follows.
-            Err(error) if is_cancelled(&error) => Ok(()),
+            Err(error) if error.is_cancelled() => Ok(()),
             other => other,
         }
     }
@@ -311,15 +325,6 @@ impl Session<'_> {
         }
         self.say(Event::Shots(self.job, step, all));
         Ok(())
-    }
-}
-
-fn is_cancelled(error: &TrainError) -> bool {
-    match error {
-        TrainError::Cancelled => true,
-        TrainError::Engine(error) => error.is_cancelled(),
-        TrainError::Eval(error) => error.is_cancelled(),
-        _ => false,
     }
 }
 

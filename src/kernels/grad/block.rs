@@ -6,6 +6,7 @@
 //! [`Gradients`].
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::backprop::GradStore;
@@ -23,9 +24,20 @@ pub struct Gradients(Arc<Mutex<Held>>);
 struct Held {
     gradients: Vec<(Tensor, Tensor)>,
     free: Vec<Vec<f32>>,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Gradients {
+    /// Backward passes end with an error at the next block once `stop` is set.
+    pub fn stop_with(&self, stop: Arc<AtomicBool>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).stop = Some(stop);
+    }
+
+    fn is_stopped(&self) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
     /// Puts the gradients that backward passes have left here into a store, added to those it has.
     ///
     /// # Errors
@@ -236,6 +248,9 @@ impl CustomOp1 for Block {
         let inner = of.c_fc.weight.dim(0)?;
         let buffer = |columns: usize| self.gradients.buffer(n * columns);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.gradients.is_stopped() {
+            candle_core::bail!("stopped");
+        }
         let Some(Kept { qkv, mixed, middle, hidden }) = kept else {
             candle_core::bail!("kshot-train-block: a second backward pass");
         };

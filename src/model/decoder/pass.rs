@@ -107,6 +107,12 @@ impl<'a> Pass<'a> {
         Self { cancel: None, trace: None, dropout, gradients: None, path: Path::Training }
     }
 
+    /// Ends the pass at the next layer once `cancel` is set.
+    #[must_use]
+    pub fn until(self, cancel: &'a AtomicBool) -> Self {
+        Self { cancel: Some(cancel), ..self }
+    }
+
     /// Whole blocks as one operation where possible: the gradients of their weights wait in `gradients` until they are merged
     /// into those of candle's backward pass. For models whose block weights are variables themselves: a gradient that
     /// is merged does not flow on to what a weight was made of.

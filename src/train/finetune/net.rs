@@ -3,9 +3,10 @@
 use candle_core::{D, Device, Tensor};
 
 use super::{Example, Form, Specials};
+use crate::engine::CancelToken;
 use crate::model::{Batch, Decoder, HeadTargets, Pass};
 use crate::text::{TokenId, Tokenizer};
-use crate::train::Result;
+use crate::train::{Result, TrainError};
 
 /// A score that no choice has: those that an example lacks are filled up with it.
 const NO_CHOICE: f32 = -1e9;
@@ -28,11 +29,15 @@ pub(super) fn encode(
     tokenizer: &Tokenizer,
     specials: Specials,
     n_positions: usize,
+    cancel: &CancelToken,
 ) -> Result<(Vec<Encoded>, usize)> {
     let mut truncated = 0;
     let encoded = examples
         .iter()
         .map(|example| {
+            if cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
             let sequences = form.sequences(example, tokenizer, specials, n_positions)?;
             truncated += usize::from(sequences.truncated);
             Ok(Encoded { sequences: sequences.tokens, label: example.label })

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::net::{self, Encoded};
 use super::*;
+use crate::engine::CancelToken;
 use crate::model::{Activation, DecoderConfig, Parameters, Pass};
 use crate::text::{SpecialTokens, Tokenizer, Vocabulary};
 use crate::train::{Noise, TrainError};
@@ -32,7 +33,7 @@ fn base(n_positions: usize) -> Base {
     };
     let mut noise = Noise::of(7, "a model", 0);
     let parameters = Parameters::fresh(config, &mut || noise.normal() * 8.0).unwrap();
-    Base { name: "random".into(), parameters, tokenizer }
+    Base { name: "random".into(), parameters, tokenizer, cancel: CancelToken::new() }
 }
 
 fn example(label: usize, texts: &[&str]) -> Example {
@@ -234,7 +235,7 @@ fn a_saved_classifier_says_the_same_and_similarity_is_symmetric() {
             }
         }
         // It is a checkpoint like any other, and a base for more: its special tokens are used again.
-        let again = Base::open("again", &folder.path().into()).unwrap();
+        let again = Base::open("again", &folder.path().into(), CancelToken::new()).unwrap();
         let vocab = again.parameters.config().vocab;
         let more = Finetune::new(again, &examples(form), &examples(form), recipe()).unwrap();
         assert_eq!(more.parameters().config().vocab, vocab);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::classifier::{self, Description, Figures};
 use super::net::{self, Encoded};
 use super::{Examples, FinetuneRecipe, Form, SPECIAL_TOKENS, Specials, Tuned};
+use crate::engine::CancelToken;
 use crate::files::Files;
 use crate::model::{Checkpoint, Decoder, Dropout, Parameters, Pass};
 use crate::text::{self, TokenId, Tokenizer};
@@ -29,16 +30,18 @@ pub struct Base {
     pub parameters: Parameters,
     /// The content of its `tokenizer.json`.
     pub tokenizer: Value,
+    /// Ends the reading of the model and all that is done with it.
+    pub cancel: CancelToken,
 }
 
 impl Base {
     /// Reads a checkpoint folder.
     ///
     /// # Errors
-    /// Files that are no checkpoint of a family that kshot knows.
-    pub fn open(name: &str, files: &Files) -> Result<Self> {
-        let parameters = Parameters::load(Checkpoint::open(files.clone())?)?;
-        Ok(Self { name: name.to_owned(), parameters, tokenizer: text::tokenizer_json(files)? })
+    /// Files that are no checkpoint of a family that kshot knows; being cancelled.
+    pub fn open(name: &str, files: &Files, cancel: CancelToken) -> Result<Self> {
+        let parameters = Parameters::load(Checkpoint::open(files.clone())?, &mut |_, _| !cancel.is_cancelled())?;
+        Ok(Self { name: name.to_owned(), parameters, tokenizer: text::tokenizer_json(files)?, cancel })
     }
 }
 
@@ -106,6 +109,7 @@ pub struct Finetune {
     truncated: usize,
     step: u64,
     failed: bool,
+    cancel: CancelToken,
 }
 
 impl Finetune {
@@ -121,13 +125,15 @@ impl Finetune {
         if validation.form != form || validation.labels != train.labels || train.items.is_empty() {
             return Err(bad("examples", "the two sets must have the same form and the same labels".into()));
         }
+        let Base { name, cancel, .. } = base;
         let (tokenizer, parameters, specials) = with_specials(base.tokenizer, base.parameters, recipe.seed)?;
         let config = parameters.config();
         if form.room(config.n_positions) == 0 {
             return Err(bad("n_positions", format!("{} are too few for {form}", config.n_positions)));
         }
         let spelling = Tokenizer::from_json("tokenizer.json", &tokenizer)?;
-        let encode = |examples: &Examples| net::encode(form, &examples.items, &spelling, specials, config.n_positions);
+        let encode =
+            |examples: &Examples| net::encode(form, &examples.items, &spelling, specials, config.n_positions, &cancel);
         let ((train_set, cut), (validation_set, also_cut)) = (encode(train)?, encode(validation)?);
 
         let rows = if form == Form::MultipleChoice { 1 } else { train.labels.len() };
@@ -145,7 +151,7 @@ impl Finetune {
             recipe,
             form,
             labels: train.labels.clone(),
-            base: base.name,
+            base: name,
             tokenizer,
             parameters,
             decoder,
@@ -158,6 +164,7 @@ impl Finetune {
             truncated: cut + also_cut,
             step: 0,
             failed: false,
+            cancel,
         };
         if tuning.recipe.tuned == Tuned::Head {
             tuning.cached = Some((tuning.extracted(&tuning.train)?, tuning.extracted(&tuning.validation)?));
@@ -200,7 +207,7 @@ impl Finetune {
             let examples: Vec<&Encoded> = part.iter().collect();
             let extracted = match &self.cached {
                 Some((_, cached)) => Tensor::cat(&cached[index * EVALUATED..index * EVALUATED + part.len()], 0)?,
-                None => net::features(&self.decoder, self.form, &examples, Pass::training(None))?.extracted.detach(),
+                None => net::features(&self.decoder, self.form, &examples, self.pass(None))?.extracted.detach(),
             };
             for (row, example) in self.log_probabilities(&extracted, &examples)?.to_vec2::<f32>()?.iter().zip(part) {
                 loss -= f64::from(row[example.label]);
@@ -248,6 +255,11 @@ impl Finetune {
         &self.decoder
     }
 
+    /// A pass that ends where the fine-tuning is cancelled.
+    fn pass<'a>(&'a self, dropout: Option<Dropout<'a>>) -> Pass<'a> {
+        Pass::training(dropout).until(self.cancel.flag())
+    }
+
     fn log_probabilities(&self, extracted: &Tensor, examples: &[&Encoded]) -> Result<Tensor> {
         net::log_probabilities(self.form, extracted, self.head.as_tensor(), &net::choices(examples))
     }
@@ -257,7 +269,7 @@ impl Finetune {
         let mut out = Vec::with_capacity(examples.len());
         for part in examples.chunks(EVALUATED) {
             let part: Vec<&Encoded> = part.iter().collect();
-            let rows = net::features(&self.decoder, self.form, &part, Pass::training(None))?.extracted.detach();
+            let rows = net::features(&self.decoder, self.form, &part, self.pass(None))?.extracted.detach();
             let mut first = 0;
             for example in part {
                 let count = if self.form == Form::MultipleChoice { example.sequences.len() } else { 1 };
@@ -298,7 +310,7 @@ impl Finetune {
                 (Tensor::cat(&rows, 0)?, None, vec![0.0; batch])
             }
             None => {
-                let pass = Pass::training(Some(Dropout { rate: self.recipe.dropout, uniform: &mut uniform }));
+                let pass = self.pass(Some(Dropout { rate: self.recipe.dropout, uniform: &mut uniform }));
                 let features = net::features(&self.decoder, self.form, &examples, pass)?;
                 match lambda > 0.0 {
                     true => {
@@ -345,7 +357,11 @@ impl Finetune {
         let seconds = begun.elapsed().as_secs_f64();
         let every = self.recipe.validate_every;
         let due = self.step.is_multiple_of(an_epoch) || every > 0 && self.step.is_multiple_of(every);
-        let validation = if due && !self.validation.is_empty() { Some(self.validate()?) } else { None };
+        let validation = match (due && !self.validation.is_empty()).then(|| self.validate()) {
+            // The update is done and is reported; its validation is what a stop costs.
+            Some(Err(_)) if self.cancel.is_cancelled() => None,
+            validation => validation.transpose()?,
+        };
         if validation.is_some_and(|outcome| !outcome.l2.is_finite()) {
             return Err(TrainError::NotFinite { step: self.step, what: "validation loss", lr });
         }
@@ -379,7 +395,11 @@ impl Iterator for Finetune {
         if self.failed || self.step >= self.steps() {
             return None;
         }
-        let step = self.update();
+        let step = match self.update() {
+            // Nothing of the step was done.
+            Err(_) if self.cancel.is_cancelled() => Err(TrainError::Cancelled),
+            step => step,
+        };
         self.failed = step.is_err();
         Some(step)
     }

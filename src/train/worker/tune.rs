@@ -17,7 +17,7 @@ impl Session<'_> {
         let (train, test) = bundled.examples()?;
         let mut arms = Vec::with_capacity(lambdas.len());
         for lambda in lambdas {
-            let base = Base::open(model, files)?;
+            let base = Base::open(model, files, self.cancel.clone())?;
             let recipe = FinetuneRecipe::for_parameters(base.parameters.config().parameters(), None);
             let recipe = FinetuneRecipe { lambda: *lambda, ..recipe }.with_a_curve(train.items.len());
             arms.push(Finetune::new(base, &train, &test, recipe)?);
@@ -48,9 +48,16 @@ impl Session<'_> {
                 self.keep(&arms, step, &folder, figures(&outcome))?;
                 return Ok((End::Stopped, next));
             }
-            for (at, arm) in arms.iter_mut().enumerate() {
-                let Some(report) = arm.next() else { continue };
-                let report = report?;
+            for at in 0..arms.len() {
+                let Some(report) = arms.get_mut(at).and_then(Iterator::next) else { continue };
+                let report = match report {
+                    Err(error) if error.is_cancelled() => {
+                        self.keep(&arms, step, &folder, figures(&outcome))?;
+                        let Flow::Stop(next) = self.commands(&mut || Ok(()))? else { return Ok((End::Stopped, None)) };
+                        return Ok((End::Stopped, next));
+                    }
+                    report => report?,
+                };
                 outcome = report.validation.unwrap_or(outcome);
                 self.say(Event::Tuned(self.job, at, report));
             }
