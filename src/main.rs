@@ -50,14 +50,19 @@ fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
     if let Some(warning) = warning {
         cx.note(warning);
     }
+    let mut playground = cli.playground;
     match cli.command {
+        Some(cli::Command::Session(cli::SessionArgs { command: cli::SessionCommand::Open { name } })) => {
+            playground.session = Some(commands::session_named(&name, &cx)?);
+            commands::playground(playground, &cli.screen, cx)
+        }
         Some(command) => {
             if !matches!(command, cli::Command::Config(_)) {
                 cx.note_problems();
             }
             commands::run(command, &mut cx)
         }
-        None => commands::playground(cli.playground, &cli.screen, cx),
+        None => commands::playground(playground, &cli.screen, cx),
     }
 }
 

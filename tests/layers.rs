@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &["files"]),
     ("prompt", &[]),
     ("corpus", &[]),
-    ("session", &[]),
+    ("session", &["engine", "sampling"]),
     ("hub", &["files", "text"]),
     ("sampling", &["kernels"]),
     ("model", &["files", "kernels"]),

@@ -7,14 +7,14 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::command::CommandId;
 use super::export::{Destination, Exported};
-use super::keep::Kept;
 use super::models::{Found, ModelRow, Progress};
 use super::mouse::Target;
+use super::sessions::{SessionEvent, SessionJob};
 use crate::disk::{Existing, WriteError};
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
 use crate::prompt::{Doc, FileChange};
-use crate::session::{PromptError, PromptFolder, PromptJob, SavedPrompt};
+use crate::session::{Kept, Match, PromptError, PromptFolder, PromptJob, SavedPrompt};
 use crate::text::Tokenizer;
 use crate::train;
 
@@ -158,14 +158,16 @@ pub enum IoRequest {
     Prompts(PromptFolder, PromptJob),
     /// Keep the session; says something only where that fails.
     Keep(Box<Kept>),
-    /// What is kept from now on is another session.
-    NewSession,
+    /// Something to do with sessions.
+    Session(SessionJob),
+    /// Look for a text in all sessions; only the latest request is answered.
+    SearchSessions(String),
 }
 
 impl IoRequest {
     /// Whether an event follows that ends the request.
     pub fn is_answered(&self) -> bool {
-        !matches!(self, Self::Cancel(_) | Self::Keep(_) | Self::NewSession)
+        !matches!(self, Self::Cancel(_) | Self::Keep(_) | Self::SearchSessions(_))
     }
 }
 
@@ -205,6 +207,10 @@ pub enum IoEvent {
     },
     /// The session could not be kept.
     NotKept(String),
+    /// A job with sessions is done, or not.
+    Session(Box<SessionEvent>),
+    /// What was looked for in all sessions, and where it was found.
+    SessionsFound(String, Vec<Match>),
     /// The picture was written: where to, or why not.
     Pictured(Result<PathBuf, String>),
     /// The export was made, or not.
@@ -239,7 +245,7 @@ pub enum IoEvent {
 impl IoEvent {
     /// Whether it ends a request.
     pub fn is_answer(&self) -> bool {
-        !matches!(self, Self::Pulling(..))
+        !matches!(self, Self::Pulling(..) | Self::NotKept(_) | Self::SessionsFound(..))
     }
 }
 

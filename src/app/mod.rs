@@ -30,6 +30,7 @@ pub mod sampler;
 pub mod samples;
 pub mod saved;
 pub mod screen;
+pub mod sessions;
 mod shot_edit;
 pub mod shots;
 pub mod statistics;
@@ -286,6 +287,8 @@ impl App {
             IoEvent::ExamplesRead { path, read } => self.shots_read(&path, read),
             IoEvent::Pictured(Ok(path)) => self.log.say(Level::Notice, format!("screen saved as {}", path.display())),
             IoEvent::Prompts { job, result, list } => self.prompts_answered(job, result, list),
+            IoEvent::Session(event) => self.session_answered(*event),
+            IoEvent::SessionsFound(query, found) => self.storage.sessions.found = Some((query, found)),
             IoEvent::NotKept(error) => {
                 self.storage.keep_failed = true;
                 self.log.say(Level::Error, error);

@@ -247,15 +247,8 @@ impl App {
         self.reading.forget();
         self.leave_tokens();
         self.token.pin = None;
-        let resolved = match &tokenizer {
-            Some(tokenizer) => self.sampler.resolve_bias(tokenizer),
-            None => self.sampler.unresolve_bias(),
-        };
-        if let Err(error) = resolved {
-            self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
-        }
         self.models.loaded = Some(Loaded { info, tokenizer });
-        self.change_vocabulary();
+        self.adopt_vocabulary();
         self.generate_queued();
         if let Some(rows) = self.models.rows.take() {
             self.models.rows = Some(self.with_loaded(rows));
@@ -263,6 +256,19 @@ impl App {
         if self.screen.layers.last() == Some(&Layer::Models) {
             self.close_layer();
         }
+    }
+
+    /// Gives bias and text the ids of the model in use, where there is one.
+    pub(super) fn adopt_vocabulary(&mut self) {
+        let Some(loaded) = &self.models.loaded else { return };
+        let resolved = match &loaded.tokenizer {
+            Some(tokenizer) => self.sampler.resolve_bias(tokenizer),
+            None => self.sampler.unresolve_bias(),
+        };
+        if let Err(error) = resolved {
+            self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
+        }
+        self.change_vocabulary();
     }
 }
 

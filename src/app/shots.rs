@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::App;
 use super::command::id;
 use super::effect::{Effect, IoRequest};
@@ -12,6 +10,7 @@ use super::log::Level;
 use super::screen::Layer;
 use super::shot_edit::{Before, Draft};
 use crate::prompt::{Assembly, Entry, Instruction, Library, Origin, Prompt, Query, Selection, Task, TaskError};
+use crate::session::ShotsChoice;
 
 /// The few-shot pane's state.
 #[derive(Debug)]
@@ -50,15 +49,6 @@ impl Chosen {
     }
 }
 
-/// What is chosen, as it is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ShotsKept {
-    task: String,
-    examples: Vec<(usize, bool)>,
-    instruction: bool,
-    query: String,
-}
-
 /// What is asked at the end of the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Asked {
@@ -87,9 +77,9 @@ impl Shots {
     }
 
     /// What is chosen, to be kept.
-    pub(super) fn kept(&self) -> Option<ShotsKept> {
+    pub(super) fn kept(&self) -> Option<ShotsChoice> {
         let (chosen, task) = (self.chosen.as_ref()?, self.task()?);
-        Some(ShotsKept {
+        Some(ShotsChoice {
             task: task.name.clone(),
             examples: chosen.selection.entries().iter().map(|entry| (entry.example, entry.on)).collect(),
             instruction: chosen.instruction == Instruction::Shown,
@@ -97,8 +87,15 @@ impl Shots {
         })
     }
 
+    /// No task is chosen.
+    pub(super) fn clear(&mut self) {
+        if self.chosen.take().is_some() {
+            self.changed();
+        }
+    }
+
     /// Chooses what was kept, as far as the library still has it.
-    pub(super) fn restore(&mut self, kept: &ShotsKept) {
+    pub(super) fn restore(&mut self, kept: &ShotsChoice) {
         let Some(index) = self.library.tasks.iter().position(|task| task.name == kept.task) else { return };
         let entries = kept.examples.iter().map(|(example, on)| Entry { example: *example, on: *on }).collect();
         let selection = self.library.tasks.get(index).and_then(|task| Selection::of(task, entries));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::keep::Keeping;
 use super::saved::Saved;
+use super::sessions::Sessions;
 
 /// What is kept on disk.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Storage {
     pub(super) refused: Option<PathBuf>,
     /// The document's revision that was saved last.
     pub(super) saved_revision: Option<u64>,
+    /// Sessions: the current one and all others.
+    pub sessions: Sessions,
     /// Where the session is kept: what was handed over last.
     pub(super) keeping: Option<Keeping>,
     /// Keeping has failed once: what is not saved may be lost.

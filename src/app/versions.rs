@@ -12,7 +12,7 @@ use super::run::{Phase, Run};
 use super::tree::TreeView;
 use crate::engine::{Finish, JobId, Step};
 use crate::sampling::Settings;
-use crate::session::{self, NodeId, Origin, Place, Point, Preview};
+use crate::session::{self, Making, NodeId, Origin, Place, Point, Preview};
 
 /// Changes after which points are found anew, well before the document forgets what changed.
 const BEHIND: u64 = 256;
@@ -35,6 +35,25 @@ pub struct Made {
     pub ending: Option<String>,
     /// The run as the screen shows it; none for a version from an earlier start of the program.
     pub run: Option<Box<Run>>,
+}
+
+impl Made {
+    /// As it is kept.
+    pub(super) fn making(&self) -> Making {
+        Making {
+            model: self.model.clone(),
+            settings: self.settings.clone(),
+            seed: self.seed,
+            ending: self.ending.clone(),
+        }
+    }
+}
+
+impl From<Making> for Made {
+    fn from(making: Making) -> Self {
+        let Making { model, settings, seed, ending } = making;
+        Self { model, settings, seed, ending, run: None }
+    }
 }
 
 /// A generation that goes on and is to become a version.

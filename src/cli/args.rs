@@ -468,40 +468,6 @@ pub(crate) struct RefArg {
     pub(crate) json: bool,
 }
 
-/// The kept session as one file, and such a file as a session
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
-#[command(after_help = "Examples:
-  kshot session export -o lesson.kshot
-  kshot session import lesson.kshot
-
-A session file holds the text with its authors and tokens, every version with its bookmarks, the settings and the few-shot
-choice: one file a lesson.")]
-pub(crate) struct SessionArgs {
-    #[command(subcommand)]
-    pub(crate) command: SessionCommand,
-}
-
-/// What can be done with a session.
-#[derive(Debug, Subcommand)]
-pub(crate) enum SessionCommand {
-    /// Write the last session to a file
-    Export {
-        /// The file to write
-        #[arg(short, long, value_name = "FILE")]
-        output: PathBuf,
-        /// Replace a file that is there
-        #[arg(long)]
-        force: bool,
-    },
-    /// Keep the session of a file as the last one; those before it stay
-    Import {
-        /// The file
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
-}
-
 /// List and show the few-shot tasks
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
@@ -757,6 +723,10 @@ pub(crate) struct PlaygroundArgs {
     /// Start without the last session, which stays on disk
     #[arg(long, env = "KSHOT_FRESH", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) fresh: bool,
+
+    /// Open the session of this name, or begin one (`kshot session list` lists all)
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub(crate) session: Option<String>,
 
     #[command(flatten)]
     pub(crate) sampling: SamplingFlags,

@@ -5,6 +5,7 @@
 
 mod args;
 mod sampling_flags;
+mod session;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -17,10 +18,10 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, Valu
 pub(crate) use args::{
     BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs, ManArgs,
     ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg,
-    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, SessionArgs, SessionCommand, TextArgs, TokensArgs, TrainArgs,
-    VocabularyKind,
+    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
 };
 pub(crate) use sampling_flags::SamplingFlags;
+pub(crate) use session::{SessionArgs, SessionCommand};
 
 const ABOUT: &str = "A playground for GPT-2 checkpoints in the terminal";
 

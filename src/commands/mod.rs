@@ -47,6 +47,7 @@ use crate::paths::Paths;
 pub(crate) use interrupt::EXIT_CODE as INTERRUPTED;
 pub(crate) use out::{Closed, Out, Style};
 pub(crate) use playground::run as playground;
+pub(crate) use session::named as session_named;
 
 /// How a command ended, other than with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -107,6 +107,7 @@ pub(super) fn options(args: PlaygroundArgs, piped: bool, model: String, cx: &Con
         prompts: cx.paths.saved_prompts(),
         sessions: cx.paths.sessions(),
         fresh: args.fresh,
+        session: args.session,
         log: Some(cx.paths.log()),
         keymap: cx.config.keymap()?,
         look: Look {

@@ -364,6 +364,13 @@ impl<T> Document<T> {
         self.seal();
     }
 
+    /// Puts a text in place of this one as it was written before, with nothing to undo. Revisions go on, so that a view sees
+    /// the change.
+    pub fn begin_with(&mut self, written: Written<T>) {
+        self.restore(written);
+        self.history = History::default();
+    }
+
     /// Starts a generation: the tokens appended until the next edit or [`seal`](Self::seal) are one step of undo.
     pub fn begin_generation(&mut self) {
         self.seal();
@@ -385,7 +392,7 @@ impl<T> Document<T> {
         }
     }
 
-    /// Puts a token that somebody chose at the place of the token `index`, and nothing after it, as one step of undo.
+    /// Puts a token that was chosen at the place of the token `index`, and nothing after it, as one step of undo.
     /// While bytes are pending it does nothing.
     pub fn take(&mut self, index: usize, id: u32, bytes: &[u8]) {
         if !self.pending().is_empty() {

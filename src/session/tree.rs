@@ -66,7 +66,7 @@ pub struct Node<T, A> {
     pub piece: Piece<T>,
     /// How it was made; `None`: it was typed.
     pub about: Option<A>,
-    /// Somebody wants to find it again.
+    /// The user wants to find it again.
     pub bookmarked: bool,
     /// It is out of sight, with all that goes on from it.
     pub pruned: bool,
@@ -118,7 +118,7 @@ pub struct Tree<T, A> {
     nodes: Vec<Node<T, A>>,
     here: Place,
     visits: u64,
-    /// Nodes that were made, and nodes whose marks changed, since somebody asked.
+    /// Nodes that were made, and nodes whose marks changed, since [`Tree::take_news`].
     made: BTreeSet<NodeId>,
     marked: BTreeSet<NodeId>,
 }
@@ -502,7 +502,21 @@ impl<T: Clone, A> Tree<T, A> {
         !self.made.is_empty() || !self.marked.is_empty()
     }
 
-    /// Everything is news again: somebody else writes it down from now on.
+    /// The same tree with something else known about how its nodes were made.
+    pub fn map_about<B>(self, map: impl Fn(A) -> B) -> Tree<T, B> {
+        let nodes = self.nodes.into_iter().map(|node| Node {
+            piece: node.piece,
+            about: node.about.map(&map),
+            bookmarked: node.bookmarked,
+            pruned: node.pruned,
+            children: node.children,
+            passed: node.passed,
+            ended: node.ended,
+        });
+        Tree { nodes: nodes.collect(), here: self.here, visits: self.visits, made: self.made, marked: self.marked }
+    }
+
+    /// Everything is news again: it is to be written down in another place.
     pub fn all_is_news(&mut self) {
         self.made = self.ids().collect();
         self.marked = self.ids().collect();

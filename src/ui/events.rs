@@ -74,6 +74,7 @@ where
     let mut waiting = vec![Happening::Message(Message::Resize(size.width, size.height))];
     let mut next_frame = start;
     loop {
+        let mut end = None;
         for happening in waiting.drain(..) {
             let message = match happening {
                 Happening::Message(message) => message,
@@ -81,7 +82,12 @@ where
                     shell.set_ground(ground);
                     continue;
                 }
-                Happening::End(signal) => return Ok(Exit::Signal(signal)),
+                // Keys that were read before a terminal was closed may come after the news that it was.
+                Happening::End(signal) => {
+                    end = Some(signal);
+                    continue;
+                }
+                Happening::Failed(_) if end.is_some() => continue,
                 Happening::Failed(error) => return Err(error.into()),
             };
             if matches!(message, Message::Resize(..)) {
@@ -91,6 +97,9 @@ where
             if carry_out(start.elapsed(), message, shell, host, executor)? == Flow::Quit {
                 return Ok(Exit::Quit);
             }
+        }
+        if let Some(signal) = end {
+            return Ok(Exit::Signal(signal));
         }
         let now = Instant::now();
         if shell.dirty() && now >= next_frame {

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::events::Executor;
 use super::hubjob;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, search};
 use crate::app::export::{Destination, Exported};
 use crate::app::{IoEvent, IoRequest};
 use crate::disk::{Existing, WriteError, exchange_file, write_file, write_private};
@@ -32,6 +32,7 @@ pub struct Workers {
     cancels: HashMap<JobId, Cancel>,
     keeper: Option<(Sender<IoRequest>, JoinHandle<()>)>,
     writer: Option<(Sender<WriteJob>, JoinHandle<()>)>,
+    search: Option<Sender<String>>,
 }
 
 /// A file to write.
@@ -62,14 +63,19 @@ impl Workers {
             cancels: HashMap::new(),
             keeper: None,
             writer: Some((writer, thread)),
+            search: None,
         })
     }
 
-    /// Starts the thread that keeps the session.
+    /// Starts the thread that keeps the session, and the one that searches in all of them.
     ///
     /// # Errors
     /// Fails where the system gives no thread.
     pub fn keep_with(&mut self, keeper: Keeper) -> io::Result<()> {
+        let (query, queries) = unbounded();
+        let (store, answers) = (keeper.store().clone(), self.outbox.clone());
+        std::thread::Builder::new().name("search".into()).spawn(move || search(&store, &queries, &answers))?;
+        self.search = Some(query);
         let (sender, requests) = unbounded();
         let answers = self.outbox.clone();
         let thread = std::thread::Builder::new().name("keep".into()).spawn(move || keeper.run(&requests, &answers))?;
@@ -129,10 +135,13 @@ impl Executor for Workers {
                     cancel.cancel();
                 }
             }
-            IoRequest::Keep(_) | IoRequest::NewSession => {
+            IoRequest::Keep(_) | IoRequest::Session(_) => {
                 if let Some((keeper, _)) = &self.keeper {
                     let _ = keeper.send(request);
                 }
+            }
+            IoRequest::SearchSessions(query) => {
+                let _ = self.search.as_ref().map(|search| search.send(query));
             }
             IoRequest::Tokenise { .. } | IoRequest::Count { .. } => {
                 let _ = self.encoder.send(request);
@@ -187,7 +196,13 @@ impl Drop for Workers {
         for cancel in self.cancels.values() {
             cancel.cancel();
         }
-        // What was handed over last is written before the program ends.
+        self.finish_keeping();
+    }
+}
+
+impl Workers {
+    /// Waits until what was handed over last is written.
+    pub fn finish_keeping(&mut self) {
         if let Some((requests, thread)) = self.keeper.take() {
             drop(requests);
             let _ = thread.join();
@@ -197,9 +212,7 @@ impl Drop for Workers {
             let _ = thread.join();
         }
     }
-}
 
-impl Workers {
     /// What special tokens in typed text mean.
     pub fn special(&self) -> SpecialTokens {
         self.special

@@ -50,8 +50,8 @@ use crate::files::builtin;
 use crate::hub::Hub;
 use crate::prompt::Library;
 use crate::sampling::{SavedPresets, Settings};
-use crate::session::PromptFolder;
-use crate::text::SpecialTokens;
+use crate::session::{PromptFolder, Store, StoreError, check_session_name};
+use crate::text::{SpecialTokens, sanitise};
 use terminal::{Mouse, Terminal, TerminalOptions};
 use theme::{Scale, Theme, ThemeChoice};
 
@@ -90,6 +90,8 @@ pub struct Options {
     pub sessions: PathBuf,
     /// Start without the last session.
     pub fresh: bool,
+    /// Open the session of this name, or begin one.
+    pub session: Option<String>,
     /// The log file, named in the message after a panic.
     pub log: Option<PathBuf>,
     /// Which key runs which command.
@@ -124,9 +126,15 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     // A text that was given is not to be replaced, and settings neither.
     let fresh = options.fresh || options.text.is_some();
     let with_settings = options.settings == Settings::default() && options.stop.is_empty() && options.bias.is_empty();
-    let sessions = options.sessions.clone();
+    let (store, wanted) = (Store::new(options.sessions.clone()), options.session.clone());
     let mut app = start(options)?;
-    executor.keep_with(restore(&mut app, sessions, fresh, with_settings)).context("cannot keep the session")?;
+    let keeper = match wanted {
+        Some(name) => open_named(&mut app, store, name, with_settings)?,
+        None if fresh => Keeper::new(store, None),
+        None => open_last(&mut app, store, with_settings),
+    };
+    app.keep_in(keeper.current().cloned(), keeper.name().map(str::to_owned));
+    executor.keep_with(keeper).context("cannot keep the session")?;
     let mut shell = Shell::new(app, theme);
     let mouse = if look.mouse { Mouse::On } else { Mouse::Off };
     let terminal = Terminal::enter(&TerminalOptions { log, mouse, ask_ground })?;
@@ -135,6 +143,8 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     if let Some(kept) = shell.app.take_kept() {
         executor.io(IoRequest::Keep(Box::new(kept)));
     }
+    // Before the terminal is left: from then on signals end the process, as the hang-up of a terminal that is closed does.
+    executor.finish_keeping();
     let restored = host.leave();
     drop(executor);
     // A frame that could not be written to a terminal that is gone is a hang-up and no failure.
@@ -152,34 +162,68 @@ pub fn run(options: Options) -> anyhow::Result<u8> {
     })
 }
 
-/// Puts the last session in place, where there is one and it is wanted; says so, or why not.
-fn restore(app: &mut App, sessions: PathBuf, fresh: bool, with_settings: bool) -> Keeper {
-    if fresh {
-        app.keep_session();
-        return Keeper::new(sessions);
-    }
-    let (mut keeper, found) = Keeper::last(sessions);
-    let found = found.and_then(|found| {
-        let Some(found) = found else { return Ok(None) };
-        match app.restore_session(&found.kept, with_settings) {
-            Ok(()) => Ok(Some(found.in_use)),
-            Err(error) => Err(keeper.refuse(&error)),
+/// Puts the last session in place, where there is one; says so, or why not.
+fn open_last(app: &mut App, store: Store, with_settings: bool) -> Keeper {
+    let opened = match store.last() {
+        Ok(None) => return Keeper::new(store, None),
+        Ok(Some(id)) => Keeper::open(store.clone(), &id),
+        Err(error) => Err(error),
+    };
+    match opened {
+        Ok((keeper, found)) => {
+            let new = app.keymap.hint(id::NEW_SESSION);
+            let said = match found.in_use {
+                true => "the last session is open in another kshot: this is a copy of its own".to_owned(),
+                false => format!("the last session is back; {new} starts an empty one"),
+            };
+            put(app, found, with_settings, said);
+            keeper
         }
-    });
-    let new = app.keymap.hint(id::NEW_SESSION);
-    match found {
+        Err(error) => {
+            app.log
+                .say(Level::Error, sanitise::line(&format!("the last session cannot be opened: {error}")).into_owned());
+            Keeper::new(store, None)
+        }
+    }
+}
+
+/// Opens the session of a name, or begins one.
+///
+/// # Errors
+/// A name that is none, a session that is in use or cannot be opened.
+fn open_named(app: &mut App, store: Store, name: String, with_settings: bool) -> anyhow::Result<Keeper> {
+    let shown = sanitise::line(&name).into_owned();
+    match store.find(&name) {
+        Ok(id) => {
+            let (keeper, found) = Keeper::open(store.clone(), &id)?;
+            if found.in_use {
+                return Err(store.in_use(&id).into());
+            }
+            put(app, found, with_settings, format!("the session {shown}"));
+            Ok(keeper)
+        }
+        Err(StoreError::Unknown { near, .. }) => {
+            check_session_name(&name)?;
+            let like = if near.is_empty() { String::new() } else { format!(" (there is {})", near.join(", ")) };
+            app.log.say(Level::Warning, sanitise::line(&format!("a new session, {shown}{like}")).into_owned());
+            app.keep_at_once();
+            Ok(Keeper::new(store, Some(name)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Puts a session in place and says what there is to say.
+fn put(app: &mut App, found: Found, with_settings: bool, said: String) {
+    app.restore_session(found.contents, with_settings);
+    if found.in_use {
+        app.keep_all_versions();
+    }
+    match found.damage {
+        Some(damage) => app.log.say(Level::Error, sanitise::line(&damage).into_owned()),
         // A warning is not hidden by the news that the model is there.
-        Ok(Some(false)) => app.log.say(Level::Warning, format!("the last session is back; {new} starts an empty one")),
-        Ok(Some(true)) => {
-            app.keep_all_versions();
-            let said = "the last session is open in another kshot: this is a copy of its own";
-            app.log.say(Level::Warning, said);
-        }
-        Ok(None) => {}
-        Err(error) => app.log.say(Level::Error, crate::text::sanitise::line(&error).into_owned()),
+        None => app.log.say(Level::Warning, said),
     }
-    app.keep_session();
-    keeper
 }
 
 /// The state that the options ask for, before the first frame.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use kshot::app::export::{Destination, Exported};
-use kshot::app::keep::Kept;
 use kshot::app::models::{Cached, Found, ModelRow, Offer};
 use kshot::app::sampler::Sampler;
+use kshot::app::sessions::SessionJob;
 use kshot::app::{App, IoEvent, IoRequest};
 use kshot::disk::Existing;
 use kshot::engine::{
@@ -20,12 +20,13 @@ use kshot::engine::{
 };
 use kshot::prompt::{FileChange, Library};
 use kshot::sampling::{Candidate, Sampled, Settings, StageCount};
+use kshot::session::{Kept, Texts};
 use kshot::text::{SpecialIds, SpecialTokens, Tokenizer, byte_symbol};
 use kshot::train;
 use kshot::ui::script::{Clock, Driver};
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
-use kshot::ui::{Executor, Shell};
+use kshot::ui::{Executor, Keeper, Shell};
 
 /// Tokens beyond the 256 bytes and `<|endoftext|>`; the first has the id 257.
 pub const WORDS: [&str; 12] =
@@ -39,6 +40,8 @@ pub struct Scripted {
     pub vocab: usize,
     /// Carries the engine's commands out, where it is not scripted.
     pub worker: Option<Worker>,
+    /// Keeps sessions, where a test has a folder for them.
+    pub keeper: Option<Keeper>,
     engine: (Sender<Event>, Receiver<Event>),
     io: (Sender<IoEvent>, Receiver<IoEvent>),
     train: (Sender<train::Event>, Receiver<train::Event>),
@@ -78,6 +81,7 @@ impl Scripted {
             asked: Rc::default(),
             vocab: 257 + WORDS.len(),
             worker: None,
+            keeper: None,
             engine: unbounded(),
             io: unbounded(),
             train: unbounded(),
@@ -163,8 +167,24 @@ impl Executor for Scripted {
                 let (result, list) = (folder.run(&job), folder.list());
                 IoEvent::Prompts { job, result, list }
             }
-            IoRequest::Keep(kept) => return asked.kept.push(*kept),
-            IoRequest::NewSession => return asked.sessions += 1,
+            IoRequest::Keep(kept) => {
+                asked.kept.push((*kept).clone());
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.carry_out(std::iter::once(IoRequest::Keep(kept)), &self.io.0);
+                }
+                return;
+            }
+            IoRequest::Session(job) => {
+                asked.sessions += usize::from(job == SessionJob::New);
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.carry_out(std::iter::once(IoRequest::Session(job)), &self.io.0);
+                }
+                return;
+            }
+            IoRequest::SearchSessions(query) => {
+                let store = self.keeper.as_ref().unwrap().store();
+                IoEvent::SessionsFound(query.clone(), Texts::default().find(store, &query, || true).unwrap())
+            }
             IoRequest::Picture(svg) => {
                 asked.pictures.push(svg);
                 IoEvent::Pictured(Ok("kshot-1.svg".into()))
