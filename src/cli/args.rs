@@ -371,9 +371,13 @@ pub(crate) struct EvalArgs {
     #[arg(long, conflicts_with_all = ["task", "suite", "resume"])]
     pub(crate) list: bool,
 
-    /// How many examples the prompts show [default: 0,1,2,4,8]
-    #[arg(short = 'k', long, value_name = "K,K", value_delimiter = ',')]
-    pub(crate) shots: Option<Vec<usize>>,
+    /// How many examples the prompts show: numbers and ranges, as in 0,1,4..8 [default: 0,1,2,4,8]
+    #[arg(short = 'k', long, value_name = "K,K..K")]
+    pub(crate) shots: Option<ShotCounts>,
+
+    /// Ask the samples of a task too, each left out of its own prompt, and not its queries alone
+    #[arg(long)]
+    pub(crate) samples: bool,
 
     /// Most items of a task at each number of shots
     #[arg(long, value_name = "N", default_value = "100")]
@@ -402,6 +406,37 @@ pub(crate) struct EvalArgs {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Numbers of examples, as they are given to -k.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShotCounts(pub(crate) Vec<usize>);
+
+impl std::str::FromStr for ShotCounts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const MOST: usize = 1000;
+        let number = |text: &str| match text.trim().parse::<usize>() {
+            Ok(number) if number <= MOST => Ok(number),
+            Ok(_) => Err(format!("{text}: at most {MOST} examples")),
+            Err(_) => Err(format!("{text:?} is no number: give numbers and ranges, as in 0,1,4..8")),
+        };
+        let mut counts = Vec::new();
+        for part in text.split(',') {
+            match part.split_once("..") {
+                None => counts.push(number(part)?),
+                Some((first, last)) => {
+                    let (first, last) = (number(first)?, number(last.trim_start_matches('='))?);
+                    if first > last {
+                        return Err(format!("{part} begins with the larger number"));
+                    }
+                    counts.extend(first..=last);
+                }
+            }
+        }
+        Ok(Self(counts))
+    }
 }
 
 /// Show how a text is cut into tokens: ids, bytes and boundaries

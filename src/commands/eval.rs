@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::bail;
 use kshot::corpus::SUITES;
 use kshot::eval::{
-    DEFINITIONS, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate,
+    DEFINITIONS, Documents, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate,
     Record, Source, Start, Tally, one_by_one,
 };
 use kshot::prompt::Library;
@@ -29,6 +29,8 @@ struct Report<'a> {
     limit: usize,
     /// One entry for each task at each number of shots.
     results: &'a Tally,
+    /// Tasks that cannot be measured.
+    left_out: &'a [LeftOut],
     /// False where Ctrl+C ended it: `done` of each result says how far it came.
     complete: bool,
     /// Items that a results file already had.
@@ -41,7 +43,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     if args.list {
         return list(args.json, cx);
     }
-    let plan = plan(args, cx)?;
+    let (plan, left_out) = plan(args, cx)?;
     let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, &args.model, cx, &interrupt)?;
@@ -55,6 +57,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
         dtype: model.info().dtype,
         seed: args.seed,
         instruction: plan.instruction,
+        documents: documents(args),
         start: if args.bos { Start::EndOfText } else { Start::Prompt },
         definitions: DEFINITIONS,
     };
@@ -99,6 +102,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
         shots: &plan.shots,
         limit: plan.limit,
         results: &tally,
+        left_out: &left_out,
         complete,
         resumed,
         seconds: begun.elapsed().as_secs_f64(),
@@ -109,23 +113,39 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
         false => print(&report, cx)?,
     }
     if complete {
-        return Ok(Status::Done);
+        return Ok(if left_out.is_empty() { Status::Done } else { Status::Bad });
     }
     let kept = match &args.resume {
         Some(path) => format!("the same command goes on from {}", path.display()),
-        None => "with --resume FILE a run can be gone on with".to_owned(),
+        None => "with --resume FILE a run can be continued".to_owned(),
     };
     cx.note(format!("stopped after {} of {} items; {kept}", tally.done(), tally.items()));
     Ok(Status::Interrupted)
 }
 
-/// What is asked, and everything that cannot be asked refused before the model is loaded.
-fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<Plan<'static>> {
-    let mut sources = Vec::new();
+/// A task that is asked for and cannot be measured.
+#[derive(Serialize)]
+struct LeftOut {
+    task: String,
+    reason: String,
+}
+
+/// What is asked, and everything that cannot be asked refused before the model is loaded. Of several tasks those that can be
+/// measured are.
+fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<(Plan<'static>, Vec<LeftOut>)> {
+    let (mut sources, mut left_out) = (Vec::new(), Vec::new());
     if !args.task.is_empty() {
         let library = prompts::library(cx);
         for name in &args.task {
-            sources.push(Source::task(task(&library, name)?)?);
+            match Source::task(task(&library, name)?, documents(args)) {
+                Ok(source) => sources.push(source),
+                Err(error) if args.task.len() + args.suite.len() == 1 => return Err(explained(error)),
+                Err(error) => {
+                    let error = explained(error);
+                    cx.note(kshot::text::sanitise::line(&format!("left out: {error}")));
+                    left_out.push(LeftOut { task: name.clone(), reason: error.to_string() });
+                }
+            }
         }
     }
     for name in &args.suite {
@@ -134,18 +154,31 @@ fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<Plan<'static>> {
             name => sources.push(Source::suite(name)?),
         }
     }
+    if sources.is_empty() {
+        bail!("none of these tasks can be measured");
+    }
     for (at, source) in sources.iter().enumerate() {
         if sources[..at].iter().any(|before| (before.kind(), before.name()) == (source.kind(), source.name())) {
             bail!(Usage(format!("{} is named twice", source.name())));
         }
     }
-    let mut shots = args.shots.clone().unwrap_or_else(|| SHOTS.to_vec());
+    let shots = shots(args, &sources, cx)?;
+    let instruction = match (args.instruction, args.no_instruction) {
+        (true, _) => Instructions::Shown,
+        (_, true) => Instructions::Hidden,
+        _ => Instructions::TasksOnly,
+    };
+    Ok((Plan { sources, shots, limit: args.limit.get(), seed: args.seed, instruction }, left_out))
+}
+
+/// The numbers of examples. Those that were asked for are refused where a task has fewer, the usual ones left out.
+fn shots(args: &EvalArgs, sources: &[Source<'_>], cx: &Context) -> anyhow::Result<Vec<usize>> {
+    let mut shots = args.shots.as_ref().map_or_else(|| SHOTS.to_vec(), |given| given.0.clone());
     shots.sort_unstable();
     shots.dedup();
-    for source in &sources {
+    for source in sources {
         let Some(most) = source.most_shots() else { continue };
         let Some(&too_many) = shots.iter().find(|&&shots| shots > most) else { continue };
-        // Numbers that were asked for are refused, the usual ones left out.
         if args.shots.is_some() {
             return Err(EvalError::TooManyShots { task: source.name().to_owned(), shots: too_many, most }.into());
         }
@@ -154,12 +187,17 @@ fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<Plan<'static>> {
             source.name()
         ));
     }
-    let instruction = match (args.instruction, args.no_instruction) {
-        (true, _) => Instructions::Shown,
-        (_, true) => Instructions::Hidden,
-        _ => Instructions::TasksOnly,
-    };
-    Ok(Plan { sources, shots, limit: args.limit.get(), seed: args.seed, instruction })
+    Ok(shots)
+}
+
+fn documents(args: &EvalArgs) -> Documents {
+    if args.samples { Documents::QueriesAndSamples } else { Documents::Queries }
+}
+
+/// An error, with the flag that helps.
+fn explained(error: EvalError) -> anyhow::Error {
+    let helps = matches!(error, EvalError::NothingToAsk { samples: 1.., .. });
+    anyhow::anyhow!("{error}{}", if helps { " (--samples)" } else { "" })
 }
 
 /// The task of a name, or of a file where the name is one.
@@ -190,7 +228,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
 }
 
 fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
-    let Protocol { model, dtype, seed, instruction, start, .. } = report.protocol;
+    let Protocol { model, dtype, seed, instruction, start, documents, .. } = report.protocol;
     let name = cx.out.label(&model.name);
     let hash = &model.sha256[..16];
     let style = cx.out.style();
@@ -205,7 +243,12 @@ fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
         Start::EndOfText => ", the start token in front",
     };
     cx.out.line(format!("model     {name} ({}, {size:.1}M parameters, {dtype}, sha256 {hash})", model.family))?;
-    cx.out.line(format!("protocol  seed {seed}, at most {} items each, {shown}{start}, greedy", report.limit))?;
+    let documents = match documents {
+        Documents::Queries => "",
+        Documents::QueriesAndSamples => ", of tasks their queries and each sample left out of its own prompt",
+    };
+    cx.out
+        .line(format!("protocol  seed {seed}, at most {} items each{documents}, {shown}{start}, greedy", report.limit))?;
     cx.out.line("")?;
 
     let figures = &report.results.figures;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::engine::EngineError;
 use crate::model::ModelError;
-use crate::prompt::TaskError;
+use crate::prompt::{Origin, Task, TaskError};
 use crate::sampling::SamplingError;
 use crate::text::TextError;
 
@@ -20,10 +20,20 @@ pub enum EvalError {
         known: Vec<&'static str>,
     },
     /// A task that has no answers to compare with.
-    #[error("task {task} has no example or query whose answer is known; there is nothing to compare with")]
+    #[error("task {task}: no document that is asked has its answer, so there is nothing to compare with{}", match samples { 0 => String::new(), n => format!("; its {n} samples can be asked too, each left out of its own prompt") })]
     NothingToAsk {
         /// The task.
         task: String,
+        /// How many samples it has.
+        samples: usize,
+    },
+    /// A task file that wants figures which are not computed.
+    #[error("{place}: {reason}")]
+    OtherScoring {
+        /// The file, with the line.
+        place: String,
+        /// What is not computed, and what works.
+        reason: String,
     },
     /// A task whose answers never end.
     #[error("task {task} names nothing that ends an answer (generation_kwargs.until); an exact match means nothing")]
@@ -110,7 +120,17 @@ pub enum EvalError {
 }
 
 impl EvalError {
-    /// Whether the run only ended because somebody stopped it.
+    /// A task whose file wants other figures than those that are computed.
+    pub(super) fn scoring(task: &Task, why: TaskError) -> Self {
+        let file = match &task.origin {
+            Origin::File(path) => path.display().to_string(),
+            Origin::BuiltIn => format!("task {}", task.name),
+        };
+        let place = why.line.map_or(file.clone(), |line| format!("{file}:{line}"));
+        Self::OtherScoring { place, reason: why.reason }
+    }
+
+    /// Whether the run ended because it was stopped.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Engine(error) if error.is_cancelled())
     }

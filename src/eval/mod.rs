@@ -25,7 +25,7 @@ pub use error::EvalError;
 pub use journal::{Done, Journal};
 pub use one::one_by_one;
 pub use protocol::{DEFINITIONS, Definitions, ModelIdentity, Protocol};
-pub use question::{Cell, Instructions, Kind, Plan, Question, Source, TaskSource};
+pub use question::{Cell, Documents, Instructions, Kind, Plan, Question, Source, TaskSource};
 pub use rate::Rate;
 pub use record::{Answer, Choice, Ended, Outcome, Record};
 pub use run::{Evaluation, Start};

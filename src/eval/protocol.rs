@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::{EngineError, ModelInfo};
 
-use super::{EvalError, Instructions, Start};
+use super::{Documents, EvalError, Instructions, Start};
 
 /// What a result depends on beside the task, the number of shots and the number of the item.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +21,8 @@ pub struct Protocol {
     pub seed: u64,
     /// Whether prompts begin with what is asked.
     pub instruction: Instructions,
+    /// Which documents of task files are asked.
+    pub documents: Documents,
     /// What stands in front of every prompt.
     pub start: Start,
     /// What the measures mean.
@@ -61,16 +63,16 @@ pub struct Definitions {
 pub const DEFINITIONS: Definitions = Definitions {
     decoding: "greedy: the most likely token, of equals the lowest id; until a terminator of the item, <|endoftext|>, or \
         more bytes than the longest possible answer with its terminator",
-    exact_match: "the answer ended by a terminator or <|endoftext|> equals the target byte for byte, its leading space \
-        included",
+    exact_match: "the answer ended by a terminator or <|endoftext|> equals the target, or another answer that the document \
+        accepts, byte for byte, its leading space included",
     choice: "the choice with the largest sum of natural-log probabilities as continuation of the prompt (of equals the \
-        first) is the target",
+        first) is the target or another accepted answer",
     choice_mean: "as choice, with the sum divided by the number of the choice's tokens",
     valid: "the answer, ended as for an exact match, is one of the choices",
     tokens: "the prompt is tokenised alone; a choice's tokens are those of prompt and choice together beyond the prompt's, \
         where these begin with the prompt's, else those of the choice alone",
-    examples: "of a suite drawn by its generator; of a task file its examples without the item itself, shuffled for each \
-        item; k examples are the first k of one order",
+    examples: "of a suite drawn by its generator; of a task file its samples without the item itself, shuffled for each \
+        item or, with `sampler: first_n`, as listed; k examples are the first k of one order",
     too_long: "prompt and longest answer have more tokens than the model has positions: not run, not in any rate",
 };
 

@@ -24,6 +24,8 @@ pub struct Question {
     pub prompt: String,
     /// The right continuation, with the space in front of it.
     pub target: String,
+    /// Other continuations that are right too.
+    pub alternatives: Vec<String>,
     /// The continuations to choose from; empty where there is no choice.
     pub choices: Vec<String>,
     /// Strings that end an answer.
@@ -34,13 +36,19 @@ impl Question {
     /// Sixteen hex digits that tell this question from any other.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        let parts = [&self.prompt, &self.target].into_iter().chain(&self.terminators).chain(&self.choices);
+        let answers = [&self.prompt, &self.target].into_iter().chain(&self.alternatives);
+        let parts = answers.chain(&self.terminators).chain(&self.choices);
         hash.update((self.terminators.len() as u64).to_le_bytes());
         for part in parts {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
         super::hex(&hash.finalize()[..8])
+    }
+
+    /// Whether a continuation is right.
+    pub fn accepts(&self, continuation: &str) -> bool {
+        self.target == continuation || self.alternatives.iter().any(|other| other == continuation)
     }
 }
 
@@ -58,8 +66,18 @@ pub enum Kind {
 pub enum Source<'a> {
     /// A generator: as many questions as one likes.
     Suite(&'a Suite),
-    /// A task file: its queries, then its examples, each left out of its own prompt.
+    /// A task file.
     Task(Box<TaskSource>),
+}
+
+/// Which documents of a task file are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Documents {
+    /// Its queries.
+    Queries,
+    /// Its queries, then its samples, each left out of its own prompt.
+    QueriesAndSamples,
 }
 
 /// A task file and which of its documents have answers.
@@ -80,15 +98,23 @@ impl Source<'static> {
         })
     }
 
-    /// A task, to be asked about every document of it whose answer is known.
+    /// A task, to be asked about those of its documents whose answer is known.
     ///
     /// # Errors
-    /// It has no such document, or nothing that ends an answer, or a template that fails.
-    pub fn task(task: Task) -> Result<Self, EvalError> {
+    /// It has no such document, or nothing that ends an answer, or wants figures that are not computed, or a template that
+    /// fails.
+    pub fn task(task: Task, documents: Documents) -> Result<Self, EvalError> {
+        if let Some(source) = task.scored_otherwise() {
+            return Err(EvalError::scoring(&task, source));
+        }
         if task.until.iter().all(String::is_empty) {
             return Err(EvalError::NoTerminator { task: task.name });
         }
-        let all = task.queries.iter().chain(task.examples.iter().map(|example| &example.doc));
+        let samples = match documents {
+            Documents::Queries => &[],
+            Documents::QueriesAndSamples => task.examples.as_slice(),
+        };
+        let all = task.queries.iter().chain(samples.iter().map(|example| &example.doc));
         let mut docs: Vec<Doc> = Vec::new();
         for (item, doc) in all.enumerate() {
             let target =
@@ -98,7 +124,7 @@ impl Source<'static> {
             }
         }
         if docs.is_empty() {
-            return Err(EvalError::NothingToAsk { task: task.name });
+            return Err(EvalError::NothingToAsk { task: task.name, samples: task.examples.len() });
         }
         Ok(Self::Task(Box::new(TaskSource { task, docs })))
     }
@@ -178,6 +204,7 @@ impl Source<'_> {
                     item,
                     prompt: made.prompt,
                     target: made.target,
+                    alternatives: Vec::new(),
                     choices: made.choices,
                     terminators: vec![made.terminator.to_owned()],
                 })
@@ -188,14 +215,20 @@ impl Source<'_> {
 }
 
 impl TaskSource {
+    fn nothing_to_ask(&self) -> EvalError {
+        EvalError::NothingToAsk { task: self.task.name.clone(), samples: self.task.examples.len() }
+    }
+
     fn question(&self, item: usize, shots: usize, instruction: bool, seed: u64) -> Result<Question, EvalError> {
         let task = &self.task;
         let Some(doc) = self.docs.get(item) else {
-            return Err(EvalError::NothingToAsk { task: task.name.clone() });
+            return Err(self.nothing_to_ask());
         };
         let mut selection = Selection::listed(task);
-        let [a, b, c, d, e, f, g, h, ..] = item_seed(seed, &task.name, item);
-        selection.shuffle(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        if !task.first_n {
+            let [a, b, c, d, e, f, g, h, ..] = item_seed(seed, &task.name, item);
+            selection.shuffle(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        }
         // The document itself is not to be among its examples: it goes to the end, behind those that are shown.
         let mut most = selection.entries().len();
         for position in (0..selection.entries().len()).rev() {
@@ -214,7 +247,7 @@ impl TaskSource {
             .prompt()
             .map_err(|source| EvalError::Task { task: task.name.clone(), item, source })?;
         let Some(target) = prompt.expected else {
-            return Err(EvalError::NothingToAsk { task: task.name.clone() });
+            return Err(self.nothing_to_ask());
         };
         Ok(Question {
             kind: Kind::Task,
@@ -223,6 +256,7 @@ impl TaskSource {
             item,
             prompt: prompt.text,
             target: target.continuation,
+            alternatives: prompt.alternatives.into_iter().map(|answer| answer.continuation).collect(),
             choices: prompt.choices.into_iter().map(|choice| choice.continuation).collect(),
             terminators: prompt.stop.into_iter().filter(|stop| !stop.is_empty()).collect(),
         })

@@ -17,6 +17,8 @@ pub struct Record {
     pub item: usize,
     /// [`super::Question::digest`] of what was asked.
     pub question: String,
+    /// What the model read.
+    pub prompt: String,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// The right continuation.

@@ -88,8 +88,9 @@ pub(super) fn prepare(
     let continuation = |answer: &String| continuation(tokenizer, &question.prompt, &text, answer);
     let choices = question.choices.iter().map(continuation).collect::<Result<Vec<_>, _>>()?;
     let target = continuation(&question.target)?;
+    let others = question.alternatives.iter().map(continuation).collect::<Result<Vec<_>, _>>()?;
     let prompt: Vec<TokenId> = lead.into_iter().chain(text.iter().copied()).collect();
-    let longest = choices.iter().chain([&target]).map(Vec::len).max().unwrap_or(0);
+    let longest = choices.iter().chain(&others).chain([&target]).map(Vec::len).max().unwrap_or(0);
     if let Some(&id) = prompt.iter().chain(choices.iter().flatten()).find(|id| **id as usize >= vocab) {
         return Err(EngineError::UnknownToken { id, vocab }.into());
     }
@@ -315,7 +316,8 @@ impl Job {
         let terminators = &self.question.terminators;
         let found = terminators.iter().filter_map(|terminator| position(&self.bytes, terminator.as_bytes())).min();
         let longest = |texts: &[String]| texts.iter().map(String::len).max().unwrap_or(0);
-        let enough = longest(&self.question.choices).max(self.question.target.len()) + longest(terminators);
+        let Question { choices, alternatives, target, .. } = &self.question;
+        let enough = longest(choices).max(longest(alternatives)).max(target.len()) + longest(terminators);
         match found {
             Some(at) => self.ended = Some((at, Ended::Terminator)),
             None if self.bytes.len() >= enough => self.ended = Some((self.bytes.len(), Ended::Longer)),
@@ -347,7 +349,7 @@ impl Job {
         let means: Vec<f64> = self.sums.iter().zip(&tokens).map(|(sum, &n)| sum / n.max(1) as f64).collect();
         let right = |scores: &[f64]| {
             let best = (0..scores.len()).reduce(|best, other| if scores[other] > scores[best] { other } else { best });
-            best.is_some_and(|best| question.choices[best] == question.target)
+            best.is_some_and(|best| question.accepts(&question.choices[best]))
         };
         let is_choice = question.choices.len() > 1 && question.choices.contains(&question.target);
         let choice = is_choice.then(|| Choice {
@@ -359,7 +361,7 @@ impl Job {
         let answer = Answer {
             text: String::from_utf8_lossy(text).into_owned(),
             ended,
-            exact: is(&question.target),
+            exact: is(&question.target) || question.alternatives.iter().any(is),
             valid: (!question.choices.is_empty()).then(|| question.choices.iter().any(is)),
             choice,
         };
@@ -369,8 +371,8 @@ impl Job {
 
 fn record(question: Question, prompt_tokens: usize, outcome: Outcome) -> Record {
     let digest = question.digest();
-    let Question { kind, task, shots, item, target, .. } = question;
-    Record { kind, task, shots, item, question: digest, prompt_tokens, target, outcome }
+    let Question { kind, task, shots, item, prompt, target, .. } = question;
+    Record { kind, task, shots, item, question: digest, prompt, prompt_tokens, target, outcome }
 }
 
 /// The tokens of an answer behind a prompt: what the two together have beyond the prompt's own, or the answer's alone where

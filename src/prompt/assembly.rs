@@ -46,6 +46,8 @@ pub struct Prompt {
     pub stop: Vec<String>,
     /// The right answer, if the query's document holds it.
     pub expected: Option<Answer>,
+    /// Other answers that are right too.
+    pub alternatives: Vec<Answer>,
     /// The answers to choose from; empty where the task is not multiple choice.
     pub choices: Vec<Answer>,
 }
@@ -124,11 +126,13 @@ impl Assembly<'_> {
             let continuation = format!("{held_back}{}{label}", self.task.target_delimiter);
             Answer { label, continuation }
         };
+        let mut targets = self.task.targets(doc)?.into_iter().map(answer);
         Ok(Prompt {
             text: prompt.text,
             parts: prompt.parts,
             stop: self.task.until.clone(),
-            expected: self.task.target(doc)?.map(answer),
+            expected: targets.next(),
+            alternatives: targets.collect(),
             choices: self.task.choices(doc)?.into_iter().map(answer).collect(),
         })
     }

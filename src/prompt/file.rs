@@ -6,16 +6,14 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_saphyr::{Error, Spanned};
 
+use super::field::Fields;
+use super::harness::{Scoring, unknown_key, unknown_tag};
 use super::template;
 use super::{Doc, Example, Origin, Task, TaskError};
 
 /// lm-evaluation-harness's defaults.
 const FEWSHOT_DELIMITER: &str = "\n\n";
 const TARGET_DELIMITER: &str = " ";
-
-/// Keys of lm-evaluation-harness that change the prompt in ways that kshot does not do.
-const UNSUPPORTED: &[&str] =
-    &["class", "custom_dataset", "doc_to_audio", "doc_to_image", "gen_prefix", "include", "process_docs", "use_prompt"];
 
 /// A larger file is not a prompt.
 pub(super) const MAX_BYTES: usize = 1 << 20;
@@ -36,44 +34,54 @@ struct TaskFile {
     #[serde(default)]
     fewshot_config: FewshotConfig,
     #[serde(default)]
-    samples: Vec<Spanned<Doc>>,
+    samples: Vec<Spanned<Fields>>,
     #[serde(default)]
-    query: Vec<Spanned<Doc>>,
+    query: Vec<Spanned<Fields>>,
     #[serde(default)]
-    metadata: Metadata,
+    metadata: Value,
 
-    // Keys about where documents come from and how answers are scored; they do not change a prompt.
+    // About scoring: see `Scoring`.
+    filter_list: Option<Spanned<Value>>,
+    metric_list: Option<Spanned<Value>>,
+    output_type: Option<Spanned<Value>>,
+    process_results: Option<Spanned<Value>>,
+    repeats: Option<Spanned<Value>>,
+
+    // About names, where documents come from and what else is looked for in them: no prompt depends on these.
     #[serde(default, rename = "dataset_kwargs")]
     _dataset_kwargs: IgnoredAny,
     #[serde(default, rename = "dataset_name")]
     _dataset_name: IgnoredAny,
     #[serde(default, rename = "dataset_path")]
     _dataset_path: IgnoredAny,
+    #[serde(default, rename = "doc_to_decontamination_query")]
+    _doc_to_decontamination_query: IgnoredAny,
     #[serde(default, rename = "fewshot_split")]
     _fewshot_split: IgnoredAny,
-    #[serde(default, rename = "filter_list")]
-    _filter_list: IgnoredAny,
-    #[serde(default, rename = "metric_list")]
-    _metric_list: IgnoredAny,
-    #[serde(default, rename = "output_type")]
-    _output_type: IgnoredAny,
-    #[serde(default, rename = "repeats")]
-    _repeats: IgnoredAny,
+    #[serde(default, rename = "group")]
+    _group: IgnoredAny,
+    #[serde(default, rename = "should_decontaminate")]
+    _should_decontaminate: IgnoredAny,
     #[serde(default, rename = "tag")]
     _tag: IgnoredAny,
+    #[serde(default, rename = "task_alias")]
+    _task_alias: IgnoredAny,
     #[serde(default, rename = "test_split")]
     _test_split: IgnoredAny,
     #[serde(default, rename = "training_split")]
     _training_split: IgnoredAny,
+    #[serde(default, rename = "unsafe_code")]
+    _unsafe_code: IgnoredAny,
     #[serde(default, rename = "validation_split")]
     _validation_split: IgnoredAny,
 }
 
-/// What of lm-evaluation-harness's generation settings belongs to a prompt; its sampling settings are not read.
+/// What of lm-evaluation-harness's generation settings belongs to a prompt, and whether it would sample.
 #[derive(Deserialize, Default)]
 struct GenerationKwargs {
     until: Option<Until>,
     max_gen_toks: Option<usize>,
+    do_sample: Option<Spanned<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -86,17 +94,11 @@ enum Until {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct FewshotConfig {
-    #[serde(default, rename = "sampler")]
-    _sampler: IgnoredAny,
+    sampler: Option<Spanned<String>>,
     #[serde(default)]
-    samples: Vec<Spanned<Doc>>,
-}
-
-#[derive(Deserialize, Default)]
-struct Metadata {
-    title: Option<String>,
-    source: Option<String>,
-    group: Option<String>,
+    samples: Vec<Spanned<Fields>>,
+    #[serde(default, rename = "split")]
+    _split: IgnoredAny,
 }
 
 pub(super) fn too_large() -> TaskError {
@@ -112,9 +114,10 @@ pub(super) fn parse(content: &str, origin: Origin) -> Result<Task, TaskError> {
         return Err(too_large());
     }
     // YAML 1.2: `no` is a word, not false.
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    let options =
+        serde_saphyr::options! { strict_booleans: true, with_snippet: false, reject_unsupported_tags: true };
     let file: TaskFile = serde_saphyr::from_str_with_options(content, options).map_err(|e| explain(&e, content))?;
-    let mut task = file.into_task(origin)?;
+    let mut task = file.into_task(origin, content)?;
     // What kshot wrote can be written again; a comment or a line of the user's makes the file the user's.
     task.written =
         (task.yaml(&task.name, task.examples.iter().map(|example| &example.doc)) == content).then(|| content.into());
@@ -122,38 +125,85 @@ pub(super) fn parse(content: &str, origin: Origin) -> Result<Task, TaskError> {
 }
 
 impl TaskFile {
-    fn into_task(self, origin: Origin) -> Result<Task, TaskError> {
+    fn into_task(self, origin: Origin, content: &str) -> Result<Task, TaskError> {
+        self.check_syntax()?;
+        let (file, samples, query) = self.documents(content)?;
+        let mut task = file.without_documents(origin, &samples, &query)?;
+        for (line, doc) in samples {
+            task.examples.push(example(&task, doc).map_err(|e| TaskError { line, ..e })?);
+        }
+        for (line, doc) in query {
+            check_query(&task, &doc).map_err(|e| TaskError { line, ..e })?;
+            task.queries.push(doc);
+        }
+        Ok(task)
+    }
+
+    /// The examples and the queries, each with its line.
+    fn documents(mut self, content: &str) -> Result<(Self, Vec<Placed>, Vec<Placed>), TaskError> {
+        let [samples, fewshot, query] =
+            [&mut self.samples, &mut self.fewshot_config.samples, &mut self.query].map(|documents| {
+                let placed = |doc: Spanned<Fields>| (line_of(&doc), doc.value.into_doc(content));
+                std::mem::take(documents).into_iter().map(placed).collect::<Vec<_>>()
+            });
+        if !samples.is_empty() && !fewshot.is_empty() {
+            return Err(at(&self.task, "`samples` and `fewshot_config.samples` are both given: keep one"));
+        }
+        let samples = if samples.is_empty() { fewshot } else { samples };
+        match samples.first() {
+            None if query.is_empty() => {
+                let reason = "the file holds no documents: give `samples` or `query` (datasets are not downloaded)";
+                Err(at(&self.task, reason))
+            }
+            Some(&(line, _)) if self.doc_to_target.is_none() => {
+                Err(TaskError { line, reason: "`samples` need `doc_to_target`".to_owned() })
+            }
+            _ => Ok((self, samples, query)),
+        }
+    }
+
+    /// The task without its documents, which it is needed to check.
+    fn without_documents(self, origin: Origin, samples: &[Placed], query: &[Placed]) -> Result<Task, TaskError> {
         let name = self.task.value.trim().to_owned();
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(at(&self.task, format!("task {name:?} is not a name: give one word, as for the command line")));
         }
-        let samples = match (self.samples.is_empty(), self.fewshot_config.samples.is_empty()) {
-            (false, false) => {
-                return Err(at(&self.task, "`samples` and `fewshot_config.samples` are both given: keep one"));
-            }
-            (true, _) => self.fewshot_config.samples,
-            (false, true) => self.samples,
+        let first_n = match &self.fewshot_config.sampler {
+            None => false,
+            Some(sampler) => match sampler.value.as_str() {
+                "default" => false,
+                "first_n" => true,
+                other => {
+                    let reason = format!("the sampler {other:?} is not supported: default and first_n are");
+                    return Err(at(sampler, reason));
+                }
+            },
         };
-        if samples.is_empty() && self.query.is_empty() {
-            let reason = "the file holds no documents: give `samples` or `query` (datasets are not downloaded)";
-            return Err(at(&self.task, reason));
-        }
-        if let (Some(first), None) = (samples.first(), &self.doc_to_target) {
-            return Err(at(first, "`samples` need `doc_to_target`"));
-        }
         let fewshot_delimiter = self.fewshot_delimiter.unwrap_or_else(|| FEWSHOT_DELIMITER.to_owned());
         let until = match self.generation_kwargs.until {
             Some(Until::One(stop)) => vec![stop],
             Some(Until::Many(stops)) => stops,
             None => vec![fewshot_delimiter.clone()],
         };
-        let docs = samples.iter().chain(&self.query).flat_map(|doc| doc.value.keys());
-        let mut task = Task {
-            columns: docs.cloned().collect(),
-            title: self.metadata.title.unwrap_or_else(|| name.clone()),
+        let scoring = [
+            ("output_type", self.output_type),
+            ("metric_list", self.metric_list),
+            ("filter_list", self.filter_list),
+            ("repeats", self.repeats),
+            ("process_results", self.process_results),
+            ("do_sample", self.generation_kwargs.do_sample),
+        ];
+        let scoring = scoring.into_iter().filter_map(|(key, value)| {
+            let value = value?;
+            Some(Scoring { key, line: line_of(&value), value: value.value })
+        });
+        let about = |key: &str| self.metadata.get(key).and_then(Value::as_str).map(str::to_owned);
+        Ok(Task {
+            columns: samples.iter().chain(query).flat_map(|(_, doc)| doc.keys().cloned()).collect(),
+            title: about("title").unwrap_or_else(|| name.clone()),
             name,
-            source: self.metadata.source,
-            group: self.metadata.group,
+            source: about("source"),
+            group: about("group"),
             origin,
             examples: Vec::new(),
             queries: Vec::new(),
@@ -162,30 +212,28 @@ impl TaskFile {
             target_delimiter: self.target_delimiter.unwrap_or_else(|| TARGET_DELIMITER.to_owned()),
             until: until.into_iter().filter(|stop| !stop.is_empty()).collect(),
             max_gen_toks: self.generation_kwargs.max_gen_toks,
+            first_n,
             written: None,
-            description: self.description.as_ref().map(|d| d.value.clone()).unwrap_or_default(),
-            doc_to_text: self.doc_to_text.value.clone(),
-            doc_to_target: self.doc_to_target.as_ref().map(|t| t.value.clone()),
-            doc_to_choice: self.doc_to_choice.as_ref().map(|c| c.value.clone()),
-        };
+            scoring: scoring.collect(),
+            description: self.description.map(|d| d.value).unwrap_or_default(),
+            doc_to_text: self.doc_to_text.value,
+            doc_to_target: self.doc_to_target.map(|t| t.value),
+            doc_to_choice: self.doc_to_choice.map(|c| c.value),
+        })
+    }
 
+    fn check_syntax(&self) -> Result<(), TaskError> {
         check_syntax("description", self.description.as_ref().map(|d| (d.value.as_str(), line_of(d))))?;
         check_syntax("doc_to_text", Some((&self.doc_to_text.value, line_of(&self.doc_to_text))))?;
         for (key, field) in [("doc_to_target", &self.doc_to_target), ("doc_to_choice", &self.doc_to_choice)] {
             check_syntax(key, field.as_ref().and_then(|f| Some((f.value.as_str()?, line_of(f)))))?;
         }
-        for sample in samples {
-            let line = line_of(&sample);
-            task.examples.push(example(&task, sample.value).map_err(|e| TaskError { line, ..e })?);
-        }
-        for query in self.query {
-            let line = line_of(&query);
-            check_query(&task, &query.value).map_err(|e| TaskError { line, ..e })?;
-            task.queries.push(query.value);
-        }
-        Ok(task)
+        Ok(())
     }
 }
+
+/// A document and its line.
+type Placed = (Option<usize>, Doc);
 
 fn example(task: &Task, doc: Doc) -> Result<Example, TaskError> {
     let text = task.text(&doc)?;
@@ -232,13 +280,12 @@ fn explain(error: &Error, content: &str) -> TaskError {
     let error = error.without_snippet();
     let line = error.location().and_then(|location| known_line(location.line()));
     let reason = match error {
-        Error::SerdeUnknownField { field, .. } if UNSUPPORTED.contains(&field.as_str()) => {
-            format!("the key `{field}` of lm-evaluation-harness is not supported")
-        }
-        Error::SerdeUnknownField { field, expected, .. } => match nearest(field, expected) {
-            Some(known) => format!("unknown key `{field}`; did you mean `{known}`?"),
-            None => format!("unknown key `{field}`"),
+        Error::SerdeUnknownField { field, expected, .. } => match (unknown_key(field, expected), nearest(field, expected)) {
+            (Some(reason), _) => reason,
+            (None, Some(known)) => format!("unknown key `{field}`; did you mean `{known}`?"),
+            (None, None) => format!("unknown key `{field}`"),
         },
+        Error::UnsupportedTag { tag, .. } => unknown_tag(tag),
         Error::SerdeMissingField { field, .. } => {
             return TaskError::new(format!("the key `{field}` is missing"));
         }

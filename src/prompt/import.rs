@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::{Doc, Problem, TaskError, library};
 
+/// 2^53: beyond it a number that is kept as a float has lost digits.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Reads examples with the fields of a task. A CSV or TSV file names its columns in its first line; a JSONL file has an
 /// object a line. Columns and keys that the task does not have are left out.
 ///
@@ -71,6 +74,9 @@ fn lines(text: &str, fields: &[String]) -> Result<Vec<Doc>, TaskError> {
         let mut doc = Doc::new();
         for field in fields {
             let value = all.remove(field).ok_or_else(|| bad(format!("the object has no `{field}`")))?;
+            if value.is_f64() && value.as_f64().is_some_and(|number| number.abs() >= EXACT) {
+                return Err(bad(format!("the number of `{field}` has more digits than are kept: write it in quotes")));
+            }
             doc.insert(field.clone(), value);
         }
         docs.push(doc);

@@ -10,7 +10,9 @@
 mod assembly;
 mod builtin;
 mod examples;
+mod field;
 mod file;
+mod harness;
 mod import;
 mod library;
 mod rewrite;

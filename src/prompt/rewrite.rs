@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::harness::Scoring;
 use super::{Doc, Library, Origin, Task, TaskError, file};
 
 /// The first line of a file that kshot writes.
@@ -127,7 +128,16 @@ impl Task {
         if let Some(most) = self.max_gen_toks {
             generation["max_gen_toks"] = json!(most);
         }
+        for Scoring { key, value, .. } in &self.scoring {
+            match *key {
+                "do_sample" => generation["do_sample"] = value.clone(),
+                key => add(key, value.clone()),
+            }
+        }
         add("generation_kwargs", generation);
+        if self.first_n {
+            add("fewshot_config", json!({ "sampler": "first_n" }));
+        }
         add("num_fewshot", json!(self.num_fewshot.min(docs.len())));
         let mut list = |key: &str, docs: &mut dyn Iterator<Item = &Doc>| {
             let docs: Vec<String> = docs.map(|doc| format!("  - {}\n", in_yaml(&Value::Object(doc.clone())))).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::harness::Scoring;
 use super::template::{self, TemplateError};
 
 /// A document: the named fields that a task's templates read.
@@ -36,8 +37,12 @@ pub struct Task {
     pub until: Vec<String>,
     /// Longest answer in tokens, if the file says so.
     pub max_gen_toks: Option<usize>,
+    /// Whether prompts show the first examples of the file also where others would be drawn (`sampler: first_n`).
+    pub first_n: bool,
     /// The content of its file, where kshot wrote all of it.
     pub written: Option<Arc<str>>,
+    /// What the file says about scoring.
+    pub(super) scoring: Vec<Scoring>,
     pub(super) description: String,
     pub(super) doc_to_text: String,
     pub(super) doc_to_target: Option<Value>,
@@ -83,41 +88,74 @@ impl Task {
     /// Where the template fails: a field is missing, or the template does too much work.
     pub fn text(&self, doc: &Doc) -> Result<String, TaskError> {
         let value = self.evaluate(&self.doc_to_text, doc).map_err(|e| in_key("doc_to_text", &e))?;
-        scalar(&value).ok_or_else(|| TaskError::new("doc_to_text gives neither text nor a number"))
+        let text = scalar(&value).ok_or_else(|| TaskError::new("doc_to_text gives neither text nor a number"))?;
+        // Digits of a template, and a number or a truth value of a field, are the index of a choice to
+        // lm-evaluation-harness: the choices are the questions then (as in winogrande).
+        let field = self.columns.contains(&self.doc_to_text);
+        let index = if field { !value.is_string() } else { text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() };
+        if index && self.doc_to_choice.is_some() {
+            return Err(TaskError::new(format!(
+                "doc_to_text gives {text}, the index of a choice to lm-evaluation-harness: questions to choose from are \
+                 not supported; write the question out"
+            )));
+        }
+        Ok(text)
     }
 
-    /// The answer of a document, or None where the document does not hold it.
+    /// The answer that an example shows, or None where the document does not hold it.
     ///
     /// # Errors
-    /// Where the template fails, or a target that is a number is not the index of a choice.
+    /// As for [`targets`](Self::targets).
     pub fn target(&self, doc: &Doc) -> Result<Option<String>, TaskError> {
+        Ok(self.targets(doc)?.into_iter().next())
+    }
+
+    /// The answers that are right, the one that an example shows first; none where the document does not hold them.
+    ///
+    /// # Errors
+    /// Where the template fails, or an answer is none of the choices.
+    pub fn targets(&self, doc: &Doc) -> Result<Vec<String>, TaskError> {
         let value = match &self.doc_to_target {
-            None => return Ok(None),
+            None => return Ok(Vec::new()),
             Some(Value::String(expression)) => match self.evaluate(expression, doc) {
                 Ok(value) => value,
-                Err(e) if e.field_is_missing => return Ok(None),
+                Err(e) if e.field_is_missing => return Ok(Vec::new()),
                 Err(e) => return Err(in_key("doc_to_target", &e)),
             },
             Some(fixed) => fixed.clone(),
         };
-        // Of several accepted answers an example shows the first.
-        let value = match as_list(&value) {
-            Some(answers) => answers.into_iter().next().unwrap_or_default(),
-            None => value,
-        };
-        let Some(target) = scalar(&value) else {
+        let answers = as_list(&value).unwrap_or_else(|| vec![value]);
+        let choices = self.doc_to_choice.is_some().then(|| self.choices(doc)).transpose()?;
+        answers.iter().map(|answer| self.answer(answer, choices.as_deref())).collect()
+    }
+
+    /// An answer as text: of choices, the one that it is or whose index it is. True and false are 1 and 0 there.
+    fn answer(&self, value: &Value, choices: Option<&[String]>) -> Result<String, TaskError> {
+        let Some(text) = scalar(value) else {
             return Err(TaskError::new("doc_to_target gives neither text nor a number"));
         };
-        match (target.parse::<usize>(), &self.doc_to_choice) {
-            (Ok(index), Some(_)) => {
-                let choices = self.choices(doc)?;
-                let chosen = choices.get(index).cloned();
-                let none =
-                    || TaskError::new(format!("target {index} is not an index of the {} choices", choices.len()));
-                chosen.ok_or_else(none).map(Some)
+        let Some(choices) = choices else { return Ok(text) };
+        let field = matches!(&self.doc_to_target, Some(Value::String(name)) if self.columns.contains(name));
+        let index = match value {
+            Value::Bool(flag) => Some(usize::from(*flag)),
+            // A field's text is a choice first; what a template gives is an index where it is digits.
+            Value::String(_) if field && choices.contains(&text) => None,
+            _ => text.parse().ok(),
+        };
+        match index {
+            Some(index) => choices.get(index).cloned().ok_or_else(|| {
+                TaskError::new(format!("target {index} is not an index of the {} choices", choices.len()))
+            }),
+            None if choices.contains(&text) => Ok(text),
+            None => {
+                Err(TaskError::new(format!("target {text:?} is none of the choices, which are {}", choices.join(", "))))
             }
-            _ => Ok(Some(target)),
         }
+    }
+
+    /// Why answers are not to be scored by an exact match or by choice, where the file asks for something else.
+    pub fn scored_otherwise(&self) -> Option<TaskError> {
+        self.scoring.iter().find_map(Scoring::refusal)
     }
 
     /// The answers to choose from; empty where the task is not multiple choice.
@@ -212,7 +250,8 @@ fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
+        // As Python prints it.
+        Value::Bool(flag) => Some(if *flag { "True" } else { "False" }.to_owned()),
         _ => None,
     }
 }

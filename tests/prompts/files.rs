@@ -35,7 +35,16 @@ fn bad_files_are_reported_with_line_and_reason() {
         (with("fewshot_config: {samples: [{q: x, a: y}]}"), Some(1), "keep one"),
         (with("query:\n  - {a: b}"), Some(8), "doc_to_text: template: undefined value"),
         (with("doc_to_choice: \"{{q}}\""), Some(5), "doc_to_choice gives no list"),
-        (with("doc_to_choice: [one]\nquery:\n  - {q: x, a: 4}"), Some(9), "target 4 is not an index of the 1 choices"),
+        (with("doc_to_choice: [y, w]\nquery:\n  - {q: x, a: 4}"), Some(9), "target 4 is not an index of the 2 choices"),
+        (with("doc_to_choice: [y, n]"), Some(6), "target \"w\" is none of the choices, which are y, n"),
+        (with("doc_to_choice: [y, w]").replace("{{q}} =", "{{1}}"), Some(5), "the index of a choice"),
+        (MINIMAL.replace("\"{{q}} =\"", "!function utils.text"), Some(2), "!function: Python functions"),
+        (with("metric_list:\n  - metric: !function utils.f"), Some(8), "!function"),
+        (with("fewshot_config: {samples: !function utils.list}"), Some(7), "!function"),
+        (with("include: other.yaml"), Some(7), "copy the keys of that file into this one"),
+        (with("gen_prefix: x"), Some(7), "end doc_to_text with its text"),
+        (with("fewshot_config: {doc_to_text: x}"), Some(7), "fewshot_config.doc_to_text is not supported"),
+        (with("fewshot_config: {sampler: balanced}"), Some(7), "the sampler \"balanced\" is not supported"),
         (with("description: \"{% if %}\""), Some(7), "description: template: syntax error"),
         (MINIMAL.replace("{{q}} =", "{{q"), Some(2), "doc_to_text: template: syntax error"),
         (MINIMAL.replace("{{q}} =", "{{ nothing }}"), Some(5), "doc_to_text: template: undefined value"),
@@ -84,6 +93,13 @@ fn templates_that_mean_harm_are_stopped() {
         "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
         "{{ range(1000000000) | list | length }}",
         "{{ q | replace('x', 'xx' * 100000) | replace('x', 'xx' * 100000) }}",
+        "{{ q.replace('x', 'x' * 100000).replace('x', 'x' * 100000) }}",
+        "{{ '{:>2000000000}'.format(q) }}",
+        "{{ '%2000000000d' | format(1) }}",
+        "{{ q.join(range(1000000000)) }}",
+        "{{ ('x' * 60000) | regex_replace('x', 'y' * 60000) }}",
+        "{{ ('x' * 60000) | regex_replace('(.+)', '\\\\\\\\1\\\\\\\\1\\\\\\\\1' * 6000) }}",
+        "{{ q | regex_replace('(x{1000}){1000}', '') }}",
     ];
     for bomb in bombs {
         let start = std::time::Instant::now();
@@ -159,4 +175,171 @@ query:
     let numbers = MINIMAL.replace("{q: x, a: y}", "{q: 7, a: 143}");
     let task = load(numbers.as_bytes()).unwrap();
     assert_eq!((task.examples[0].text.as_str(), task.examples[0].target.as_str()), ("7 =", "143"));
+}
+
+/// Each link adds a level of recursion to minijinja's parser or compiler.
+const CHAINS: &[(&str, &str, &str)] = &[
+    ("{{ ", "- ", "q }}"),
+    ("{{", "---", "q }}"),
+    ("{{ 'a'", "~'a'", " }}"),
+    ("{{ q", ".y", " }}"),
+    ("{{ q", "[0]", " }}"),
+    ("{{ q", "()", " }}"),
+    ("{{ q", "|upper", " }}"),
+    ("{{ q", " is string", " }}"),
+    ("{{ 1", "+1", " }}"),
+    ("{{ 1", "**1", " }}"),
+    ("{{ 1", "==1", " }}"),
+    ("{{ ", "not ", "q }}"),
+    ("{{ q", " and q", " }}"),
+    ("{{ q", " if q else q", " }}"),
+    ("{{ ", "[", "q }}"),
+    ("{{ ", "(", "q }}"),
+    ("{% if q %}", "{% elif q %}", "{% endif %}"),
+    ("", "{% if q %}", "x"),
+    ("", "{{ q }}", "x"),
+];
+
+#[test]
+fn templates_that_chain_or_nest_deeply_are_refused_before_they_are_parsed() {
+    for (start, link, end) in CHAINS {
+        let template = format!("{start}{}{end}", link.repeat(19_000));
+        let (line, reason) = load(MINIMAL.replace("{{q}} =", &template).as_bytes()).expect_err(link);
+        assert!(line == Some(2) && reason.contains("more than 1000 names, values and operators"), "{link}: {reason}");
+    }
+    // What is let through can be parsed, compiled, run and dropped on a quarter of a thread's stack.
+    let small = std::thread::Builder::new().stack_size(512 << 10).spawn(|| {
+        for (start, link, end) in CHAINS {
+            // No link has more than five tokens; where some have fewer, the longest chain that is let through.
+            for links in [190, 240, 330, 490, 990] {
+                let template = format!("{start}{}{end}", link.repeat(links));
+                drop(load(MINIMAL.replace("{{q}} =", &template).as_bytes()));
+            }
+        }
+    });
+    small.unwrap().join().unwrap();
+}
+
+#[test]
+fn scalars_keep_the_text_that_the_file_has() {
+    for (written, read) in [
+        ("007", "007"),
+        ("02142", "02142"),
+        ("08", "08"),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("-12345678901234567890123", "-12345678901234567890123"),
+        ("1.50", "1.50"),
+        ("1_000", "1_000"),
+        ("0x1F", "0x1F"),
+        ("+5", "+5"),
+        ("1e3", "1e3"),
+        ("7", "7"),
+        ("-3", "-3"),
+        ("2.5", "2.5"),
+        ("'9'", "9"),
+        ("no", "no"),
+        ("&n 0042", "0042"),
+        ("&n 42", "42"),
+        ("[007, 8]", "['007', 8]"),
+    ] {
+        let file = format!("task: t\ndoc_to_text: '{{{{q}}}} ->'\ndoc_to_target: a\nsamples:\n- {{q: {written}, a: x}}\n- q: {written}\n  a: y\n");
+        // In a flow mapping and in a block, and the same again by an alias where there is an anchor.
+        let file = if written.starts_with('&') { file.replacen(&format!("q: {written}\n"), "q: *n\n", 1) } else { file };
+        let task = load(file.as_bytes()).unwrap();
+        let texts: Vec<&str> = task.examples.iter().map(|example| example.text.as_str()).collect();
+        assert_eq!(texts, [format!("{read} ->"), format!("{read} ->")], "{written}");
+    }
+}
+
+#[test]
+fn answers_are_choices_as_lm_evaluation_harness_counts_them() {
+    let file = |target: &str, choices: &str, answer: &str| {
+        format!("task: t\ndoc_to_text: '{{{{q}}}}?'\ndoc_to_target: {target}\ndoc_to_choice: {choices}\nsamples:\n- {{q: x, a: {answer}}}\n")
+    };
+    for (target, choices, answer, right) in [
+        ("a", "[\"no\", \"yes\"]", "true", &["yes"][..]),
+        ("a", "[\"no\", \"yes\"]", "false", &["no"]),
+        ("'{{a}}'", "[\"no\", \"yes\"]", "true", &["yes"]),
+        ("a", "[\"no\", \"yes\"]", "1", &["yes"]),
+        ("'{{a}}'", "[\"no\", \"yes\"]", "'1'", &["yes"]),
+        ("a", "[\"no\", \"yes\"]", "'yes'", &["yes"]),
+        ("a", "['1', '0']", "'1'", &["1"]),
+        ("'{{a}}'", "['1', '0']", "'1'", &["0"]),
+        ("a", "{x: \"no\", y: \"yes\"}", "1", &["yes"]),
+        ("a", "[\"no\", \"yes\", \"perhaps\"]", "[2, 0]", &["perhaps", "no"]),
+        ("1", "[\"no\", \"yes\"]", "z", &["yes"]),
+    ] {
+        let task = load(file(target, choices, answer).as_bytes()).unwrap();
+        let found = task.targets(&task.examples[0].doc).unwrap();
+        assert_eq!((found, task.examples[0].target.as_str()), (right.iter().map(|r| (*r).to_owned()).collect(), right[0]), "{target} {answer}");
+    }
+    // Without choices a truth value is Python's word.
+    let free = "task: t\ndoc_to_text: '{{q}}?'\ndoc_to_target: a\nsamples:\n- {q: true, a: false}\n";
+    let example = load(free.as_bytes()).unwrap().examples.remove(0);
+    assert_eq!((example.text.as_str(), example.target.as_str()), ("True?", "False"));
+    let several = MINIMAL.replace("a: y", "a: [Paris, Lutetia]") + "query:\n  - {q: z, a: [Rome, Roma]}\n";
+    let made = prompt(&load(several.as_bytes()).unwrap(), 1, Query::Listed(0));
+    assert_eq!(made.text, "x = Paris\n\nz =");
+    let others: Vec<String> = made.alternatives.into_iter().map(|answer| answer.continuation).collect();
+    assert_eq!((made.expected.unwrap().continuation.as_str(), others), (" Rome", vec![" Roma".to_owned()]));
+}
+
+#[test]
+fn templates_have_pythons_methods_and_the_harnesses_filter() {
+    let render = |template: &str| {
+        let file = format!(
+            "task: t\ndoc_to_text: {}\nquery:\n- {{q: \" The Sea \", list: [b, a], map: {{k: v}}}}\n",
+            serde_json::Value::from(template)
+        );
+        prompt(&load(file.as_bytes()).unwrap(), 0, Query::Listed(0)).text
+    };
+    for (template, text) in [
+        ("{{q.strip()}}", "The Sea"),
+        ("{{q.strip().lower().replace('sea', 'sun')}}", "the sun"),
+        ("{{q.split()[1].upper()}}", "SEA"),
+        ("{{', '.join(list)}}|{{list.count('a')}}", "b, a|1"),
+        ("{{'yes' if q.strip().startswith('The') else 'no'}}", "yes"),
+        ("{{map.get('k')}}{{map.items() | length}}", "v1"),
+        ("{{q.strip().title()}}{{q.find('S')}}", "The Sea5"),
+        ("{{q | regex_replace('\\\\s+', '_')}}", "_The_Sea_"),
+        ("{{q | trim | regex_replace('(T)(h)', '\\\\2\\\\1$')}}", "hT$e Sea"),
+        ("{{q | trim | regex_replace('e', 'E', 1)}}", "ThE Sea"),
+        ("{{q == ' The Sea '}} {{none}}", "True None"),
+    ] {
+        assert_eq!(render(template), text, "{template}");
+    }
+}
+
+#[test]
+fn keys_that_no_prompt_depends_on_are_accepted() {
+    let keys = "task_alias: seas\ngroup: [water]\nshould_decontaminate: true\ndoc_to_decontamination_query: q\nmetadata:\n  - version: 1.0\n\
+                unsafe_code: false\nfewshot_config: {sampler: first_n, split: dev}\nfilter_list: [{name: f, filter: [{function: regex}]}]\n\
+                repeats: 5\noutput_type: loglikelihood_rolling\n";
+    let task = load(format!("{MINIMAL}{keys}").as_bytes()).unwrap();
+    assert_eq!((task.examples.len(), task.first_n, task.title.as_str()), (2, true, "mine"));
+    assert!(task.scored_otherwise().unwrap().reason.contains("loglikelihood_rolling"));
+    for (keys, line, part) in [
+        ("output_type: loglikelihood", 7, "generate_until and multiple_choice"),
+        ("output_type: multiple_choice\nmetric_list:\n  - {metric: acc, aggregation: mean, higher_is_better: true}\n  - metric: acc_norm", 9, "\"acc_norm\" is not computed"),
+        ("metric_list:\n  - {metric: exact_match, ignore_case: true}", 8, "ignore_case of the metric"),
+        ("metric_list:\n  - {metric: exact_match, aggregation: median}", 8, "aggregation"),
+        ("filter_list:\n  - {name: strict, filter: [{function: regex, regex_pattern: x}, {function: take_first}]}", 8, "\"regex\" is not supported"),
+        ("repeats: 5", 7, "asked once"),
+        ("process_results: x", 7, "process_results"),
+        ("generation_kwargs: {do_sample: true, temperature: 0.7}", 7, "do_sample"),
+    ] {
+        let task = load(format!("{MINIMAL}{keys}\n").as_bytes()).unwrap();
+        let refusal = task.scored_otherwise().expect(keys);
+        assert!(refusal.line.is_some_and(|found| found <= line) && refusal.reason.contains(part), "{keys}: {refusal:?}");
+        // A copy with other examples still says so.
+        let docs: Vec<_> = task.examples.iter().map(|example| example.doc.clone()).collect();
+        let copy = Library::default().with_examples(&task, &docs).unwrap().task;
+        assert!(copy.scored_otherwise().expect(keys).reason.contains(part), "{keys}");
+    }
+    for keys in [
+        "output_type: generate_until\nrepeats: 1\nmetric_list: [{metric: exact_match, ignore_case: false, regexes_to_ignore: []}]",
+        "filter_list: [{name: none, filter: [{function: take_first}]}]\ngeneration_kwargs: {do_sample: false, until: [x]}",
+    ] {
+        assert_eq!(load(format!("{MINIMAL}{keys}\n").as_bytes()).unwrap().scored_otherwise(), None, "{keys}");
+    }
 }

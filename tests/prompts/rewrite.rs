@@ -139,6 +139,7 @@ fn examples_are_read_from_tables() {
         ("t.tsv", "q\ta\n", None, "holds no examples"),
         ("t.jsonl", "{\"q\": \"x\", \"a\": \"1\"}\nnot\n", Some(2), "no JSON object"),
         ("t.jsonl", "{\"q\": \"x\"}\n", Some(1), "no `a`"),
+        ("t.jsonl", "{\"q\": 12345678901234567890123, \"a\": 1}\n", Some(1), "write it in quotes"),
         ("t.txt", "q,a\nx,1\n", None, ".csv, .tsv and .jsonl"),
         ("t.csv", "", Some(1), "no column is named `q`"),
     ] {
