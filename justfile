@@ -57,6 +57,11 @@ compare-train:
     cargo build --release
     python tests/compare/train_speed.py target/release/kshot
 
+# what the built-in model gets right of the tasks in the program, as the task list shows it
+measure-builtin:
+    cargo run --release -- eval -m built-in --dtype f32 --task all --samples -k 4 --json > builtin-tasks.json
+    mv builtin-tasks.json assets/
+
 # what `kshot train` writes, and the built-in model, loaded by transformers
 train-loads:
     cargo build --release

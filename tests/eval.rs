@@ -479,6 +479,27 @@ fn queries_alone_are_asked_and_what_cannot_be_measured_does_not_end_the_run() {
     assert_eq!(report["results"][0]["done"], 2);
 }
 
+/// The task list shows figures of the model in the program: they are those that it gets, on the tasks as they are.
+#[test]
+fn the_table_of_the_built_in_model_is_what_it_gets() {
+    let world = World::new();
+    let args = ["-m", "built-in", "--dtype", "f32", "--task", "all", "--samples", "-k", "4", "--json"];
+    let report = world.json(&args);
+    let table: Value = serde_json::from_str(include_str!("../assets/builtin-tasks.json")).unwrap();
+    assert_eq!(report["protocol"], table["protocol"], "just measure-builtin writes it again");
+    assert!(report["left_out"].as_array().unwrap().len() == 2 && report["results"].as_array().unwrap().len() >= 18);
+    let figures = |report: &Value| {
+        let results = report["results"].as_array().unwrap().clone();
+        let exact = |result: &Value| (result["task"].clone(), result["shots"].clone(), result["exact_match"].clone());
+        results.iter().map(exact).collect::<Vec<_>>()
+    };
+    assert_eq!(figures(&report), figures(&table), "just measure-builtin writes it again");
+    let sentiment = kshot::prompt::measured("sentiment").unwrap();
+    let row = table["results"].as_array().unwrap().iter().find(|row| row["task"] == "sentiment").unwrap();
+    assert_eq!((row["exact_match"]["right"].as_u64(), row["shots"].as_u64()), (Some(sentiment.right as u64), Some(4)));
+    assert_eq!(kshot::prompt::measured("story"), None);
+}
+
 #[test]
 fn examples_are_as_listed_where_the_file_says_so() {
     let folder = tempfile::tempdir().unwrap();

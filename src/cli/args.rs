@@ -359,7 +359,7 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) model: ModelArg,
 
-    /// A few-shot task: a name (see `kshot prompts list`) or a YAML file; may be given several times
+    /// A few-shot task: a name (see `kshot prompts list`), `all`, or a YAML file; may be given several times
     #[arg(long, value_name = "NAME|FILE", value_delimiter = ',')]
     pub(crate) task: Vec<String>,
 

@@ -9,7 +9,7 @@ use kshot::eval::{
     DEFINITIONS, Documents, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate,
     Record, Source, Start, Tally, one_by_one,
 };
-use kshot::prompt::Library;
+use kshot::prompt::{Library, Task};
 use serde::Serialize;
 use serde_json::json;
 
@@ -113,7 +113,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
         false => print(&report, cx)?,
     }
     if complete {
-        return Ok(if left_out.is_empty() { Status::Done } else { Status::Bad });
+        return Ok(if left_out.iter().any(|task| task.named) { Status::Bad } else { Status::Done });
     }
     let kept = match &args.resume {
         Some(path) => format!("the same command goes on from {}", path.display()),
@@ -128,6 +128,9 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
 struct LeftOut {
     task: String,
     reason: String,
+    /// Whether it was named, and not one of all.
+    #[serde(skip)]
+    named: bool,
 }
 
 /// What is asked, and everything that cannot be asked refused before the model is loaded. Of several tasks those that can be
@@ -136,14 +139,15 @@ fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<(Plan<'static>, Vec<Lef
     let (mut sources, mut left_out) = (Vec::new(), Vec::new());
     if !args.task.is_empty() {
         let library = prompts::library(cx);
-        for name in &args.task {
-            match Source::task(task(&library, name)?, documents(args)) {
+        for (task, named) in tasks(args, &library)? {
+            let name = task.name.clone();
+            match Source::task(task, documents(args)) {
                 Ok(source) => sources.push(source),
-                Err(error) if args.task.len() + args.suite.len() == 1 => return Err(explained(error)),
+                Err(error) if named && args.task.len() + args.suite.len() == 1 => return Err(explained(error)),
                 Err(error) => {
                     let error = explained(error);
                     cx.note(kshot::text::sanitise::line(&format!("left out: {error}")));
-                    left_out.push(LeftOut { task: name.clone(), reason: error.to_string() });
+                    left_out.push(LeftOut { task: name, reason: error.to_string(), named });
                 }
             }
         }
@@ -200,8 +204,20 @@ fn explained(error: EvalError) -> anyhow::Error {
     anyhow::anyhow!("{error}{}", if helps { " (--samples)" } else { "" })
 }
 
+/// The tasks that are asked, and whether they were named.
+fn tasks(args: &EvalArgs, library: &Library) -> anyhow::Result<Vec<(Task, bool)>> {
+    let mut tasks = Vec::new();
+    for name in &args.task {
+        match name.as_str() {
+            "all" => tasks.extend(library.tasks.iter().map(|task| (task.clone(), false))),
+            name => tasks.push((task(library, name)?, true)),
+        }
+    }
+    Ok(tasks)
+}
+
 /// The task of a name, or of a file where the name is one.
-fn task(library: &Library, name: &str) -> anyhow::Result<kshot::prompt::Task> {
+fn task(library: &Library, name: &str) -> anyhow::Result<Task> {
     let path = Path::new(name);
     let is_path = name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml");
     if !is_path {

@@ -15,6 +15,7 @@ mod file;
 mod harness;
 mod import;
 mod library;
+mod measured;
 mod rewrite;
 mod selection;
 mod task;
@@ -24,6 +25,7 @@ pub use assembly::{Answer, Assembly, Instruction, Part, PartKind, Prompt, Query}
 pub use examples::{ExamplesFor, StartingPoint, examples};
 pub use import::read_examples;
 pub use library::{Library, Problem};
+pub use measured::{Measured, measured};
 pub use rewrite::{FileChange, Rewritten};
 pub use selection::{Entry, Selection};
 pub use task::{Doc, Example, Origin, Task, TaskError};

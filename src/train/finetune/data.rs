@@ -58,6 +58,9 @@ pub enum DataError {
     },
 }
 
+/// Labels of a classifier: a table whose every line has a label of its own is one with its columns in another order.
+const MOST_LABELS: usize = 1000;
+
 /// A line before its label is known to be one.
 struct Row {
     line: usize,
@@ -93,6 +96,13 @@ impl Examples {
             };
             return Err(DataError::File { file: file.to_owned(), reason });
         }
+        if labels.len() > MOST_LABELS {
+            let reason = format!(
+                "it has {} labels, and a classifier takes at most {MOST_LABELS}: is the label the first column?",
+                labels.len()
+            );
+            return Err(DataError::File { file: file.to_owned(), reason });
+        }
         Self::of_rows(form, labels, file, rows)
     }
 
@@ -121,7 +131,7 @@ impl Examples {
                         Form::MultipleChoice => {
                             format!("the label {:?} is neither a choice nor the number of one, from 0", row.label)
                         }
-                        _ => format!("the label {:?} is none of {}", row.label, labels.join(", ")),
+                        _ => format!("the label {:?} is none of {}", row.label, some(&labels)),
                     };
                     return Err(DataError::Line { file: file.to_owned(), line: row.line, reason });
                 };
@@ -140,6 +150,14 @@ impl Examples {
         }
         held
     }
+}
+
+/// The first labels of many.
+fn some(labels: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let more = labels.len().saturating_sub(SHOWN);
+    let shown = labels.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 fn rows(form: Form, file: &str, content: &str, format: Format) -> Result<Vec<Row>, DataError> {
