@@ -19,8 +19,8 @@ use kshot::engine::{
     ModelInfo, Produced, ReadEnd, ReadRequest, ScoreRequest, Scores, Start as ScoreFrom, TokenScore,
 };
 use kshot::eval::{
-    Answer, DEFINITIONS, Documents, Ended, EvalError, Evaluation, Instructions, Journal, Kind, ModelIdentity, Outcome, Plan,
-    Protocol, Question, Rate, Record, Source, Start, Tally, accuracy, one_by_one,
+    Answer, DEFINITIONS, Documents, Ended, EvalError, Evaluation, Instructions, Journal, Kind, ModelIdentity, Outcome,
+    Plan, Protocol, Question, Rate, Record, Source, Start, Tally, accuracy, one_by_one,
 };
 use kshot::model::{Dtype, DtypeChoice};
 use kshot::prompt::Library;
@@ -374,11 +374,13 @@ impl World {
 #[test]
 fn the_report_says_all_that_the_figures_depend_on() {
     let world = World::new();
-    let args =
-        ["--task", "./colours.yaml", "--samples", "-k", "2,0,0", "--limit", "7", "-s", "4", "--no-instruction"];
+    let args = ["--task", "./colours.yaml", "--samples", "-k", "2,0,0", "--limit", "7", "-s", "4", "--no-instruction"];
     let report = world.json(&[&args[..], &["--json"]].concat());
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&report), ["protocol", "shots", "limit", "results", "left_out", "complete", "resumed", "seconds", "kshot"]);
+    assert_eq!(
+        keys(&report),
+        ["protocol", "shots", "limit", "results", "left_out", "complete", "resumed", "seconds", "kshot"]
+    );
     let protocol = &report["protocol"];
     for key in ["model", "dtype", "seed", "instruction", "start", "decoding", "exact_match", "choice", "tokens"] {
         assert!(!protocol[key].is_null(), "{key}");
@@ -407,7 +409,16 @@ fn the_report_says_all_that_the_figures_depend_on() {
     }
     let (code, text, _) = world.run(&args);
     assert_eq!(code, Some(0));
-    for part in ["sha256 ", "seed 4", "each sample left out of its own prompt", "no instruction", "exact match", "0.0 [0, 35.4]", "±", "tokenised alone"] {
+    for part in [
+        "sha256 ",
+        "seed 4",
+        "each sample left out of its own prompt",
+        "no instruction",
+        "exact match",
+        "0.0 [0, 35.4]",
+        "±",
+        "tokenised alone",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -458,7 +469,8 @@ fn queries_alone_are_asked_and_what_cannot_be_measured_does_not_end_the_run() {
     write(world.home.path(), "unanswered.yaml", "task: unanswered\ndoc_to_text: '{{q}}'\nquery: [{q: x}]\n");
     let taught = "task: taught\ndoc_to_text: '{{q}} ->'\ndoc_to_target: a\nsamples: [{q: x, a: y}, {q: v, a: w}]\n";
     write(world.home.path(), "taught.yaml", taught);
-    let filtered = format!("{taught}filter_list:\n  - {{name: f, filter: [{{function: regex}}]}}\n").replace("taught", "filtered");
+    let filtered =
+        format!("{taught}filter_list:\n  - {{name: f, filter: [{{function: regex}}]}}\n").replace("taught", "filtered");
     write(world.home.path(), "filtered.yaml", &filtered);
     let report = world.json(&["--task", "./colours.yaml", "-k", "0..2,6", "--json"]);
     assert_eq!(report["shots"], serde_json::json!([0, 1, 2, 6]));

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::bail;
 use kshot::corpus::SUITES;
 use kshot::eval::{
-    DEFINITIONS, Documents, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol, Rate,
-    Record, Source, Start, Tally, one_by_one,
+    DEFINITIONS, Documents, Done, EvalError, Evaluation, Figures, Instructions, Journal, ModelIdentity, Plan, Protocol,
+    Rate, Record, Source, Start, Tally, one_by_one,
 };
 use kshot::prompt::{Library, Task};
 use serde::Serialize;
@@ -263,8 +263,10 @@ fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
         Documents::Queries => "",
         Documents::QueriesAndSamples => ", of tasks their queries and each sample left out of its own prompt",
     };
-    cx.out
-        .line(format!("protocol  seed {seed}, at most {} items each{documents}, {shown}{start}, greedy", report.limit))?;
+    cx.out.line(format!(
+        "protocol  seed {seed}, at most {} items each{documents}, {shown}{start}, greedy",
+        report.limit
+    ))?;
     cx.out.line("")?;
 
     let figures = &report.results.figures;

@@ -114,8 +114,7 @@ pub(super) fn parse(content: &str, origin: Origin) -> Result<Task, TaskError> {
         return Err(too_large());
     }
     // YAML 1.2: `no` is a word, not false.
-    let options =
-        serde_saphyr::options! { strict_booleans: true, with_snippet: false, reject_unsupported_tags: true };
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false, reject_unsupported_tags: true };
     let file: TaskFile = serde_saphyr::from_str_with_options(content, options).map_err(|e| explain(&e, content))?;
     let mut task = file.into_task(origin, content)?;
     // What kshot wrote can be written again; a comment or a line of the user's makes the file the user's.
@@ -280,11 +279,13 @@ fn explain(error: &Error, content: &str) -> TaskError {
     let error = error.without_snippet();
     let line = error.location().and_then(|location| known_line(location.line()));
     let reason = match error {
-        Error::SerdeUnknownField { field, expected, .. } => match (unknown_key(field, expected), nearest(field, expected)) {
-            (Some(reason), _) => reason,
-            (None, Some(known)) => format!("unknown key `{field}`; did you mean `{known}`?"),
-            (None, None) => format!("unknown key `{field}`"),
-        },
+        Error::SerdeUnknownField { field, expected, .. } => {
+            match (unknown_key(field, expected), nearest(field, expected)) {
+                (Some(reason), _) => reason,
+                (None, Some(known)) => format!("unknown key `{field}`; did you mean `{known}`?"),
+                (None, None) => format!("unknown key `{field}`"),
+            }
+        }
         Error::UnsupportedTag { tag, .. } => unknown_tag(tag),
         Error::SerdeMissingField { field, .. } => {
             return TaskError::new(format!("the key `{field}` is missing"));

@@ -41,9 +41,11 @@ pub(super) fn unknown_key(key: &str, known: &[&str]) -> Option<String> {
 /// Why a YAML tag is refused.
 pub(super) fn unknown_tag(tag: &str) -> String {
     match tag {
-        "!function" => "!function: Python functions of lm-evaluation-harness are not supported: write a template, or put \
+        "!function" => {
+            "!function: Python functions of lm-evaluation-harness are not supported: write a template, or put \
                         finished texts under `samples` and `query`"
-            .to_owned(),
+                .to_owned()
+        }
         _ => format!("the tag {tag} is not supported: write the value itself"),
     }
 }

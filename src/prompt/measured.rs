@@ -48,8 +48,7 @@ struct Rate {
 
 // A test reads the file and measures it again; what a file that cannot be read leaves out is only the figures.
 static TABLE: LazyLock<HashMap<String, Measured>> = LazyLock::new(|| {
-    let report: Report =
-        serde_json::from_str(include_str!("../../assets/builtin-tasks.json")).unwrap_or_default();
+    let report: Report = serde_json::from_str(include_str!("../../assets/builtin-tasks.json")).unwrap_or_default();
     let row = |Figures { task, shots, exact_match: Rate { right, of } }| (task, Measured { shots, right, of });
     report.results.into_iter().map(row).collect()
 });

@@ -92,7 +92,8 @@ impl Task {
         // Digits of a template, and a number or a truth value of a field, are the index of a choice to
         // lm-evaluation-harness: the choices are the questions then (as in winogrande).
         let field = self.columns.contains(&self.doc_to_text);
-        let index = if field { !value.is_string() } else { text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() };
+        let index =
+            if field { !value.is_string() } else { text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() };
         if index && self.doc_to_choice.is_some() {
             return Err(TaskError::new(format!(
                 "doc_to_text gives {text}, the index of a choice to lm-evaluation-harness: questions to choose from are \

@@ -90,7 +90,8 @@ fn regex_replace(
     let regex = RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build().map_err(bad)?;
     static GROUP: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\(\d+)").ok());
     let replacement = replacement.replace('$', "$$");
-    let replacement = GROUP.as_ref().map_or_else(|| replacement.clone().into(), |group| group.replace_all(&replacement, "$${$1}"));
+    let replacement =
+        GROUP.as_ref().map_or_else(|| replacement.clone().into(), |group| group.replace_all(&replacement, "$${$1}"));
     // What it may grow to is paid for before it is made.
     let matches = regex.find_iter(text).count();
     let grown = matches.saturating_mul(replacement.len() + text.len() * replacement.matches("${").count());

@@ -242,9 +242,12 @@ fn scalars_keep_the_text_that_the_file_has() {
         ("&n 42", "42"),
         ("[007, 8]", "['007', 8]"),
     ] {
-        let file = format!("task: t\ndoc_to_text: '{{{{q}}}} ->'\ndoc_to_target: a\nsamples:\n- {{q: {written}, a: x}}\n- q: {written}\n  a: y\n");
+        let file = format!(
+            "task: t\ndoc_to_text: '{{{{q}}}} ->'\ndoc_to_target: a\nsamples:\n- {{q: {written}, a: x}}\n- q: {written}\n  a: y\n"
+        );
         // In a flow mapping and in a block, and the same again by an alias where there is an anchor.
-        let file = if written.starts_with('&') { file.replacen(&format!("q: {written}\n"), "q: *n\n", 1) } else { file };
+        let file =
+            if written.starts_with('&') { file.replacen(&format!("q: {written}\n"), "q: *n\n", 1) } else { file };
         let task = load(file.as_bytes()).unwrap();
         let texts: Vec<&str> = task.examples.iter().map(|example| example.text.as_str()).collect();
         assert_eq!(texts, [format!("{read} ->"), format!("{read} ->")], "{written}");
@@ -254,7 +257,9 @@ fn scalars_keep_the_text_that_the_file_has() {
 #[test]
 fn answers_are_choices_as_lm_evaluation_harness_counts_them() {
     let file = |target: &str, choices: &str, answer: &str| {
-        format!("task: t\ndoc_to_text: '{{{{q}}}}?'\ndoc_to_target: {target}\ndoc_to_choice: {choices}\nsamples:\n- {{q: x, a: {answer}}}\n")
+        format!(
+            "task: t\ndoc_to_text: '{{{{q}}}}?'\ndoc_to_target: {target}\ndoc_to_choice: {choices}\nsamples:\n- {{q: x, a: {answer}}}\n"
+        )
     };
     for (target, choices, answer, right) in [
         ("a", "[\"no\", \"yes\"]", "true", &["yes"][..]),
@@ -271,7 +276,11 @@ fn answers_are_choices_as_lm_evaluation_harness_counts_them() {
     ] {
         let task = load(file(target, choices, answer).as_bytes()).unwrap();
         let found = task.targets(&task.examples[0].doc).unwrap();
-        assert_eq!((found, task.examples[0].target.as_str()), (right.iter().map(|r| (*r).to_owned()).collect(), right[0]), "{target} {answer}");
+        assert_eq!(
+            (found, task.examples[0].target.as_str()),
+            (right.iter().map(|r| (*r).to_owned()).collect(), right[0]),
+            "{target} {answer}"
+        );
     }
     // Without choices a truth value is Python's word.
     let free = "task: t\ndoc_to_text: '{{q}}?'\ndoc_to_target: a\nsamples:\n- {q: true, a: false}\n";
@@ -320,17 +329,28 @@ fn keys_that_no_prompt_depends_on_are_accepted() {
     assert!(task.scored_otherwise().unwrap().reason.contains("loglikelihood_rolling"));
     for (keys, line, part) in [
         ("output_type: loglikelihood", 7, "generate_until and multiple_choice"),
-        ("output_type: multiple_choice\nmetric_list:\n  - {metric: acc, aggregation: mean, higher_is_better: true}\n  - metric: acc_norm", 9, "\"acc_norm\" is not computed"),
+        (
+            "output_type: multiple_choice\nmetric_list:\n  - {metric: acc, aggregation: mean, higher_is_better: true}\n  - metric: acc_norm",
+            9,
+            "\"acc_norm\" is not computed",
+        ),
         ("metric_list:\n  - {metric: exact_match, ignore_case: true}", 8, "ignore_case of the metric"),
         ("metric_list:\n  - {metric: exact_match, aggregation: median}", 8, "aggregation"),
-        ("filter_list:\n  - {name: strict, filter: [{function: regex, regex_pattern: x}, {function: take_first}]}", 8, "\"regex\" is not supported"),
+        (
+            "filter_list:\n  - {name: strict, filter: [{function: regex, regex_pattern: x}, {function: take_first}]}",
+            8,
+            "\"regex\" is not supported",
+        ),
         ("repeats: 5", 7, "asked once"),
         ("process_results: x", 7, "process_results"),
         ("generation_kwargs: {do_sample: true, temperature: 0.7}", 7, "do_sample"),
     ] {
         let task = load(format!("{MINIMAL}{keys}\n").as_bytes()).unwrap();
         let refusal = task.scored_otherwise().expect(keys);
-        assert!(refusal.line.is_some_and(|found| found <= line) && refusal.reason.contains(part), "{keys}: {refusal:?}");
+        assert!(
+            refusal.line.is_some_and(|found| found <= line) && refusal.reason.contains(part),
+            "{keys}: {refusal:?}"
+        );
         // A copy with other examples still says so.
         let docs: Vec<_> = task.examples.iter().map(|example| example.doc.clone()).collect();
         let copy = Library::default().with_examples(&task, &docs).unwrap().task;
