@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{
     Aside, AsideRequest, CancelToken, EngineError, Finish, GenerateRequest, LoadRequest, ModelInfo, Prefilled, ReadEnd,
-    ReadRequest, ScoreRequest, Scores, Step, TokenScore, local,
+    ReadRequest, ScoreRequest, Scores, Step, TokenScore,
 };
-use crate::model::{Decoder, free_memory};
+use crate::model::Decoder;
 use crate::text::Tokenizer;
 
-/// A way to run models: a row of [`ENGINES`].
+/// A way to run models: a row of [`super::ENGINES`].
 pub struct EngineKind {
     /// Its name.
     pub name: &'static str,
@@ -19,9 +19,6 @@ pub struct EngineKind {
     /// memory against the bytes that are free once the model in use is dropped (`None`: the system does not say).
     pub check: fn(&LoadRequest, room: Option<u64>, &CancelToken) -> Result<Box<dyn Checked>, EngineError>,
 }
-
-/// Every way to run models. Another one is a file like `local.rs` and a row.
-pub const ENGINES: &[EngineKind] = &[local::ENGINE];
 
 /// A model that was checked and is ready to be loaded.
 pub trait Checked {
@@ -37,31 +34,6 @@ pub trait Checked {
         cancel: &CancelToken,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Box<dyn Backend>, EngineError>;
-}
-
-/// Checks a model and loads it.
-///
-/// # Errors
-/// Whatever is wrong with it, a model that needs more memory than is free (before anything is read),
-/// [`EngineError::Cancelled`].
-pub fn load(
-    request: &LoadRequest,
-    cancel: &CancelToken,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Box<dyn Backend>, EngineError> {
-    check(ENGINES, request, free_memory(), cancel)?.load(cancel, progress)
-}
-
-/// Checks a model with the first of some engines that serves it.
-pub(super) fn check(
-    kinds: &[EngineKind],
-    request: &LoadRequest,
-    room: Option<u64>,
-    cancel: &CancelToken,
-) -> Result<Box<dyn Checked>, EngineError> {
-    let kind = kinds.iter().find(|kind| (kind.serves)(request));
-    let kind = kind.ok_or_else(|| EngineError::Engine(format!("no engine serves {}", request.name)))?;
-    (kind.check)(request, room, cancel)
 }
 
 /// Continues prompts and scores texts.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use candle_core::Tensor;
 
 use crate::kernels;
-use crate::model::{BatchEstimate, Decoder, FiniteCheck, KvCache, ModelError, Pass, Span, free_memory};
-use crate::sampling::{Chain, Rng, SamplingError, random_seed};
+use crate::model::{BatchEstimate, Decoder, FiniteCheck, Kept, KvCache, ModelError, Pass, Span, free_memory};
+use crate::sampling::{Chain, Rng, SamplingError, StageId, random_seed};
 use crate::text::{SpecialTokens, TokenId, Tokenizer};
 
 use super::rows::{PREFILL_CHUNK, Rows, check_ids};
@@ -21,7 +21,7 @@ use super::{
 pub struct Generation<'m> {
     decoder: &'m Decoder,
     tokenizer: &'m Tokenizer,
-    /// The model's own cache; sequence 0 runs in it, so that the next prompt can go on from it.
+    /// The model's own cache; sequence 0 runs in it, so that the next prompt can reuse it.
     cache: &'m mut KvCache,
     /// The ids it started from.
     prompt: Vec<TokenId>,
@@ -73,7 +73,8 @@ impl<'m> Generation<'m> {
 
         if request.sequences > 1 && decoder.is_on_cpu() {
             let added = request.max_tokens.min(context - tokens);
-            BatchEstimate::of(config, request.sequences, tokens, added, request.top).check(free_memory())?;
+            let kept = Kept { top: request.top, whole_row: !request.settings.is_on(StageId::TopK) };
+            BatchEstimate::of(config, request.sequences, tokens, added, kept).check(free_memory())?;
         }
 
         let begun = Instant::now();

@@ -42,7 +42,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Looks at config.json and at the headers of the weight files.
+    /// Reads config.json and the headers of the weight files.
     ///
     /// # Errors
     /// A file that is missing or wrong.
@@ -152,7 +152,7 @@ fn dense(dtype: Dtype, request: &LoadRequest) -> Result<DType, EngineError> {
         Dtype::Bf16 => Ok(DType::BF16),
         Dtype::F16 => Ok(DType::F16),
         Dtype::Q8_0 | Dtype::Q4_0 => Err(ModelError::Device {
-            device: request.device,
+            device: request.device.to_string(),
             reason: format!("{} weights are for the CPU's kernels; take f32, bf16 or f16 there", dtype.name()),
         }
         .into()),

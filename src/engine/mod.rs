@@ -6,6 +6,7 @@
 
 mod backend;
 mod bias;
+mod engines;
 mod error;
 mod generation;
 mod local;
@@ -14,21 +15,24 @@ mod quality;
 mod read;
 mod rows;
 mod score;
+mod step;
 mod stop;
 mod worker;
 
 /// How and where the weights of a model are wanted.
 pub use crate::model::{Device, Dtype, DtypeChoice};
-pub use backend::{Backend, Checked, ENGINES, EngineKind, Produced, load};
+pub use backend::{Backend, Checked, EngineKind, Produced};
 pub use bias::{BiasEntry, TokenName};
+pub use engines::{ENGINES, load};
 pub use error::EngineError;
 pub use generation::Generation;
 pub use local::{Description, LocalModel};
 pub use message::{
-    Aside, AsideRequest, CancelToken, Capabilities, Command, Drawn, Event, Finish, FinishReason, GenerateRequest,
-    JobId, LoadRequest, ModelInfo, NextToken, OnEndOfText, Prefilled, Prompt, ReadEnd, ReadRequest, Reported,
-    ScoreRequest, Scores, Start, Step, Timings, TokenScore, TokenizerKind, best, mean_logprob,
+    Aside, AsideRequest, CancelToken, Capabilities, Command, Event, Finish, FinishReason, GenerateRequest, JobId,
+    LoadRequest, ModelInfo, NextToken, OnEndOfText, Prefilled, Prompt, ReadEnd, ReadRequest, ScoreRequest, Scores,
+    Start, Timings, TokenizerKind,
 };
 pub use quality::{Quality, compare as compare_quality};
+pub use step::{Drawn, Reported, Step, TokenScore, best, mean_logprob};
 pub use stop::StopStrings;
 pub use worker::{Engine, Worker};

@@ -49,7 +49,7 @@ struct Place {
     came: [f64; 2],
 }
 
-/// Compares two decoders of one vocabulary over `ids`, in windows of the context. `progress` hears tokens done and in all.
+/// Compares two decoders of one vocabulary over `ids`, in windows of the context. `progress` gets tokens done and in all.
 ///
 /// # Errors
 /// Fewer than two tokens, an unknown token, logits that are not finite, being cancelled.

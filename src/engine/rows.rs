@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, Storage, Tensor};
 
-use super::message::TokenScore;
+use super::step::TokenScore;
 use super::{CancelToken, EngineError};
 use crate::kernels;
 use crate::model::{Decoder, MemoryEstimate};

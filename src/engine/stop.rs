@@ -28,7 +28,7 @@ impl StopStrings {
         Self { strings, held: Vec::new(), bytes: Vec::new() }
     }
 
-    /// Hears the next step.
+    /// Takes the next step.
     pub fn push(&mut self, step: Step) -> Watched {
         self.bytes.extend_from_slice(&step.bytes[..step.shown]);
         self.held.push(step);

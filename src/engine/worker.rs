@@ -5,7 +5,8 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::backend::{self, Backend, ENGINES, EngineKind, Produced};
+use super::backend::{Backend, EngineKind, Produced};
+use super::engines::{self, ENGINES};
 use super::{CancelToken, Command, EngineError, Event, JobId, LoadRequest};
 use crate::model::free_memory;
 
@@ -126,7 +127,7 @@ impl Worker {
     ) -> Result<(), EngineError> {
         let free = free_memory();
         let held = self.model.as_ref().map_or(0, |model| model.memory());
-        let checked = backend::check(self.kinds, request, free.map(|free| free + held), cancel)?;
+        let checked = engines::check(self.kinds, request, free.map(|free| free + held), cancel)?;
         if cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }

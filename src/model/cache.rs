@@ -14,7 +14,7 @@ use crate::kernels::attention::{Cached, Sequence};
 pub struct KvCache {
     /// The tokens it begins with, where they belong to the cache it was forked from.
     prefix: Option<Prefix>,
-    /// Those behind.
+    /// The tokens after the prefix.
     own: Tensor,
     tokens: Vec<u32>,
     capacity: usize,
@@ -78,10 +78,10 @@ impl KvCache {
         self.tokens.iter().zip(tokens).take_while(|(held, wanted)| held == wanted).count()
     }
 
-    /// A cache that holds the same tokens and goes on by itself. What both hold is shared.
+    /// A cache that holds the same tokens and grows on its own. What both hold is shared.
     ///
     /// # Errors
-    /// Fails where the device cannot allocate what comes behind.
+    /// Fails where the device cannot allocate room for more tokens.
     pub fn fork(&mut self) -> Result<Self> {
         self.fork_with_room(self.capacity)
     }

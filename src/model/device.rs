@@ -21,7 +21,7 @@ impl Device {
     /// # Errors
     /// [`ModelError::Device`] where this build or this machine does not have it.
     pub fn open(self) -> Result<candle_core::Device> {
-        let refused = |reason: String| ModelError::Device { device: self, reason };
+        let refused = |reason: String| ModelError::Device { device: self.to_string(), reason };
         match self {
             Self::Cpu => Ok(candle_core::Device::Cpu),
             Self::Cuda(_) if !cfg!(feature = "cuda") => {

@@ -96,7 +96,7 @@ pub enum ModelError {
     #[error("cannot compute on {device}: {reason}")]
     Device {
         /// The device.
-        device: super::Device,
+        device: String,
         /// Why.
         reason: String,
     },

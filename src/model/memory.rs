@@ -77,6 +77,15 @@ pub struct BatchEstimate {
     pub working: u64,
 }
 
+/// What sampling keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Candidates of each sampled token.
+    pub top: usize,
+    /// Whether the chain works on the whole vocabulary: its first stage keeps no fixed number of tokens.
+    pub whole_row: bool,
+}
+
 impl BatchEstimate {
     /// Bytes of the sampling chain for each entry of the vocabulary: id, logit, probability.
     const CHAIN: u64 = 12;
@@ -85,19 +94,19 @@ impl BatchEstimate {
     /// Bytes of a candidate.
     const CANDIDATE: u64 = 16;
 
-    /// The estimate for sequences that begin with the same `prompt` tokens, of which each adds up to `tokens` with `top`
-    /// candidates each.
-    pub fn of(config: &DecoderConfig, sequences: usize, prompt: usize, tokens: usize, top: usize) -> Self {
+    /// The estimate for sequences that begin with the same `prompt` tokens, of which each adds up to `tokens`.
+    pub fn of(config: &DecoderConfig, sequences: usize, prompt: usize, tokens: usize, kept: Kept) -> Self {
         let (count, vocab) = (sequences as u64, config.vocab as u64);
         let float = size_of::<f32>() as u64;
         let row = (8 * config.n_embd + 3 * config.n_inner) as u64 * float;
-        let kept = Self::STEP + top as u64 * Self::CANDIDATE;
+        let chain = if kept.whole_row { Self::CHAIN } else { 0 };
+        let kept = Self::STEP + kept.top as u64 * Self::CANDIDATE;
         Self {
             sequences,
             tokens,
             cache: MemoryEstimate::cache_of(config, prompt)
                 + count.saturating_mul(MemoryEstimate::cache_of(config, tokens)),
-            logits: count.saturating_mul(vocab * (2 * float + Self::CHAIN)),
+            logits: count.saturating_mul(vocab * (2 * float + chain)),
             working: count.saturating_mul(row + tokens as u64 * kept),
         }
     }

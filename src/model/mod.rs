@@ -33,7 +33,7 @@ pub use dtype::DtypeChoice;
 pub use error::ModelError;
 pub use family::{Affine, FAMILIES, Family, Part};
 pub use layers::Path;
-pub use memory::{BatchEstimate, MemoryEstimate, free_memory};
+pub use memory::{BatchEstimate, Kept, MemoryEstimate, free_memory};
 pub use parameters::{Parameter, Parameters};
 pub use trace::{FiniteCheck, HookPoint, Recorder, Trace};
 pub use weights::{Checkpoint, weight_files};

@@ -128,16 +128,24 @@ impl Parameters {
     }
 
     /// The same weights with `more` rows of N(0, 0.02) at the end of the vocabulary: the start, delimiter and extract
-    /// tokens of fine-tuning (GPT-1 paper, section 3.3).
+    /// tokens of fine-tuning (GPT-1 paper, section 3.3). `proceed` ends it by answering `false`.
     ///
     /// # Errors
     /// A failing tensor operation.
-    pub fn with_more_tokens(self, more: usize, normal: &mut dyn FnMut() -> f64) -> Result<Self> {
+    pub fn with_more_tokens(
+        self,
+        more: usize,
+        normal: &mut dyn FnMut() -> f64,
+        proceed: &dyn Fn() -> bool,
+    ) -> Result<Self> {
         let old: HashMap<_, _> = self.list.iter().map(|p| (p.name.clone(), p.var.as_tensor().clone())).collect();
         let config = DecoderConfig { vocab: self.config.vocab + more, ..self.config };
         let width = config.n_embd;
         let family = self.family;
         Self::collect(config, family, &mut |part, layer, _| {
+            if !proceed() {
+                return Err(ModelError::Cancelled);
+            }
             let name = (family.tensor)(part, layer);
             let Some(tensor) = old.get(&name) else {
                 return Err(ModelError::MissingTensor { folder: "the parameters".into(), name });

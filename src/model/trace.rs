@@ -68,19 +68,19 @@ impl fmt::Display for HookPoint {
     }
 }
 
-/// Somebody who looks at a forward pass. A traced pass takes the stock path.
+/// Observes a forward pass. A traced pass takes the stock path.
 pub trait Trace {
-    /// Hears a tensor at a point. An error ends the pass.
+    /// Takes the tensor at a point. An error ends the pass.
     ///
     /// # Errors
-    /// Whatever the listener cannot accept.
+    /// What the observer cannot accept.
     fn record(&mut self, point: HookPoint, value: &Tensor) -> Result<()>;
 }
 
 /// Keeps every tensor of a pass.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    /// What was heard, by point.
+    /// The tensors, by point.
     pub tensors: BTreeMap<HookPoint, Tensor>,
 }
 

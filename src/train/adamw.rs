@@ -87,7 +87,7 @@ impl AdamW {
         (moments.collect(), self.step)
     }
 
-    /// Goes on from what [`AdamW::memory`] gave.
+    /// Resumes from what [`AdamW::memory`] gave.
     pub fn restore(&mut self, memory: Vec<(Vec<f32>, Vec<f32>)>, step: u64) {
         self.moments = memory.into_iter().map(|(first, second)| Mutex::new(Moments { first, second })).collect();
         self.step = step;

@@ -28,7 +28,7 @@ impl Induction {
     }
 }
 
-/// Looks at every head while the model reads `n` random tokens twice.
+/// Measures every head while the model reads `n` random tokens twice.
 ///
 /// # Errors
 /// A context shorter than that, a failing operation.

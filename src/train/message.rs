@@ -11,15 +11,15 @@ use crate::files::Files;
 /// What the training thread is told.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Begin a run; one that is under way is stopped and saved first. The token ends what takes longer than a step.
+    /// Begin a run; a run under way is stopped and saved first. The token cancels the step, or what takes longer.
     Start(JobId, Box<Plan>, CancelToken),
     /// Wait after the current step.
     Pause(JobId),
-    /// Go on.
+    /// Resume it.
     Resume(JobId),
     /// Save the run and leave it.
     Stop(JobId),
-    /// Save the run and go on.
+    /// Save the run and continue.
     Save(JobId),
 }
 

@@ -1,7 +1,7 @@
 //! Training: GPT-1's pre-training objective on the one decoder, as an iterator of typed steps.
 //!
 //! L1(U) = Σᵢ log P(uᵢ | uᵢ₋ₖ … uᵢ₋₁; Θ) with a window of k tokens (GPT-1 paper, eq. 1). A [`Recipe`] says everything that
-//! a run depends on; a [`Source`] gives the tokens of any step without its history, so a run that was cut off goes on
+//! a run depends on; a [`Source`] gives the tokens of any step without its history, so a run that was cut off resumes
 //! exactly where its last checkpoint was ([`Run`]); a [`Worker`] runs them on a thread of its own. The result is a
 //! checkpoint folder like any other.
 //!

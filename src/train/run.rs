@@ -1,4 +1,4 @@
-//! A run with a folder: it saves its state as it goes, and goes on from there.
+//! A run with a folder: it saves its state as it goes, and resumes from it.
 
 use std::fs;
 use std::io::Write as _;

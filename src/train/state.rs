@@ -1,4 +1,4 @@
-//! Files of a run's folder: the state that a run goes on from, and the checkpoint that other programs load.
+//! Files of a run's folder: the state that a run resumes from, and the checkpoint that other programs load.
 //!
 //! The state is one file, so that it is whole or not there; the checkpoint is what transformers reads.
 

@@ -56,7 +56,7 @@ impl Trainer {
         Self::from_parameters(recipe, source, parameters)
     }
 
-    /// A run that goes on from given weights.
+    /// A run from given weights.
     ///
     /// # Errors
     /// A recipe that cannot be run, weights of another vocabulary than the source's.
@@ -114,7 +114,7 @@ impl Trainer {
         self.step
     }
 
-    /// Goes on after `step` updates, with the optimiser's memory; the weights were restored by the caller.
+    /// Resumes after `step` updates, with the optimiser's memory; the weights were restored by the caller.
     pub(super) fn restore(&mut self, step: u64, memory: Vec<(Vec<f32>, Vec<f32>)>) {
         self.step = step;
         self.optimiser.restore(memory, step);
@@ -122,6 +122,37 @@ impl Trainer {
 
     fn update(&mut self) -> Result<StepReport> {
         let begun = Instant::now();
+        let (loss, gradients) = self.gradients()?;
+        let lr = self.recipe.lr_at(self.step);
+        let not_finite = |what| TrainError::NotFinite { step: self.step + 1, what, lr };
+        if !loss.is_finite() {
+            return Err(not_finite("loss"));
+        }
+        let mut gradient_norm = 0.0;
+        if let Some(gradients) = &gradients {
+            gradient_norm = self.optimiser.gradient_norm(gradients)?;
+            if !gradient_norm.is_finite() {
+                return Err(not_finite("gradient"));
+            }
+            let clip = self.recipe.clip;
+            let scale = if clip > 0.0 && gradient_norm > clip { clip / gradient_norm } else { 1.0 };
+            self.optimiser.update(gradients, lr, scale)?;
+        }
+        self.step += 1;
+        let seconds = begun.elapsed().as_secs_f64();
+        let every = self.recipe.validate_every;
+        let due = every > 0 && (self.step.is_multiple_of(every) || self.step == self.recipe.steps);
+        let validation = match due.then(|| self.validate()) {
+            // The update is done and is reported; its validation is what a stop costs.
+            Some(Err(_)) if self.cancel.is_cancelled() => None,
+            validation => validation.transpose()?,
+        };
+        let tokens = self.recipe.tokens_a_step();
+        Ok(StepReport { step: self.step, loss, validation, lr, gradient_norm, tokens, seconds })
+    }
+
+    /// The loss of the step's batches and its gradients.
+    fn gradients(&mut self) -> Result<(f64, Option<GradStore>)> {
         let Recipe { batch, context, accumulate, seed, .. } = self.recipe;
         let parts: Vec<Rows> = (0..accumulate as u64)
             .map(|part| {
@@ -157,32 +188,7 @@ impl Trainer {
                 }
             });
         }
-        let lr = self.recipe.lr_at(self.step);
-        let not_finite = |what| TrainError::NotFinite { step: self.step + 1, what, lr };
-        if !loss.is_finite() {
-            return Err(not_finite("loss"));
-        }
-        let mut gradient_norm = 0.0;
-        if let Some(gradients) = &gradients {
-            gradient_norm = self.optimiser.gradient_norm(gradients)?;
-            if !gradient_norm.is_finite() {
-                return Err(not_finite("gradient"));
-            }
-            let clip = self.recipe.clip;
-            let scale = if clip > 0.0 && gradient_norm > clip { clip / gradient_norm } else { 1.0 };
-            self.optimiser.update(gradients, lr, scale)?;
-        }
-        self.step += 1;
-        let seconds = begun.elapsed().as_secs_f64();
-        let every = self.recipe.validate_every;
-        let due = every > 0 && (self.step.is_multiple_of(every) || self.step == self.recipe.steps);
-        let validation = match due.then(|| self.validate()) {
-            // The update is done and is reported; its validation is what a stop costs.
-            Some(Err(_)) if self.cancel.is_cancelled() => None,
-            validation => validation.transpose()?,
-        };
-        let tokens = self.recipe.tokens_a_step();
-        Ok(StepReport { step: self.step, loss, validation, lr, gradient_norm, tokens, seconds })
+        Ok((loss, gradients))
     }
 
     /// Mean loss of held-out rows, always the same ones, in nats a token.

@@ -16,7 +16,7 @@ use crate::text::Tokenizer;
 
 mod tune;
 
-/// Steps between two looks at the heads while copying is learned.
+/// Steps between two measurements of the heads while copying is learned.
 const LOOK_EVERY: u64 = 10;
 /// Most tokens that are repeated once where a language model's heads are looked at.
 const REPEATED: usize = 32;
@@ -194,7 +194,7 @@ impl Session<'_> {
     }
 
     fn say(&self, event: Event) {
-        // Nobody listening means the program ends.
+        // Without a receiver the program ends.
         let _ = self.outbox.send(event);
     }
 
@@ -229,7 +229,7 @@ impl Session<'_> {
         let free = self.free();
         if self.plan.begin == Begin::WhereItWasLeft {
             for folder in (1..free).rev().map(|number| self.numbered(number)) {
-                // A folder that cannot be read is none to go on from.
+                // A folder that cannot be read cannot be resumed.
                 if let Ok(Some(state)) = State::read(&folder)
                     && state.step < recipe.steps
                     && state.recipe == *recipe

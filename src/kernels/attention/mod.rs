@@ -28,7 +28,7 @@ pub struct Sequence<'a> {
     pub tokens: usize,
     /// The tokens it begins with, where it shares them with other sequences.
     pub prefix: Option<Cached<'a>>,
-    /// Those behind, where the new ones go.
+    /// The tokens after the prefix, where the new ones go.
     pub own: Cached<'a>,
 }
 

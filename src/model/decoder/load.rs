@@ -27,7 +27,7 @@ impl Decoder {
         Ok((config, family))
     }
 
-    /// Reads a checkpoint's weights, packed as `dtype` for the CPU's kernels. `progress` hears bytes read and bytes in
+    /// Reads a checkpoint's weights, packed as `dtype` for the CPU's kernels. `progress` gets bytes read and bytes in
     /// all and ends the load by answering `false`. Tensors that the decoder has no use for (mask buffers of any dtype)
     /// are never read.
     ///

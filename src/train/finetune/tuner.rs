@@ -126,7 +126,7 @@ impl Finetune {
             return Err(bad("examples", "the two sets must have the same form and the same labels".into()));
         }
         let Base { name, cancel, .. } = base;
-        let (tokenizer, parameters, specials) = with_specials(base.tokenizer, base.parameters, recipe.seed)?;
+        let (tokenizer, parameters, specials) = with_specials(base.tokenizer, base.parameters, recipe.seed, &cancel)?;
         let config = parameters.config();
         if form.room(config.n_positions) == 0 {
             return Err(bad("n_positions", format!("{} are too few for {form}", config.n_positions)));
@@ -302,28 +302,7 @@ impl Finetune {
         let lr = self.recipe.lr_at(self.step, self.steps());
         let lambda = self.recipe.lambda;
 
-        let mut inside = Noise::of(self.recipe.seed, "dropout of the model", self.step);
-        let mut uniform = || inside.uniform();
-        let (extracted, auxiliary, language) = match &self.cached {
-            Some((cached, _)) => {
-                let rows: Vec<&Tensor> = chosen.iter().map(|index| &cached[*index]).collect();
-                (Tensor::cat(&rows, 0)?, None, vec![0.0; batch])
-            }
-            None => {
-                let pass = self.pass(Some(Dropout { rate: self.recipe.dropout, uniform: &mut uniform }));
-                let features = net::features(&self.decoder, self.form, &examples, pass)?;
-                match lambda > 0.0 {
-                    true => {
-                        let (loss, each) = features.language_model(&self.decoder)?;
-                        (features.extracted, Some(loss), each)
-                    }
-                    false => {
-                        let each = features.language_model_figure(&self.decoder)?;
-                        (features.extracted, None, each)
-                    }
-                }
-            }
-        };
+        let Read { extracted, auxiliary, language } = self.read(chosen, &examples)?;
         let dropped = self.drop_out(&extracted, &examples)?;
         let log_probabilities = self.log_probabilities(&dropped, &examples)?;
         let mut objective = net::classification_loss(&log_probabilities, &labels)?;
@@ -369,6 +348,26 @@ impl Finetune {
         Ok(FinetuneStep { step: self.step, l1, l2, l3, lr, gradient_norm, accuracy, validation, seconds })
     }
 
+    /// Runs the chosen examples, or takes what is known of them where the model does not change.
+    fn read(&self, chosen: &[usize], examples: &[&Encoded]) -> Result<Read> {
+        if let Some((cached, _)) = &self.cached {
+            let rows: Vec<&Tensor> = chosen.iter().map(|index| &cached[*index]).collect();
+            let language = vec![0.0; chosen.len()];
+            return Ok(Read { extracted: Tensor::cat(&rows, 0)?, auxiliary: None, language });
+        }
+        let mut inside = Noise::of(self.recipe.seed, "dropout of the model", self.step);
+        let mut uniform = || inside.uniform();
+        let pass = self.pass(Some(Dropout { rate: self.recipe.dropout, uniform: &mut uniform }));
+        let features = net::features(&self.decoder, self.form, examples, pass)?;
+        let (auxiliary, language) = if self.recipe.lambda > 0.0 {
+            let (loss, each) = features.language_model(&self.decoder)?;
+            (Some(loss), each)
+        } else {
+            (None, features.language_model_figure(&self.decoder)?)
+        };
+        Ok(Read { extracted: features.extracted, auxiliary, language })
+    }
+
     /// Dropout of the head's input, one mask for all choices of an example (openai/finetune-transformer-lm, `train.py`).
     fn drop_out(&self, extracted: &Tensor, examples: &[&Encoded]) -> Result<Tensor> {
         let rate = self.recipe.classifier_dropout;
@@ -405,8 +404,23 @@ impl Iterator for Finetune {
     }
 }
 
+/// A batch of examples as the model reads it.
+struct Read {
+    /// The rows at the extract tokens.
+    extracted: Tensor,
+    /// The language model's loss, where it is part of the objective.
+    auxiliary: Option<Tensor>,
+    /// The same of each example.
+    language: Vec<f64>,
+}
+
 /// The vocabulary and the embeddings with the three special tokens, and their ids.
-fn with_specials(json: Value, parameters: Parameters, seed: u64) -> Result<(Value, Parameters, Specials)> {
+fn with_specials(
+    json: Value,
+    parameters: Parameters,
+    seed: u64,
+    cancel: &CancelToken,
+) -> Result<(Value, Parameters, Specials)> {
     let known = Tokenizer::from_json("tokenizer.json", &json)?;
     let rows = parameters.config().vocab;
     if known.vocab_size() > rows {
@@ -426,6 +440,6 @@ fn with_specials(json: Value, parameters: Parameters, seed: u64) -> Result<(Valu
         return Ok((json, parameters, specials));
     }
     let mut noise = Noise::of(seed, "special tokens", 0);
-    let parameters = parameters.with_more_tokens(new.len(), &mut || noise.normal())?;
+    let parameters = parameters.with_more_tokens(new.len(), &mut || noise.normal(), &|| !cancel.is_cancelled())?;
     Ok((text::with_special_tokens(json, &new), parameters, specials))
 }

@@ -35,34 +35,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         return paint::line(buf, inner, &Line::styled(text, view.theme.dim));
     };
     let theme = view.theme;
-    let row = |name: &str, value: String, note: String| {
-        Line::from(vec![
-            Span::styled(format!("{name:<NAME$}"), theme.dim),
-            Span::styled(value, theme.strong),
-            Span::styled(note, theme.dim),
-        ])
-    };
-    let figure = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
-    let tokens = format!("{} of {}", figures::grouped(all.scored), figures::grouped(all.tokens));
-    let windows = match all.windows {
-        0 | 1 => String::new(),
-        n => format!(", in {n} rolling windows of the context"),
-    };
-    let mut lines = vec![
-        row("tokens scored", tokens, format!("  ({}{windows})", view.app.first_token_note())),
-        row("perplexity", figure(all.perplexity(), 2), "  exp of the mean −log P a token".to_owned()),
-        row("bits per byte", figure(all.bits_per_byte(), 3), format!("  over {} bytes", figures::grouped(all.bytes))),
-        row(
-            "mean entropy",
-            figure(all.mean_entropy(), 2),
-            match (all.mean_entropy(), view.app.models.unknown()) {
-                (None, Some(unknown)) => format!("  {unknown}"),
-                _ => " bits before each token was known".to_owned(),
-            },
-        ),
-        Line::default(),
-        Line::styled(ranks_title(view, &all), theme.strong),
-    ];
+    let mut lines = figures_of(view, &all);
     let head = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     paint::lines(buf, inner, std::mem::take(&mut lines));
     let mut rest = paint::below(inner, head);
@@ -83,6 +56,39 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         }
         .render(paint::below(rest, 2), buf);
     }
+}
+
+/// The figures, a line each.
+fn figures_of(view: &View<'_>, all: &Statistics) -> Vec<Line<'static>> {
+    let theme = view.theme;
+    let row = |name: &str, value: String, note: String| {
+        Line::from(vec![
+            Span::styled(format!("{name:<NAME$}"), theme.dim),
+            Span::styled(value, theme.strong),
+            Span::styled(note, theme.dim),
+        ])
+    };
+    let figure = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    let tokens = format!("{} of {}", figures::grouped(all.scored), figures::grouped(all.tokens));
+    let windows = match all.windows {
+        0 | 1 => String::new(),
+        n => format!(", in {n} rolling windows of the context"),
+    };
+    vec![
+        row("tokens scored", tokens, format!("  ({}{windows})", view.app.first_token_note())),
+        row("perplexity", figure(all.perplexity(), 2), "  exp of the mean −log P a token".to_owned()),
+        row("bits per byte", figure(all.bits_per_byte(), 3), format!("  over {} bytes", figures::grouped(all.bytes))),
+        row(
+            "mean entropy",
+            figure(all.mean_entropy(), 2),
+            match (all.mean_entropy(), view.app.models.unknown()) {
+                (None, Some(unknown)) => format!("  {unknown}"),
+                _ => " bits before each token was known".to_owned(),
+            },
+        ),
+        Line::default(),
+        Line::styled(ranks_title(view, all), theme.strong),
+    ]
 }
 
 /// What the ranks are of: all tokens that came, or those of which an engine tells.

@@ -273,25 +273,7 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
         });
         rows.push((format!("took {}  {raw}{after}", label_of(view, step.id())), view.theme.text));
     }
-    let chain = |candidates: usize, survivors: &[StageCount]| {
-        // The temperature cuts nothing, and its count would read as its value.
-        let cuts = survivors.iter().filter(|count| count.is_on && count.stage != StageId::Temperature);
-        cuts.fold(figures::grouped(candidates), |text, count| {
-            format!("{text} > {} {}", count.stage, figures::grouped(count.kept))
-        })
-    };
-    let entropy = |raw: f32, after: f32| format!("entropy {raw:.1} > {after:.1} bits");
-    if let Some(it) = app.reading.preview() {
-        rows.push((entropy(it.entropy_bits, it.entropy_sampled_bits), view.theme.dim));
-        rows.push((chain(it.candidates, &it.survivors), view.theme.dim));
-    } else if let Some(sampled) = step.and_then(|step| step.sampled()) {
-        rows.push((entropy(sampled.entropy_bits, sampled.entropy_sampled_bits), view.theme.dim));
-        rows.push((chain(sampled.candidates, &sampled.survivors), view.theme.dim));
-    } else if let Some(unknown) = app.models.unknown() {
-        rows.push((format!("entropy, chain, other ranks: {unknown}"), view.theme.dim));
-    } else if let Some(bits) = app.token.at.and_then(|at| app.reading.score(at)).and_then(|score| score.entropy) {
-        rows.push((format!("entropy {bits:.1} bits"), view.theme.dim));
-    }
+    rows.extend(chain_facts(view).into_iter().map(|text| (text, view.theme.dim)));
     if let Some((picks, (chosen, likeliest))) = app.picks().and_then(|picks| Some((picks, picks.means()?))) {
         let text = format!(
             "your {} {}: {chosen:.2} nats a token, the likeliest {likeliest:.2}",
@@ -310,6 +292,31 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
         .into_iter()
         .flat_map(|(text, style)| paint::wrap(&text, width).into_iter().map(move |row| Line::styled(row, style)));
     lines.chain(strips).collect()
+}
+
+/// The entropies and the survivors of each stage, as far as they are known.
+fn chain_facts(view: &View<'_>) -> Vec<String> {
+    let (app, step, mut rows) = (view.app, view.app.shown_step(), Vec::new());
+    let chain = |candidates: usize, survivors: &[StageCount]| {
+        // The temperature cuts nothing, and its count would read as its value.
+        let cuts = survivors.iter().filter(|count| count.is_on && count.stage != StageId::Temperature);
+        cuts.fold(figures::grouped(candidates), |text, count| {
+            format!("{text} > {} {}", count.stage, figures::grouped(count.kept))
+        })
+    };
+    let entropy = |raw: f32, after: f32| format!("entropy {raw:.1} > {after:.1} bits");
+    if let Some(it) = app.reading.preview() {
+        rows.push(entropy(it.entropy_bits, it.entropy_sampled_bits));
+        rows.push(chain(it.candidates, &it.survivors));
+    } else if let Some(sampled) = step.and_then(|step| step.sampled()) {
+        rows.push(entropy(sampled.entropy_bits, sampled.entropy_sampled_bits));
+        rows.push(chain(sampled.candidates, &sampled.survivors));
+    } else if let Some(unknown) = app.models.unknown() {
+        rows.push(format!("entropy, chain, other ranks: {unknown}"));
+    } else if let Some(bits) = app.token.at.and_then(|at| app.reading.score(at)).and_then(|score| score.entropy) {
+        rows.push(format!("entropy {bits:.1} bits"));
+    }
+    rows
 }
 
 /// Rank and probability under the raw model; of a rank that an engine does not give it says so.
