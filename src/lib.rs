@@ -17,6 +17,7 @@
 //! - [`train`]: pre-training and fine-tuning of the one decoder, as an iterator of steps.
 //! - [`export`]: what is taken away: traces that replay, tables and pages of tokens, shell commands.
 //! - [`app`]: what the playground knows and does, without a terminal.
+//! - [`jobs`]: work of the playground on threads of its own: look-ups, downloads, saving, exports.
 //! - [`ui`]: the terminal: event loop, panes, overlays, drawing.
 //! - [`config`]: the files that the user writes: settings and keys.
 //!
@@ -31,6 +32,7 @@ pub mod eval;
 pub mod export;
 pub mod files;
 pub mod hub;
+pub mod jobs;
 pub mod kernels;
 pub mod model;
 pub mod prompt;

@@ -28,6 +28,8 @@ pub(crate) fn start(path: &Path) -> Option<String> {
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
+        // What cannot be logged is not said on stderr instead, which belongs to the command.
+        .log_internal_errors(false)
         .with_writer(Mutex::new(LogFile::new(path, LIMIT)))
         .try_init();
     warning.or_else(|| started.err().map(|e| format!("no log is written: {e}")))

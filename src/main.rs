@@ -16,17 +16,22 @@ use paths::Paths;
 
 fn main() -> ExitCode {
     let begun = Instant::now();
-    let matches = Cli::command().color(color_of_args().into()).get_matches();
-    cli::check_places(&matches)
-        .and_then(|()| Cli::from_arg_matches(&matches))
-        .map(|cli| start(cli, begun))
-        .unwrap_or_else(|error| error.exit())
+    let color = color_of_args();
+    match parse(color) {
+        Ok(cli) => start(cli, begun),
+        Err(error) => ExitCode::from(commands::report_usage(&error, color)),
+    }
+}
+
+fn parse(color: When) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().color(color.into()).try_get_matches()?;
+    cli::check_places(&matches)?;
+    Cli::from_arg_matches(&matches)
 }
 
 fn start(cli: Cli, begun: Instant) -> ExitCode {
     let color = cli.global.color;
-    set_thread_counts(cli.global.threads.map(std::num::NonZeroUsize::get));
-    let code = match run(cli, begun) {
+    let code = match set_thread_counts(cli.global.threads).and_then(|()| run(cli, begun)) {
         Ok(Status::Done) => 0,
         Ok(Status::Bad) => 1,
         Ok(Status::Interrupted) => commands::INTERRUPTED,
@@ -38,7 +43,7 @@ fn start(cli: Cli, begun: Instant) -> ExitCode {
 
 fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
     kshot::kernels::Tier::requested().map_err(anyhow::Error::msg)?;
-    let paths = Paths::from_env()?;
+    let (paths, homeless) = Paths::from_env()?;
     let warning = logging::start(&paths.log());
     let (settings, keymap) = paths.settings(cli.global.config.as_deref());
     if cli.global.config.is_some() && !settings.exists() {
@@ -47,8 +52,8 @@ fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
     let config = kshot::config::load(&settings, &keymap);
     let mut cx =
         Context { out: Out::new(cli.global.color), global: cli.global, model: cli.model, paths, config, begun };
-    if let Some(warning) = warning {
-        cx.note(warning);
+    for warning in [homeless, warning].into_iter().flatten() {
+        cx.note(kshot::text::sanitise::line(&warning));
     }
     let mut playground = cli.playground;
     match cli.command {
@@ -68,7 +73,7 @@ fn run(cli: Cli, begun: Instant) -> anyhow::Result<Status> {
 
 /// `--color` as it is needed before the command line is parsed: for help and for errors of the parser.
 fn color_of_args() -> When {
-    let args: Vec<_> = std::env::args().collect();
+    let args: Vec<_> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let given = args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix("--color") {
         Some("") => args.get(at + 1).map(String::as_str),
         Some(value) => value.strip_prefix('='),
@@ -82,12 +87,14 @@ fn color_of_args() -> When {
     }
 }
 
-/// Tells the kernels and the pools of rayon and candle how many threads to use: those asked for, those that the environment names, or
+/// Tells the kernels and the pools of rayon and candle how many threads to use: the number that was given, that of the environment, or
 /// as many as this process may use. By themselves they would count the machine's cores, whatever its container allows.
-fn set_thread_counts(asked: Option<usize>) {
+fn set_thread_counts(asked: Option<usize>) -> anyhow::Result<()> {
     let available = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let named = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok().filter(|&n: &usize| n > 0);
-    let threads = asked.or_else(named).unwrap_or_else(available);
+    let threads = match asked {
+        Some(threads) => threads,
+        None => threads_of_environment()?.unwrap_or_else(available),
+    };
     kshot::kernels::set_threads(threads);
     let threads = threads.to_string();
     let mut variables = vec![("RAYON_NUM_THREADS", threads.as_str()), ("CANDLE_NUM_THREADS", threads.as_str())];
@@ -101,5 +108,22 @@ fn set_thread_counts(asked: Option<usize>) {
         // SAFETY: no other thread exists yet that could read or write the environment: this runs first thing after
         // the command line was parsed, and parsing starts none.
         unsafe { std::env::set_var(name, value) };
+    }
+    Ok(())
+}
+
+/// The number in rayon's own variable, where 0 means its default.
+fn threads_of_environment() -> anyhow::Result<Option<usize>> {
+    const NAME: &str = "RAYON_NUM_THREADS";
+    let Some(value) = std::env::var_os(NAME).filter(|value| !value.is_empty()) else { return Ok(None) };
+    match value.to_str().and_then(|value| value.trim().parse::<usize>().ok()) {
+        Some(0) => Ok(None),
+        Some(threads @ 1..=cli::MAX_THREADS) => Ok(Some(threads)),
+        _ => Err(commands::Usage(format!(
+            "{NAME} is set to '{}'; it takes a number from 0 to {}",
+            value.display(),
+            cli::MAX_THREADS
+        ))
+        .into()),
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Model files are not here: they live in the hub's cache, which other programs share.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use etcetera::base_strategy::{BaseStrategy, Xdg};
+use anyhow::Context as _;
+use kshot::hub::home_folder;
 
 /// Moves the configuration (settings and the user's prompts).
 pub(crate) const CONFIG_DIR: &str = "KSHOT_CONFIG_DIR";
@@ -28,30 +30,42 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// The folders of this user.
+    /// The folders of this user, and what there is to say about them: where no home folder is known, they are below the
+    /// system's temporary folder.
     ///
     /// # Errors
-    /// There is no home folder and the overrides are not both set.
-    pub(crate) fn from_env() -> anyhow::Result<Self> {
-        let folder = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        Self::new(folder(CONFIG_DIR), folder(DATA_DIR))
+    /// No home folder, and a temporary one that is not this user's alone.
+    pub(crate) fn from_env() -> anyhow::Result<(Self, Option<String>)> {
+        let get = |name: &str| std::env::var_os(name);
+        match Self::new(get, home_folder(get)) {
+            Some(paths) => Ok((paths, None)),
+            None => {
+                let folder = temporary().context("there is no home folder: set HOME to an absolute path")?;
+                let said = format!(
+                    "there is no home folder (HOME is no absolute path): settings and sessions are in {}",
+                    folder.display()
+                );
+                Ok((Self::inside(folder.join("config"), &folder), Some(said)))
+            }
+        }
     }
 
-    fn new(config: Option<PathBuf>, data: Option<PathBuf>) -> anyhow::Result<Self> {
-        if let (Some(config), Some(data)) = (&config, &data) {
-            return Ok(Self::inside(config.clone(), data));
-        }
-        let home = Xdg::new().map_err(|e| {
-            anyhow::anyhow!("there is no home folder ({e}); set HOME, or both {CONFIG_DIR} and {DATA_DIR}")
-        })?;
-        let config = config.unwrap_or_else(|| home.config_dir().join("kshot"));
-        Ok(match data {
+    /// `None` where a folder is below the home folder and that is not known.
+    fn new(get: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Option<Self> {
+        let folder = |name| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // Relative paths in these are invalid (XDG base directory specification).
+        let xdg = |name, below: &str| {
+            let set = folder(name).filter(|path| path.is_absolute());
+            Some(set.or_else(|| Some(home.as_ref()?.join(below)))?.join("kshot"))
+        };
+        let config = folder(CONFIG_DIR).or_else(|| xdg("XDG_CONFIG_HOME", ".config"))?;
+        Some(match folder(DATA_DIR) {
             Some(data) => Self::inside(config, &data),
             None => Self {
                 config,
-                data: home.data_dir().join("kshot"),
-                state: home.state_dir().unwrap_or_else(|| home.data_dir()).join("kshot"),
-                cache: home.cache_dir().join("kshot"),
+                data: xdg("XDG_DATA_HOME", ".local/share")?,
+                state: xdg("XDG_STATE_HOME", ".local/state")?,
+                cache: xdg("XDG_CACHE_HOME", ".cache")?,
             },
         })
     }
@@ -98,14 +112,42 @@ impl Paths {
     }
 }
 
+/// A folder of this user's own below the system's temporary one.
+fn temporary() -> anyhow::Result<PathBuf> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+        // SAFETY: getuid has no preconditions and cannot fail.
+        let user = unsafe { libc::getuid() };
+        let folder = std::env::temp_dir().join(format!("kshot-{user}"));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.or_else(|error| if error.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        let meta = folder.symlink_metadata()?;
+        if !meta.is_dir() || meta.uid() != user || meta.mode() & 0o077 != 0 {
+            anyhow::bail!("{} is there and belongs to others too", folder.display());
+        }
+        Ok(folder)
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(std::env::temp_dir().join("kshot"))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 mod tests {
     use super::*;
 
+    fn paths(vars: &[(&str, &str)], home: Option<&str>) -> Option<Paths> {
+        let get = |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
+        Paths::new(get, home.map(PathBuf::from))
+    }
+
     #[test]
     fn overrides_move_everything_that_is_written() {
-        let paths = Paths::new(Some("/c".into()), Some("/d".into())).unwrap();
+        let paths = paths(&[(CONFIG_DIR, "/c"), (DATA_DIR, "/d")], None).unwrap();
         assert_eq!(paths.prompts(), PathBuf::from("/c/prompts"));
         assert_eq!(paths.settings(None), ("/c/config.toml".into(), "/c/keymap.toml".into()));
         assert_eq!(paths.settings(Some("a/b.toml".as_ref())), ("a/b.toml".into(), "a/keymap.toml".into()));
@@ -116,8 +158,16 @@ mod tests {
 
     #[test]
     fn one_override_leaves_the_other_half() {
-        let paths = Paths::new(Some("/c".into()), None).unwrap();
-        assert_eq!(paths.config, PathBuf::from("/c"));
-        assert!(paths.data.ends_with("kshot") && !paths.data.starts_with("/c"));
+        let found = paths(&[(CONFIG_DIR, "/c"), ("XDG_STATE_HOME", "/s"), ("XDG_DATA_HOME", "relative")], Some("/h"));
+        let found = found.unwrap();
+        assert_eq!((found.config, found.data), ("/c".into(), "/h/.local/share/kshot".into()));
+        assert_eq!((found.state, found.cache), ("/s/kshot".into(), "/h/.cache/kshot".into()));
+        assert_eq!(paths(&[(CONFIG_DIR, "/c")], None), None);
+    }
+
+    #[test]
+    fn the_temporary_folder_is_the_users_own() {
+        let folder = temporary().unwrap();
+        assert!(folder.is_absolute() && temporary().unwrap() == folder);
     }
 }

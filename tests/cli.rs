@@ -4,6 +4,14 @@
 #[path = "support/bytes_model.rs"]
 mod bytes_model;
 
+#[path = "cli/arguments.rs"]
+mod arguments;
+#[cfg(target_os = "linux")]
+#[path = "cli/offline.rs"]
+mod offline;
+#[path = "cli/surroundings.rs"]
+mod surroundings;
+
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -566,16 +574,10 @@ fn a_reader_that_goes_away_is_no_error() {
     }
 }
 
-/// Ctrl+C while tokens are made: what was made is there, the reason is said, and the exit code is 130.
+/// Waits until the thread that hears the signal exists, which is before there is anything to end.
 #[cfg(unix)]
-#[test]
-fn ctrl_c_keeps_what_was_made() {
-    let world = World::new();
-    // 4000 sequences side by side take long enough to be interrupted.
-    let args = ["generate", "-m", "MODEL", "-p", "x", "-n", "50", "--samples", "4000", "--json"];
-    let mut child = world.command(&args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+fn wait_for_signals(child: &mut std::process::Child) {
     let task = format!("/proc/{}/task", child.id());
-    // The thread that hears the signal exists before there is anything to end.
     let listening = || {
         let threads = std::fs::read_dir(Path::new(&task)).ok()?.flatten();
         let mut names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
@@ -585,6 +587,17 @@ fn ctrl_c_keeps_what_was_made() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be stopped");
         std::thread::yield_now();
     }
+}
+
+/// Ctrl+C while tokens are made: what was made is there, the reason is said, and the exit code is 130.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_made() {
+    let world = World::new();
+    // 4000 sequences side by side take long enough to be interrupted.
+    let args = ["generate", "-m", "MODEL", "-p", "x", "-n", "50", "--samples", "4000", "--json"];
+    let mut child = world.command(&args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    wait_for_signals(&mut child);
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let mut stdout = String::new();

@@ -448,7 +448,7 @@ fn a_file_that_is_there_stays() {
     let path = folder.path().join("a.csv");
     std::fs::write(&path, "mine").unwrap();
     let to = |existing| kshot::app::export::Destination::File(path.clone(), existing);
-    let export = |to| kshot::ui::export(kshot::export::Format::Csv, &kshot::export::Source::default(), to);
+    let export = |to| kshot::jobs::export(kshot::export::Format::Csv, &kshot::export::Source::default(), to);
     assert_eq!(export(to(Existing::Keep)), Ok(Exported::Taken(path.clone())));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
     assert_eq!(export(to(Existing::Replace)), Ok(Exported::Written(path.clone())));

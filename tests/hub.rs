@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kshot::hub::{Cancel, Hub, HubConfig, HubError, ModelRef, Patience, Snapshot, SystemDisk, Token};
+use kshot::hub::{Cancel, Hub, HubConfig, HubError, ModelRef, Patience, Proxies, Snapshot, SystemDisk, Token};
 use rand_chacha::ChaCha8Rng;
 use rand08::{RngCore, SeedableRng};
 use sha1::{Digest, Sha1};
@@ -30,6 +30,8 @@ mod cached;
 mod faults;
 #[path = "hub/interrupted.rs"]
 mod interrupted;
+#[path = "hub/secrecy.rs"]
+mod secrecy;
 
 const MODEL: &str = "tester/tiny";
 const COMMIT: &str = "1111111111111111111111111111111111111111";
@@ -58,7 +60,7 @@ impl Bench {
     fn config(&self) -> HubConfig {
         HubConfig {
             endpoint: self.server.endpoint(),
-            cache: self.cache(),
+            cache: Some(self.cache()),
             token: Token::new(TOKEN),
             offline: false,
             etag_timeout: Duration::from_secs(2),
@@ -70,6 +72,7 @@ impl Bench {
                 trickle_window: Duration::from_millis(150),
                 trickle_bytes: 1000,
             },
+            proxies: Proxies::default(),
             disk: Arc::new(SystemDisk),
         }
     }

@@ -23,7 +23,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("train", &["corpus", "engine", "eval", "files", "model", "sampling", "session", "text"]),
     ("export", &["engine", "files", "kernels", "model", "sampling", "session", "text"]),
     ("app", &["engine", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
-    ("ui", &["app", "engine", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("jobs", &["app", "engine", "export", "files", "hub", "prompt", "session"]),
+    ("ui", &["app", "engine", "export", "files", "hub", "jobs", "prompt", "sampling", "session", "text", "train"]),
     ("config", &["app", "files", "sampling", "text", "ui"]),
 ];
 

@@ -165,6 +165,11 @@ pub enum IoRequest {
 }
 
 impl IoRequest {
+    /// Whether it writes files that another such request may write too, so that their order counts.
+    pub fn writes_over(&self) -> bool {
+        matches!(self, Self::Save { .. } | Self::SavePresets { .. } | Self::SaveTask(_) | Self::Prompts(..))
+    }
+
     /// Whether an event follows that ends the request.
     pub fn is_answered(&self) -> bool {
         !matches!(self, Self::Cancel(_) | Self::Keep(_) | Self::SearchSessions(_))

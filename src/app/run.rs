@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::models::Loaded;
 use super::samples::Batch;
-use crate::engine::{CancelToken, Finish, FinishReason, GenerateRequest, JobId, Step};
+use crate::engine::{CancelToken, Finish, FinishReason, GenerateRequest, JobId, Step, Timings};
 
 /// Which seed a run takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,11 +166,15 @@ impl Run {
 
     /// Tokens a second after the first: measured by the engine once the run is over, by the screen until then.
     pub fn tokens_per_second(&self) -> Option<f64> {
-        let (tokens, seconds) = match self.finish() {
-            Some(finish) => (finish.timings.decode_tokens, finish.timings.decode_s),
-            None => (self.steps.len(), self.newest.saturating_sub(self.first?).as_secs_f64()),
+        let timings = match self.finish() {
+            Some(finish) => return finish.timings.tokens_per_second(finish.reasons.len()),
+            None => Timings {
+                decode_tokens: self.steps.len(),
+                decode_s: self.newest.saturating_sub(self.first?).as_secs_f64(),
+                ..Timings::default()
+            },
         };
-        (tokens > 1 && seconds > 0.0).then(|| (tokens - 1) as f64 / seconds)
+        timings.tokens_per_second(1)
     }
 
     /// Why it ended, in words.

@@ -3,11 +3,20 @@
 //! Structure comes from clap's derive; the sampling flags come from the one table of sampling parameters
 //! (`sampling_flags`), so a new parameter has a flag, a range and a help text without a line here.
 
-mod args;
+mod about;
+mod eval;
+mod finetune;
+mod generate;
+mod machine;
+mod models;
+mod playground;
+mod prompts;
 mod sampling_flags;
 mod session;
+mod text;
+mod train;
+mod values;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
@@ -15,13 +24,21 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub(crate) use args::{
-    BenchArgs, ClassifyArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, FinetuneArgs, GenerateArgs, ManArgs,
-    ModelArg, ModelsArgs, ModelsCommand, PathsArgs, PlaygroundArgs, PromptArgs, PromptsArgs, PromptsCommand, RefArg,
-    ReplayArgs, ScoreArgs, ScreenArgs, ScreenshotArgs, TextArgs, TokensArgs, TrainArgs, VocabularyKind,
-};
+pub(crate) use about::{CompletionsArgs, ConfigArgs, ManArgs, PathsArgs};
+pub(crate) use eval::EvalArgs;
+pub(crate) use finetune::{ClassifyArgs, FinetuneArgs};
+pub(crate) use generate::{GenerateArgs, PageFormat, PromptArgs, ReplayArgs};
+pub(crate) use machine::{BenchArgs, DoctorArgs};
+pub(crate) use models::{ModelArg, ModelsArgs, ModelsCommand, RefArg};
+pub(crate) use playground::{PlaygroundArgs, ScreenArgs, ScreenshotArgs};
+pub(crate) use prompts::{PromptsArgs, PromptsCommand};
 pub(crate) use sampling_flags::SamplingFlags;
 pub(crate) use session::{SessionArgs, SessionCommand};
+pub(crate) use text::{ScoreArgs, TextArgs, TokensArgs};
+pub(crate) use train::{TrainArgs, VocabularyKind};
+
+/// The most threads to compute with.
+pub(crate) const MAX_THREADS: usize = 1024;
 
 const ABOUT: &str = "A playground for GPT-2 checkpoints in the terminal";
 
@@ -50,7 +67,7 @@ Environment: KSHOT_MODEL, KSHOT_THREADS, KSHOT_OFFLINE, KSHOT_COLOR, one KSHOT_*
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "kshot", version, long_version = long_version(), about = ABOUT, long_about = LONG_ABOUT,
+#[command(name = "kshot", bin_name = "kshot", version, long_version = long_version(), about = ABOUT, long_about = LONG_ABOUT,
     after_help = EXAMPLES, max_term_width = 100, propagate_version = true, args_override_self = true, subcommand_help_heading = "Commands")]
 pub(crate) struct Cli {
     /// What to do; the playground where nothing is named
@@ -79,8 +96,9 @@ pub(crate) struct Global {
     pub(crate) config: Option<PathBuf>,
 
     /// Threads to compute with [default: the processors this process may use]
-    #[arg(long, global = true, value_name = "N", env = "KSHOT_THREADS", hide_env_values = true)]
-    pub(crate) threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", env = "KSHOT_THREADS", hide_env_values = true,
+        value_parser = values::count(1..=MAX_THREADS as u64))]
+    pub(crate) threads: Option<usize>,
 
     /// Use only what is on disk; nothing is downloaded or looked up
     #[arg(long, global = true, action = ArgAction::SetTrue, value_parser = FalseyValueParser::new(),

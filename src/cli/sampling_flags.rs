@@ -110,7 +110,7 @@ fn order_flag() -> Arg {
     Arg::new(ORDER)
         .long("order")
         .value_name("A,B,C")
-        .help(format!("Order of the stages; one that is left out does not run. Stages: {}", known.join(", ")))
+        .help(format!("Order of the stages; a stage that is left out does not run. Stages: {}", known.join(", ")))
         .value_parser(|text: &str| parse_order(text))
         .env("KSHOT_ORDER")
         .hide_env_values(true)

@@ -18,8 +18,9 @@ struct Report {
     load_s: f64,
     /// From the start of the process, with load and prefill.
     first_token_s: f64,
-    prefill_tok_s: f64,
-    decode_tok_s: f64,
+    prefill_tok_s: Option<f64>,
+    /// Null where nothing was decoded after the first token.
+    decode_tok_s: Option<f64>,
     /// Prefill with the scores of all positions, 512 candidates each; only where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     score_tok_s: Option<f64>,
@@ -53,8 +54,8 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let name = model::name(args.model.name.as_deref(), cx);
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, &args.model, cx, &interrupt)?;
-    let (prefill, decode) = (args.prefill.get(), args.decode.get());
     let (context, vocab) = (model.info().context, model.info().vocab);
+    let (prefill, decode) = lengths(args, context);
     if prefill + decode > context {
         bail!(Usage(format!(
             "-p {prefill} and -n {decode} are {} tokens; the model has {context} positions",
@@ -64,13 +65,13 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
 
     let mut first_token_s = None;
     let (mut prefill_rates, mut decode_rates, mut score_rates) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..args.rounds.get() {
-        let request = request(prompt(round, prefill, vocab), decode, args.sequences.get());
+    for round in 0..args.rounds {
+        let request = request(prompt(round, prefill, vocab), decode, args.sequences);
         let timings = measure(model.as_mut(), &request, &interrupt, || {
             first_token_s.get_or_insert_with(|| cx.begun.elapsed().as_secs_f64());
         })?;
         prefill_rates.push(timings.prefill_tokens as f64 / timings.prefill_s);
-        decode_rates.push(decode_rate(timings));
+        decode_rates.extend(timings.tokens_per_second(request.sequences));
         if args.score {
             let request =
                 ScoreRequest { ids: prompt(round + OTHER, prefill, vocab), start: Start::FirstToken, top: KEPT };
@@ -84,39 +85,44 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
         first_token_s: first_token_s.unwrap_or_default(),
         prefill_tok_s: median(&mut prefill_rates),
         decode_tok_s: median(&mut decode_rates),
-        score_tok_s: args.score.then(|| median(&mut score_rates)),
+        score_tok_s: median(&mut score_rates),
         peak_rss_mb: system::peak_resident().map(|bytes| bytes as f64 / 1e6),
         dtype: model.info().dtype,
         threads: system::threads(),
         cpu: kshot::export::cpu_name(),
         prefill_tokens: prefill,
         decode_tokens: decode,
-        sequences: args.sequences.get(),
+        sequences: args.sequences,
         tier: kshot::kernels::Tier::current().name(),
         weight_bytes: model.info().weight_bytes,
         // Keys and values of the tokens before, averaged over the tokens decoded.
         cache_bytes: (2 * config.n_layer * config.n_embd * 4 * (prefill + decode / 2)) as u64,
-        rounds: args.rounds.get(),
+        rounds: args.rounds,
     };
-    if args.json {
-        cx.out.json(&report)?;
-        return Ok(Status::Done);
+    match args.json {
+        true => cx.out.json(&report)?,
+        false => print(&report, cx)?,
     }
+    Ok(Status::Done)
+}
+
+fn print(report: &Report, cx: &mut Context) -> anyhow::Result<()> {
+    let (prefill, decode) = (report.prefill_tokens, report.decode_tokens);
     let cpu = cx.out.label(&report.cpu);
     cx.out.line(format!("load         {:.2} s", report.load_s))?;
     cx.out.line(format!("first token  {:.2} s after the start of the process", report.first_token_s))?;
-    cx.out.line(format!("prefill      {:.1} tok/s ({prefill} tokens)", report.prefill_tok_s))?;
+    let rate = |rate: Option<f64>| rate.map_or("-".to_owned(), |rate| format!("{rate:.1} tok/s"));
+    cx.out.line(format!("prefill      {} ({prefill} tokens)", rate(report.prefill_tok_s)))?;
     cx.out.line(format!(
-        "decode       {:.1} tok/s ({decode} tokens{})",
-        report.decode_tok_s,
+        "decode       {} ({decode} tokens{})",
+        rate(report.decode_tok_s),
         if report.sequences > 1 { format!(", {} sequences side by side", report.sequences) } else { String::new() }
     ))?;
     if let Some(rate) = report.score_tok_s {
         cx.out.line(format!("scored       {rate:.1} tok/s ({prefill} tokens, {KEPT} candidates each)"))?;
     }
     cx.out.line(format!("peak memory  {}", report.peak_rss_mb.map_or("unknown".into(), |mb| format!("{mb:.0} MB"))))?;
-    cx.out.line(format!("computed in  {}, {} threads, {}, {cpu}", report.dtype, report.threads, report.tier))?;
-    Ok(Status::Done)
+    cx.out.line(format!("computed in  {}, {} threads, {}, {cpu}", report.dtype, report.threads, report.tier))
 }
 
 /// Measures the machine.
@@ -179,17 +185,20 @@ fn measure(
     Ok(finish.timings)
 }
 
-/// Tokens a second. The first token comes out of the prefill: its draw counts, the model's run before it does not.
-fn decode_rate(timings: Timings) -> f64 {
-    timings.decode_tokens.saturating_sub(1).max(1) as f64 / timings.decode_s
+/// Tokens of the prompt and to decode: what was given, otherwise 512 and 128, or as many as a smaller context holds.
+fn lengths(args: &BenchArgs, context: usize) -> (usize, usize) {
+    let decode = args.decode.unwrap_or((context / 4).clamp(1, 128));
+    let prefill = args.prefill.unwrap_or(context.saturating_sub(decode).clamp(1, 512));
+    (prefill, decode)
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// `None` without a value.
+fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     match values.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => values[n / 2],
-        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+        0 => None,
+        n if n % 2 == 1 => Some(values[n / 2]),
+        n => Some((values[n / 2 - 1] + values[n / 2]) / 2.0),
     }
 }
 
@@ -200,8 +209,9 @@ mod tests {
     #[test]
     fn medians() {
         for (values, expected) in [(vec![3.0, 1.0, 2.0], 2.0), (vec![4.0, 1.0, 2.0, 3.0], 2.5), (vec![7.0], 7.0)] {
-            assert_eq!(median(&mut values.clone()), expected);
+            assert_eq!(median(&mut values.clone()), Some(expected));
         }
+        assert_eq!(median(&mut []), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::checks::{self, Check};
 use super::interrupt::Interrupt;
 use super::model;
-use super::{Context, Status, models, system};
+use super::{Context, Status, lossy, models, system};
 use crate::cli::{DoctorArgs, ModelArg, long_version};
 use kshot::text::figures::bytes;
 
@@ -50,10 +50,10 @@ fn facts(cx: &Context) -> anyhow::Result<Map<String, Value>> {
     add("stdin", terminal(std::io::stdin().is_terminal()).into());
     add("stdout", terminal(std::io::stdout().is_terminal()).into());
     add("terminal_size", size.into());
-    add("config", json!(cx.paths.config));
-    add("data", json!(cx.paths.data));
-    add("log", json!(cx.paths.log()));
-    add("models", json!(config.cache));
+    add("config", lossy(&cx.paths.config));
+    add("data", lossy(&cx.paths.data));
+    add("log", lossy(&cx.paths.log()));
+    add("models", config.cache.map_or("unknown: no home folder".into(), |cache| lossy(&cache)));
     add("hub", config.endpoint.clone().into());
     add("hub_token", if config.token.is_some() { "set" } else { "not set" }.into());
     add("offline", (config.offline || cx.global.offline).into());
@@ -85,7 +85,7 @@ fn check_model(name: &str, arg: &ModelArg, cx: &Context) -> anyhow::Result<(Map<
             }),
         ));
     }
-    about.insert("folder".into(), json!(files));
+    about.insert("folder".into(), files.to_string().into());
     match model::load(name, arg, cx, &interrupt) {
         Err(error) => checks.push(Check::new("load", Err(format!("{error:#}")))),
         Ok(mut model) => {

@@ -1,6 +1,5 @@
 //! `kshot eval`: how often a model answers a task right, at each number of examples.
 
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::bail;
@@ -172,7 +171,7 @@ fn plan(args: &EvalArgs, cx: &Context) -> anyhow::Result<(Plan<'static>, Vec<Lef
         (_, true) => Instructions::Hidden,
         _ => Instructions::TasksOnly,
     };
-    Ok((Plan { sources, shots, limit: args.limit.get(), seed: args.seed, instruction }, left_out))
+    Ok((Plan { sources, shots, limit: args.limit, seed: args.seed, instruction }, left_out))
 }
 
 /// The numbers of examples. Those that were asked for are refused where a task has fewer, the usual ones left out.
@@ -210,20 +209,10 @@ fn tasks(args: &EvalArgs, library: &Library) -> anyhow::Result<Vec<(Task, bool)>
     for name in &args.task {
         match name.as_str() {
             "all" => tasks.extend(library.tasks.iter().map(|task| (task.clone(), false))),
-            name => tasks.push((task(library, name)?, true)),
+            name => tasks.push((prompts::named(library, name)?.into_owned(), true)),
         }
     }
     Ok(tasks)
-}
-
-/// The task of a name, or of a file where the name is one.
-fn task(library: &Library, name: &str) -> anyhow::Result<Task> {
-    let path = Path::new(name);
-    let is_path = name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml");
-    if !is_path {
-        return prompts::task(library, name).cloned();
-    }
-    Library::read(path).map_err(|problem| anyhow::anyhow!("{problem}"))
 }
 
 fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use kshot::files::Files;
 use kshot::hub::Source;
 use kshot::train::finetune::{
     Base, Baseline, Bundled, Examples, Figures, Finetune, FinetuneRecipe, FinetuneStep, Form, Format, Outcome, Tuned,
@@ -17,6 +18,9 @@ use kshot::engine::Device;
 
 /// Every so manyth example is held out where there is no test file.
 const HELD_OUT: usize = 10;
+
+/// The most values of --lambda: each trains a model of its own.
+const MOST_RUNS: usize = 16;
 
 /// A line of `--json` for an update.
 #[derive(Serialize)]
@@ -61,20 +65,18 @@ pub(super) fn run(args: &FinetuneArgs, cx: &mut Context) -> anyhow::Result<Statu
     if args.output.is_some() && args.lambda.len() > 1 {
         bail!(Usage("-o saves one classifier; give one --lambda with it".into()));
     }
+    if args.lambda.len() > MOST_RUNS {
+        bail!(Usage(format!(
+            "--lambda has {} values; at most {MOST_RUNS} models are trained side by side",
+            args.lambda.len()
+        )));
+    }
     let name = model::name(args.model.name.as_deref(), cx);
     let (train, test) = examples(args)?;
     let interrupt = Interrupt::on_ctrl_c()?;
     let files = model::files(&Source::of(&name)?, Need::Weights, cx, &interrupt)?;
-    let mut runs = Vec::new();
-    for lambda in &args.lambda {
-        let base =
-            Base::open(&name, &files, interrupt.engine.clone()).with_context(|| format!("cannot load {name}"))?;
-        let recipe = recipe(args, *lambda, base.parameters.config().parameters(), train.items.len());
-        let tuning = Finetune::new(base, &train, &test, recipe)?;
-        let before = tuning.validate()?;
-        runs.push(Run { tuning, before, steps: Vec::new() });
-    }
-    let baseline = Baseline::learn(&train).map(|baseline| baseline.evaluate(&test));
+    let (mut runs, baseline) =
+        interrupt.while_preparing(|| prepare(args, &name, &files, (&train, &test), &interrupt))?;
     if !args.json {
         header(&name, &train, &test, &runs, cx)?;
     }
@@ -107,6 +109,27 @@ pub(super) fn run(args: &FinetuneArgs, cx: &mut Context) -> anyhow::Result<Statu
         cx.note(format!("saved in {0}; `kshot classify -m {0} TEXT` uses it", folder.display()));
     }
     Ok(status)
+}
+
+/// A model for each λ, measured before its first update, and what a bag of words gets.
+fn prepare(
+    args: &FinetuneArgs,
+    name: &str,
+    files: &Files,
+    (train, test): (&Examples, &Examples),
+    interrupt: &Interrupt,
+) -> anyhow::Result<(Vec<Run>, Option<Outcome>)> {
+    let mut runs = Vec::new();
+    for lambda in &args.lambda {
+        let base = Base::open(name, files, interrupt.engine.clone());
+        let base = base.with_context(|| format!("cannot load {name}"))?;
+        let recipe = recipe(args, *lambda, base.parameters.config().parameters(), train.items.len());
+        let tuning = Finetune::new(base, train, test, recipe)?;
+        let before = tuning.validate()?;
+        runs.push(Run { tuning, before, steps: Vec::new() });
+    }
+    let baseline = Baseline::learn(train).map(|baseline| baseline.evaluate(test));
+    Ok((runs, baseline))
 }
 
 /// The examples to learn from and those to measure on.
@@ -148,8 +171,8 @@ fn recipe(args: &FinetuneArgs, lambda: f64, parameters: u64, examples: usize) ->
     let recipe = FinetuneRecipe {
         lambda,
         lr: args.lr.unwrap_or(defaults.lr),
-        batch: args.batch.get(),
-        epochs: args.epochs.map_or(defaults.epochs, std::num::NonZeroUsize::get),
+        batch: args.batch,
+        epochs: args.epochs.unwrap_or(defaults.epochs),
         classifier_dropout: args.dropout,
         dropout: args.dropout,
         seed: args.seed,

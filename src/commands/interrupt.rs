@@ -1,4 +1,8 @@
-//! Ctrl+C: the first one ends the job in an orderly way, the second one ends the process.
+//! Ctrl+C: the first one ends the job in an orderly way, the second one ends the process. Where a command only prepares, there
+//! is nothing to put in order and the first one ends the process too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kshot::engine::CancelToken;
 use kshot::hub::Cancel;
@@ -13,6 +17,8 @@ pub(crate) struct Interrupt {
     pub(crate) engine: CancelToken,
     /// For the hub's.
     pub(crate) hub: Cancel,
+    /// Whether what runs hears no token.
+    deaf: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -28,6 +34,23 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Does work that hears neither token and leaves nothing half done: reading files, building a model. Ctrl+C ends the
+    /// process at once meanwhile.
+    pub(crate) fn while_preparing<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.deaf.store(true, Ordering::SeqCst);
+        if self.engine.is_cancelled() {
+            self.end();
+        }
+        let made = work();
+        self.deaf.store(false, Ordering::SeqCst);
+        made
+    }
+
+    fn end(&self) -> ! {
+        super::say("stopped");
+        std::process::exit(i32::from(EXIT_CODE));
+    }
+
     #[cfg(unix)]
     fn listen(self) -> anyhow::Result<()> {
         use anyhow::Context;
@@ -36,8 +59,8 @@ impl Interrupt {
             signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]).context("cannot listen for Ctrl+C")?;
         let heard = move || {
             for _ in signals.forever() {
-                if self.engine.is_cancelled() {
-                    std::process::exit(i32::from(EXIT_CODE));
+                if self.engine.is_cancelled() || self.deaf.load(Ordering::SeqCst) {
+                    self.end();
                 }
                 self.engine.cancel();
                 self.hub.cancel();

@@ -31,8 +31,10 @@ mod session;
 mod system;
 mod tokens;
 mod train;
+mod usage;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
+use std::path::Path;
 use std::time::Instant;
 
 use kshot::config::Loaded;
@@ -48,6 +50,7 @@ pub(crate) use interrupt::EXIT_CODE as INTERRUPTED;
 pub(crate) use out::{Closed, Out, Style};
 pub(crate) use playground::run as playground;
 pub(crate) use session::named as session_named;
+pub(crate) use usage::{Usage, report as report_usage};
 
 /// How a command ended, other than with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,16 +102,18 @@ impl Context {
     }
 }
 
-/// A command line that parses and yet cannot be meant.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
-
 /// Runs a subcommand.
 ///
 /// # Errors
 /// Whatever the command could not do; printed once, by [`report`].
 pub(crate) fn run(command: Command, cx: &mut Context) -> anyhow::Result<Status> {
+    let status = dispatch(command, cx)?;
+    // What the system cannot write any more is an error here and would go unsaid at the end of the process.
+    cx.out.flush()?;
+    Ok(status)
+}
+
+fn dispatch(command: Command, cx: &mut Context) -> anyhow::Result<Status> {
     match command {
         Command::Generate(args) => generate::run(*args, cx),
         Command::Replay(args) => replay::run(&args, cx),
@@ -167,9 +172,14 @@ fn chain(error: &anyhow::Error) -> String {
     said.join("\n  caused by: ")
 }
 
-#[expect(clippy::print_stderr, reason = "the one place that writes notes to stderr")]
+/// A path as text for JSON, which has no other bytes.
+fn lossy(path: &Path) -> serde_json::Value {
+    path.to_string_lossy().into_owned().into()
+}
+
+/// Writes a note to stderr. One that cannot be written (a full disk, a reader that has gone) is no reason to end the job.
 fn say(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use kshot::engine::{Backend, LoadRequest};
 use kshot::files::Files;
-use kshot::hub::{Hub, HubConfig, ModelRef, Progress, Source};
+use kshot::hub::{Hub, HubConfig, ModelRef, Progress, Snapshot, Source};
 use kshot::model::Decoder;
 use kshot::text::{SpecialTokens, Tokenizer};
 
@@ -62,11 +62,25 @@ pub(super) fn files(source: &Source, need: Need, cx: &Context, interrupt: &Inter
             let hub = hub(cx)?;
             let tokenizer = || (need == Need::Tokenizer).then(|| cached_tokenizer(&hub, model)).flatten();
             let folder = match hub.locate(model) {
-                Ok(snapshot) => snapshot.folder,
+                Ok(snapshot) => {
+                    say_only(model, &snapshot, cx);
+                    snapshot.folder
+                }
                 Err(_) => tokenizer().map_or_else(|| pull(&hub, model, interrupt), Ok)?,
             };
             Ok(folder.into())
         }
+    }
+}
+
+/// Says where the cache left open which commit is meant.
+pub(super) fn say_only(model: &ModelRef, snapshot: &Snapshot, cx: &Context) {
+    if snapshot.only {
+        cx.note(format!(
+            "the cache does not say which commit of {model} is {}; using the only one there, {}",
+            model.revision(),
+            snapshot.commit
+        ));
     }
 }
 
@@ -76,8 +90,12 @@ fn cached_tokenizer(hub: &Hub, model: &ModelRef) -> Option<PathBuf> {
     let cached = hub.cached_models().into_iter().find(|cached| cached.id == model.id())?;
     let wanted =
         |commit: &str, refs: &[String]| commit == model.revision() || refs.iter().any(|r| r == model.revision());
-    let revision = cached.revisions.iter().find(|revision| wanted(&revision.commit, &revision.refs))?;
-    let repository = hub.config().cache.join(format!("models--{}", model.id().replace('/', "--")));
+    let named = cached.revisions.iter().find(|revision| wanted(&revision.commit, &revision.refs));
+    let revision = named.or(match cached.revisions.as_slice() {
+        [only] if model.explicit_revision().is_none() => Some(only),
+        _ => None,
+    })?;
+    let repository = hub.cache().ok()?.join(format!("models--{}", model.id().replace('/', "--")));
     let folder = repository.join("snapshots").join(&revision.commit);
     check_folder(&folder, Need::Tokenizer).is_ok().then_some(folder)
 }

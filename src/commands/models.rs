@@ -1,15 +1,17 @@
 //! `kshot models`: the model in the program, the catalog and the cache.
 
+use std::str::FromStr as _;
+
 use anyhow::{Context as _, bail};
 use kshot::engine::Description;
 use kshot::files::{Files, builtin};
-use kshot::hub::{CachedModel, CatalogEntry, FileCheck, FileState, ModelRef, Source, catalog, verify_files};
+use kshot::hub::{CachedModel, CatalogEntry, FileCheck, FileState, ModelRef, Snapshot, Source, catalog, verify_files};
 use kshot::model::{Dtype, DtypeChoice};
 use serde_json::{Value, json};
 
 use super::interrupt::Interrupt;
 use super::progress::ProgressLine;
-use super::{Context, Status, model};
+use super::{Context, Status, lossy, model};
 use crate::cli::{ModelsCommand, RefArg};
 use kshot::text::figures::{self, bytes};
 use kshot::text::sanitise;
@@ -29,12 +31,15 @@ struct Listed<'a> {
     id: &'a str,
     entry: Option<&'a CatalogEntry>,
     cached: Option<&'a CachedModel>,
+    /// Whether the name alone finds it in the cache, as the other commands look for it.
+    found: bool,
 }
 
 impl Listed<'_> {
     fn state(&self) -> &'static str {
         match self.cached {
-            Some(cached) if cached.revisions.iter().any(|revision| revision.missing.is_empty()) => "cached",
+            Some(_) if self.found => "cached",
+            Some(cached) if cached.revisions.iter().any(|revision| revision.missing.is_empty()) => "other revision",
             Some(cached) if cached.partial_bytes > 0 => "partial",
             Some(_) => "incomplete",
             None => "",
@@ -43,45 +48,62 @@ impl Listed<'_> {
 }
 
 fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
-    let cached = model::hub(cx)?.cached_models();
-    let known = catalog().iter().map(|entry| Listed {
-        id: &entry.id,
-        entry: Some(entry),
-        cached: cached.iter().find(|cached| cached.id == entry.id),
-    });
+    let hub = model::hub(cx)?;
+    let cached = hub.cached_models();
+    let row = |id, entry, cached: Option<_>| {
+        let found = cached.is_some() && ModelRef::from_str(id).is_ok_and(|model| hub.locate(&model).is_ok());
+        Listed { id, entry, cached, found }
+    };
+    let known = catalog()
+        .iter()
+        .map(|entry| row(entry.id.as_str(), Some(entry), cached.iter().find(|cached| cached.id == entry.id)));
     let others = cached.iter().filter(|cached| catalog().iter().all(|entry| entry.id != cached.id));
-    let rows: Vec<_> =
-        known.chain(others.map(|cached| Listed { id: &cached.id, entry: None, cached: Some(cached) })).collect();
+    let rows: Vec<_> = known.chain(others.map(|cached| row(cached.id.as_str(), None, Some(cached)))).collect();
 
-    let built_in = Description::of(&Files::BuiltIn, DtypeChoice::Is(Dtype::F32))?;
-    let built_in_bytes: u64 = sizes(&Files::BuiltIn)?.iter().map(|(_, size)| size).sum();
-    if as_json {
-        cx.out.json(&json!({
-            "id": builtin::NAME,
-            "title": null,
-            "parameters": built_in.parameters,
-            "context": built_in.context,
-            "download_bytes": null,
-            "memory_bytes": built_in.memory,
-            "state": "built-in",
-            "bytes_on_disk": built_in_bytes,
-            "note": builtin::ABOUT,
-        }))?;
-        for row in &rows {
-            cx.out.json(&json!({
-                "id": row.id,
-                "title": row.entry.map(|entry| &entry.title),
-                "parameters": row.entry.map(CatalogEntry::parameters),
-                "context": row.entry.map(|entry| entry.context),
-                "download_bytes": row.entry.map(|entry| entry.download_bytes),
-                "memory_bytes": row.entry.map(CatalogEntry::memory_bytes_f32),
-                "state": if row.state().is_empty() { "remote" } else { row.state() },
-                "bytes_on_disk": row.cached.map(|cached| cached.bytes),
-                "note": row.entry.map(|entry| &entry.note),
-            }))?;
-        }
-        return Ok(Status::Done);
+    match as_json {
+        true => list_json(&rows, cx)?,
+        false => list_lines(&rows, cx)?,
     }
+    Ok(Status::Done)
+}
+
+/// The model in the program, and the bytes of its files.
+fn built_in() -> anyhow::Result<(Description, u64)> {
+    let known = Description::of(&Files::BuiltIn, DtypeChoice::Is(Dtype::F32))?;
+    Ok((known, sizes(&Files::BuiltIn)?.iter().map(|(_, size)| size).sum()))
+}
+
+fn list_json(rows: &[Listed<'_>], cx: &mut Context) -> anyhow::Result<()> {
+    let (built_in, built_in_bytes) = built_in()?;
+    cx.out.json(&json!({
+        "id": builtin::NAME,
+        "title": null,
+        "parameters": built_in.parameters,
+        "context": built_in.context,
+        "download_bytes": null,
+        "memory_bytes": built_in.memory,
+        "state": "built-in",
+        "bytes_on_disk": built_in_bytes,
+        "note": builtin::ABOUT,
+    }))?;
+    for row in rows {
+        cx.out.json(&json!({
+            "id": row.id,
+            "title": row.entry.map(|entry| &entry.title),
+            "parameters": row.entry.map(CatalogEntry::parameters),
+            "context": row.entry.map(|entry| entry.context),
+            "download_bytes": row.entry.map(|entry| entry.download_bytes),
+            "memory_bytes": row.entry.map(CatalogEntry::memory_bytes_f32),
+            "state": if row.state().is_empty() { "remote" } else { row.state() },
+            "bytes_on_disk": row.cached.map(|cached| cached.bytes),
+            "note": row.entry.map(|entry| &entry.note),
+        }))?;
+    }
+    Ok(())
+}
+
+fn list_lines(rows: &[Listed<'_>], cx: &mut Context) -> anyhow::Result<()> {
+    let (built_in, built_in_bytes) = built_in()?;
     let style = cx.out.style();
     let head = format!("{:<40} {:>8} {:>10} {:>10}  {:<14} {}", "model", "params", "size", "memory", "here", "about");
     cx.out.line(style.bold(head))?;
@@ -94,7 +116,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
         style.green(format!("{:<14}", Files::BuiltIn)),
         style.dim(builtin::ABOUT),
     ))?;
-    for row in &rows {
+    for row in rows {
         let figure = |of: fn(&CatalogEntry) -> String| row.entry.map_or(String::new(), of);
         let on_disk =
             row.cached.filter(|_| row.entry.is_none()).map(|cached| format!("{} on disk", bytes(cached.bytes)));
@@ -110,7 +132,7 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
         );
         cx.out.line(line.trim_end())?;
     }
-    Ok(Status::Done)
+    Ok(())
 }
 
 fn pull(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
@@ -118,7 +140,7 @@ fn pull(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
     let hub = model::hub(cx)?;
     let folder = model::pull(&hub, &model, &Interrupt::on_ctrl_c()?)?;
     match args.json {
-        true => cx.out.json(&json!({ "model": model.to_string(), "folder": folder }))?,
+        true => cx.out.json(&json!({ "model": model.to_string(), "folder": lossy(&folder) }))?,
         false => {
             let line = cx.out.label(&folder.display().to_string());
             cx.out.line(line)?;
@@ -155,7 +177,7 @@ fn info_of_files(name: &str, files: &Files, as_json: bool, cx: &mut Context) -> 
         let listed: Vec<Value> = sizes.iter().map(|(name, bytes)| json!({ "file": name, "bytes": bytes })).collect();
         cx.out.json(&json!({
             "model": name,
-            "folder": files,
+            "folder": files.to_string(),
             "family": family,
             "bytes": total,
             "parameters": parameters,
@@ -223,7 +245,7 @@ fn info(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
             "model": model.to_string(),
             "cached": here.is_some(),
             "commit": here.as_ref().map(|snapshot| &snapshot.commit),
-            "folder": here.as_ref().map(|snapshot| &snapshot.folder),
+            "folder": here.as_ref().map(|snapshot| lossy(&snapshot.folder)),
             "bytes": total,
             "parameters": entry.map(CatalogEntry::parameters),
             "memory_bytes": entry.map(CatalogEntry::memory_bytes_f32),
@@ -231,13 +253,27 @@ fn info(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
         }))?;
         return Ok(Status::Done);
     }
+    for line in describe_model(&model, entry, here.as_ref(), cached.as_ref(), &files) {
+        let line = cx.out.label(&line);
+        cx.out.line(line)?;
+    }
+    Ok(Status::Done)
+}
+
+fn describe_model(
+    model: &ModelRef,
+    entry: Option<&CatalogEntry>,
+    here: Option<&Snapshot>,
+    cached: Option<&CachedModel>,
+    files: &[(String, u64)],
+) -> Vec<String> {
     let mut lines = vec![format!("model    {model}")];
     if let Some(entry) = entry {
         lines.push(format!("about    {}: {}", entry.title, entry.note));
         lines.push(format!("size     {} parameters, context {}", entry.parameters(), entry.context));
         lines.push(format!("memory   {}", bytes(entry.memory_bytes_f32())));
     }
-    match &here {
+    match here {
         Some(snapshot) => {
             lines.push(format!("commit   {}", snapshot.commit));
             lines.push(format!("folder   {}", snapshot.folder.display()));
@@ -249,13 +285,10 @@ fn info(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
             lines.push(format!("here     no{partial}; kshot models pull {model} fetches it"));
         }
     }
+    let total: u64 = files.iter().map(|(_, bytes)| bytes).sum();
     lines.push(format!("files    {} in {}", bytes(total), files.len()));
     lines.extend(files.iter().map(|(name, size)| format!("  {:>10}  {name}", bytes(*size))));
-    for line in lines {
-        let line = cx.out.label(&line);
-        cx.out.line(line)?;
-    }
-    Ok(Status::Done)
+    lines
 }
 
 fn verify(args: &RefArg, cx: &mut Context) -> anyhow::Result<Status> {
@@ -295,7 +328,7 @@ pub(super) fn check_files(source: &Source, cx: &Context, interrupt: &Interrupt) 
     let mut line = ProgressLine::new();
     Ok(match source {
         Source::BuiltIn => verify_files(&Files::BuiltIn)?,
-        Source::Folder(folder) => verify_files(&folder.into())?,
+        Source::Folder(folder) => interrupt.while_preparing(|| verify_files(&folder.into()))?,
         Source::Hub(model) => {
             model::hub(cx)?.verify(model, &mut |event| model::tell(model, event, &mut line), &interrupt.hub)?
         }

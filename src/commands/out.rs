@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::cli::When;
 
-/// Whoever read stdout has gone; nothing is wrong.
+/// The reader of stdout has gone; nothing is wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout is closed")]
 pub(crate) struct Closed;
@@ -47,6 +47,12 @@ impl Out {
     /// Writes a line of our own words. What is in it of others has gone through [`Out::label`].
     pub(crate) fn line(&mut self, line: impl Display) -> anyhow::Result<()> {
         self.raw(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes a text of our own words and shows it.
+    pub(crate) fn own(&mut self, text: &str) -> anyhow::Result<()> {
+        self.raw(text.as_bytes())?;
+        self.flush()
     }
 
     /// Writes a text of others: sanitised on a terminal, as it is elsewhere.
@@ -152,6 +158,11 @@ impl Style {
             When::Auto => terminal && std::env::var_os("TERM").is_some_and(|term| term != "dumb"),
         };
         Self { on }
+    }
+
+    /// Whether there are colours.
+    pub(crate) fn is_on(self) -> bool {
+        self.on
     }
 
     /// Good news.

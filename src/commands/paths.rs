@@ -1,13 +1,12 @@
 //! `kshot paths`: where things live.
 
 use kshot::hub::HubConfig;
-use serde_json::json;
 
-use super::{Context, Status};
+use super::{Context, Status, lossy};
 use crate::cli::PathsArgs;
 
 pub(super) fn run(args: &PathsArgs, cx: &mut Context) -> anyhow::Result<Status> {
-    let models = HubConfig::from_env()?.cache;
+    let models = HubConfig::from_env()?.cache.unwrap_or_default();
     let rows = [
         ("config", cx.paths.config.clone()),
         ("prompts", cx.paths.prompts()),
@@ -18,7 +17,7 @@ pub(super) fn run(args: &PathsArgs, cx: &mut Context) -> anyhow::Result<Status> 
         ("models", models),
     ];
     if args.json {
-        let map: serde_json::Map<_, _> = rows.iter().map(|(name, path)| ((*name).into(), json!(path))).collect();
+        let map: serde_json::Map<_, _> = rows.iter().map(|(name, path)| ((*name).into(), lossy(path))).collect();
         cx.out.json(&map)?;
         return Ok(Status::Done);
     }

@@ -11,6 +11,7 @@ use kshot::text::{SpecialTokens, sanitise};
 use kshot::ui::plain::Lines;
 use kshot::ui::{self, Look, Options, Workers};
 
+use super::usage::instead_of_file;
 use super::{Context, Status, Usage, input, model, prompts};
 use crate::cli::{PlaygroundArgs, ScreenArgs};
 
@@ -19,6 +20,9 @@ use crate::cli::{PlaygroundArgs, ScreenArgs};
 /// # Errors
 /// There is no terminal; the text or the model's name cannot be used.
 pub(crate) fn run(args: PlaygroundArgs, screen: &ScreenArgs, cx: Context) -> anyhow::Result<Status> {
+    if let Some(hint) = args.file.as_deref().and_then(instead_of_file) {
+        bail!(Usage(hint));
+    }
     let simple = cx.out.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     if screen.plain || simple {
         return plain(args, cx);
@@ -31,7 +35,7 @@ pub(crate) fn run(args: PlaygroundArgs, screen: &ScreenArgs, cx: Context) -> any
     let mut options = options(args, piped, model::name(None, &cx), &cx)?;
     options.look.theme = screen.theme.unwrap_or(options.look.theme);
     options.look.mouse &= !screen.no_mouse;
-    // The playground owns the screen from here on: nobody else holds stdout.
+    // The playground draws on stdout from here on, so the lock on it is given back.
     drop(cx);
     Ok(Status::Code(ui::run(options)?))
 }
@@ -45,8 +49,14 @@ fn plain(args: PlaygroundArgs, cx: Context) -> anyhow::Result<Status> {
         .context("cannot start the engine")?;
     let (sender, typed) = crossbeam_channel::unbounded();
     let read = move || {
-        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
+        for (number, line) in std::io::stdin().lock().split(b'\n').map_while(Result::ok).enumerate() {
+            let line = match input::text(line) {
+                Ok(line) => line,
+                Err(error) => {
+                    super::say(&format!("line {} is left out: {error}", number + 1));
+                    continue;
+                }
+            };
             if sender.send(line.strip_suffix('\r').unwrap_or(&line).to_owned()).is_err() {
                 return;
             }

@@ -1,5 +1,6 @@
 //! `kshot prompts`: the few-shot library, and the prompts that were saved under a name.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -11,7 +12,7 @@ use kshot::session::PromptFolder;
 use kshot::text::figures;
 use serde_json::json;
 
-use super::{Context, Status};
+use super::{Context, Status, lossy};
 use crate::cli::PromptsCommand;
 
 pub(super) fn run(command: &PromptsCommand, cx: &mut Context) -> anyhow::Result<Status> {
@@ -21,9 +22,9 @@ pub(super) fn run(command: &PromptsCommand, cx: &mut Context) -> anyhow::Result<
         PromptsCommand::Import { file, task, replace } => import(file, task, *replace, cx),
         PromptsCommand::Show { name, shots, query, json } => {
             let library = library(cx);
-            let task = task(&library, name)?;
-            let prompt = assemble(task, *shots, query.as_deref())?;
-            show(task, &prompt, *json, cx)
+            let task = named(&library, name)?;
+            let prompt = assemble(&task, *shots, query.as_deref())?;
+            show(&task, &prompt, *json, cx)
         }
     }
 }
@@ -46,11 +47,23 @@ pub(super) fn load(cx: &Context) -> Library {
 ///
 /// # Errors
 /// There is none; the names are said.
-pub(super) fn task<'a>(library: &'a Library, name: &str) -> anyhow::Result<&'a Task> {
+fn task<'a>(library: &'a Library, name: &str) -> anyhow::Result<&'a Task> {
     library.get(name).ok_or_else(|| {
         let names: Vec<_> = library.tasks.iter().map(|task| task.name.as_str()).collect();
         anyhow!("there is no task {name:?}; the tasks are {}", names.join(", "))
     })
+}
+
+/// The task of a name, or of a file where the name is one.
+///
+/// # Errors
+/// There is none of the name, or the file is no task.
+pub(super) fn named<'a>(library: &'a Library, name: &str) -> anyhow::Result<Cow<'a, Task>> {
+    let is_path = name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml");
+    if !is_path {
+        return task(library, name).map(Cow::Borrowed);
+    }
+    Library::read(Path::new(name)).map(Cow::Owned).map_err(|problem| anyhow!("{problem}"))
 }
 
 /// The prompt of a task with its first `shots` examples (the task's own number where none is given) and a typed query
@@ -107,7 +120,7 @@ fn list(library: &Library, as_json: bool, cx: &mut Context) -> anyhow::Result<St
                 "source": task.source,
                 "examples": task.examples.len(),
                 "shots": task.num_fewshot,
-                "file": match &task.origin { Origin::BuiltIn => None, Origin::File(path) => Some(path) },
+                "file": match &task.origin { Origin::BuiltIn => None, Origin::File(path) => Some(lossy(path)) },
             }))?;
             continue;
         }

@@ -33,7 +33,8 @@ pub(super) fn run(args: &BenchArgs, cx: &mut Context) -> anyhow::Result<Status> 
     f32.dtype = DtypeChoice::Is(Dtype::F32);
     let reference = model::load(&name, &f32, cx, &interrupt)?;
     let checkpoint = Checkpoint::open(&reference.info().files)?;
-    let (ids, text) = text(args, model::tokenizer(reference.as_ref())?.as_ref())?;
+    let tokenizer = model::tokenizer(reference.as_ref())?;
+    let (ids, text) = interrupt.while_preparing(|| text(args, &tokenizer))?;
     let dtypes: Vec<Dtype> = match args.model.dtype {
         DtypeChoice::Is(Dtype::F32) => Dtype::ALL.into_iter().filter(|dtype| *dtype != Dtype::F32).collect(),
         DtypeChoice::Is(dtype) => vec![dtype],
@@ -93,7 +94,7 @@ fn row(dtype: Dtype, bytes: u64, quality: &Quality) -> String {
 
 /// The tokens to read, and what they are.
 fn text(args: &BenchArgs, tokenizer: &Tokenizer) -> anyhow::Result<(Vec<TokenId>, String)> {
-    let most = args.tokens.get();
+    let most = args.tokens;
     let special = model::special_tokens(true);
     if let Some(file) = &args.file {
         let mut ids = tokenizer.encode(&input::file_or_stdin(file)?, special)?;

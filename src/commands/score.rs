@@ -46,7 +46,8 @@ pub(super) fn run(args: &ScoreArgs, cx: &mut Context) -> anyhow::Result<Status> 
     let interrupt = Interrupt::on_ctrl_c()?;
     let mut model = model::load(&name, &args.model, cx, &interrupt)?;
     let tokenizer = model::tokenizer(model.as_ref())?;
-    let ids = tokenizer.encode(&text, model::special_tokens(args.no_special))?;
+    let special = model::special_tokens(args.no_special);
+    let ids = interrupt.while_preparing(|| tokenizer.encode(&text, special))?;
     let start = if args.bos { Start::EndOfText } else { Start::FirstToken };
     let scores = model.score(&ScoreRequest { ids, start, top: args.top }, &interrupt.engine)?;
 
@@ -122,6 +123,7 @@ fn print(scores: &Scores, tokenizer: &Tokenizer, cx: &mut Context) -> anyhow::Re
     cx.out.line(
         style.bold(format!("{:>6}  {:>9}  {:>8}  {:>6}  {:>7}  token", "id", "logprob", "prob", "rank", "entropy")),
     )?;
+    cx.out.line(style.dim(format!("{:>6}  {:>9}  {:>8}  {:>6}  {:>7}", "", "nats", "", "", "bits")))?;
     for token in &scores.tokens {
         let line = match (token.logprob, token.rank, token.entropy) {
             (Some(logprob), Some(rank), Some(entropy)) => {
@@ -141,13 +143,13 @@ fn print(scores: &Scores, tokenizer: &Tokenizer, cx: &mut Context) -> anyhow::Re
     }
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
     cx.out.line(format!(
-        "total logprob  {:.4} over {} of {} tokens",
+        "total logprob  {:.4} nats over {} of {} tokens",
         scores.total_logprob(),
         scores.scored(),
         scores.tokens.len()
     ))?;
-    cx.out.line(format!("perplexity     {}", figure(scores.perplexity())))?;
-    cx.out.line(format!("bits per byte  {}", figure(bits_per_byte(scores, tokenizer))))?;
+    cx.out.line(format!("perplexity     {} per token", figure(scores.perplexity())))?;
+    cx.out.line(format!("bits per byte  {} bits", figure(bits_per_byte(scores, tokenizer))))?;
     if scores.windows > 1 {
         cx.remark(format!("the text is longer than the context: scored in {} rolling windows", scores.windows));
     }

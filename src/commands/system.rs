@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kshot::hub::without_credentials;
+
 /// The instruction sets that the kernels can make use of and that this processor has.
 pub(super) fn cpu_features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
@@ -41,7 +43,7 @@ pub(super) fn peak_resident() -> Option<u64> {
 /// The variables that change what kshot does, secrets hidden.
 pub(super) fn environment() -> BTreeMap<String, String> {
     const PREFIXES: [&str; 5] = ["KSHOT_", "HF_", "HUGGINGFACE_", "XDG_", "CANDLE_"];
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 19] = [
         "TERM",
         "COLORTERM",
         "NO_COLOR",
@@ -50,10 +52,17 @@ pub(super) fn environment() -> BTreeMap<String, String> {
         "LC_ALL",
         "RAYON_NUM_THREADS",
         "TRANSFORMERS_OFFLINE",
+        "HOME",
+        "HTTP_PROXY",
         "HTTPS_PROXY",
-        "https_proxy",
         "ALL_PROXY",
         "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
     ];
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
@@ -71,10 +80,8 @@ fn shown(name: &str, value: String) -> String {
     if secret && !name.ends_with("_PATH") && !name.contains("DISABLE") {
         return if value.is_empty() { String::new() } else { format!("(set, {} characters)", value.chars().count()) };
     }
-    match (value.find("://"), value.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}(hidden)@{}", &value[..scheme + 3], &value[at + 1..]),
-        _ => value,
-    }
+    let is_address = ["PROXY", "ENDPOINT", "URL"].iter().any(|word| name.to_uppercase().contains(word));
+    if is_address || value.contains("://") { without_credentials(&value) } else { value }
 }
 
 fn status(field: &str) -> Option<u64> {
@@ -96,7 +103,10 @@ mod tests {
             ("HF_TOKEN_PATH", "/home/a/token", "/home/a/token"),
             ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1", "1"),
             ("HTTPS_PROXY", "http://me:secret@proxy:8080", "http://(hidden)@proxy:8080"),
+            ("all_proxy", "me:secret@proxy:8080", "(hidden)@proxy:8080"),
             ("HF_ENDPOINT", "https://hub.example", "https://hub.example"),
+            ("HF_ENDPOINT", "https://me:secret@hub.example/?token=secret", "https://(hidden)@hub.example/"),
+            ("HF_ENDPOINT", "me:secret@hub.example", "(hidden)@hub.example"),
         ];
         for (name, value, expected) in cases {
             assert_eq!(shown(name, value.to_owned()), expected, "{name}={value}");

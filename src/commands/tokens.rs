@@ -11,9 +11,9 @@ use crate::cli::TokensArgs;
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Report {
-    model: String,
-    ids: Vec<TokenId>,
+struct Report<'a> {
+    model: &'a str,
+    ids: &'a [TokenId],
     tokens: Vec<Token>,
 }
 
@@ -33,10 +33,24 @@ struct Token {
 pub(super) fn run(args: &TokensArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let name = model::name(args.model.as_deref(), cx);
     let text = args.text.read()?;
-    let files = model::files(&Source::of(&name)?, Need::Tokenizer, cx, &Interrupt::on_ctrl_c()?)?;
-    let tokenizer = Tokenizer::open(files)?;
-    let ids = tokenizer.encode(&text, model::special_tokens(args.no_special))?;
+    let interrupt = Interrupt::on_ctrl_c()?;
+    let files = model::files(&Source::of(&name)?, Need::Tokenizer, cx, &interrupt)?;
+    // The rest is one stretch of work without anything to put in order.
+    interrupt.while_preparing(|| {
+        let tokenizer = Tokenizer::open(files)?;
+        let ids = tokenizer.encode(&text, model::special_tokens(args.no_special))?;
+        print(args, &name, &text, &tokenizer, &ids, cx)
+    })
+}
 
+fn print(
+    args: &TokensArgs,
+    name: &str,
+    text: &str,
+    tokenizer: &Tokenizer,
+    ids: &[TokenId],
+    cx: &mut Context,
+) -> anyhow::Result<Status> {
     let mut start = 0;
     let tokens: Vec<Token> = ids
         .iter()

@@ -2,7 +2,7 @@
 
 use kshot::text::Vocabulary;
 use kshot::text::figures::grouped;
-use kshot::train::{Preset, Recipe, Run, Schedule, State, StepReport, Text, induction, prepare};
+use kshot::train::{Data, Preset, Recipe, Run, Schedule, State, StepReport, Text, induction, prepare};
 
 use super::interrupt::Interrupt;
 use super::{Context, Status};
@@ -13,17 +13,7 @@ const REPORT_EVERY: u64 = 50;
 
 pub(super) fn run(args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let interrupt = Interrupt::on_ctrl_c()?;
-    let (recipe, text) = recipe(args)?;
-    let state = match &args.out {
-        Some(folder) => State::read(folder)?,
-        None => None,
-    };
-    let prepared = prepare(&recipe, text.as_ref(), state.as_ref(), &interrupt.engine)?;
-    let copying = prepared.tokenizer.is_none();
-    let mut run = Run::open(args.out.as_deref(), recipe, prepared.tokenizer, prepared.source, None)?;
-    run.stop_with(interrupt.engine.clone());
-    begin(&run, args, cx)?;
-
+    let mut run = interrupt.while_preparing(|| open(args, &interrupt, cx))?;
     let mut since = Vec::new();
     while let Some(report) = run.next() {
         let report = match report {
@@ -34,20 +24,7 @@ pub(super) fn run(args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> 
         if args.json {
             cx.out.json(&report)?;
         } else if report.step % REPORT_EVERY == 0 || report.step == run.trainer().recipe().steps {
-            let heads = if copying {
-                Some(induction(run.trainer().decoder(), run.trainer().recipe().context / 2, 1)?)
-            } else {
-                None
-            };
-            let copied = heads.map(|heads| {
-                let (layer, head) = heads.best;
-                format!(
-                    "   copied {:.0} %   best induction head L{layer}H{head} {:.2}",
-                    100.0 * heads.copied,
-                    heads.score()
-                )
-            });
-            cx.out.line(format!("{}{}", line(&since), copied.unwrap_or_default()))?;
+            cx.out.line(format!("{}{}", line(&since), copied(&run)?))?;
             cx.out.flush()?;
             since.clear();
         }
@@ -55,12 +32,46 @@ pub(super) fn run(args: &TrainArgs, cx: &mut Context) -> anyhow::Result<Status> 
             return stopped(&mut run, args, cx);
         }
     }
+    finish(&run, args, cx)
+}
+
+/// The run that the command line describes, where it was left.
+fn open(args: &TrainArgs, interrupt: &Interrupt, cx: &mut Context) -> anyhow::Result<Run> {
+    let (recipe, text) = recipe(args)?;
+    let state = match &args.out {
+        Some(folder) => State::read(folder)?,
+        None => None,
+    };
+    let prepared = prepare(&recipe, text.as_ref(), state.as_ref(), &interrupt.engine)?;
+    let mut run = Run::open(args.out.as_deref(), recipe, prepared.tokenizer, prepared.source, None)?;
+    run.stop_with(interrupt.engine.clone());
+    begin(&run, args, cx)?;
+    Ok(run)
+}
+
+/// Whether the run learns to copy symbols, which have no vocabulary.
+fn is_copying(run: &Run) -> bool {
+    matches!(run.trainer().recipe().data, Data::Copying { .. })
+}
+
+/// Of a run that learns to copy: how well it does, and the head that does it.
+fn copied(run: &Run) -> anyhow::Result<String> {
+    if !is_copying(run) {
+        return Ok(String::new());
+    }
+    let heads = induction(run.trainer().decoder(), run.trainer().recipe().context / 2, 1)?;
+    let (layer, head) = heads.best;
+    let share = 100.0 * heads.copied;
+    Ok(format!("   copied {share:.0} %   best induction head L{layer}H{head} {:.2}", heads.score()))
+}
+
+fn finish(run: &Run, args: &TrainArgs, cx: &Context) -> anyhow::Result<Status> {
     if let Some(folder) = &args.export {
         run.export(folder)?;
         cx.note(format!("wrote the checkpoint with 16-bit weights to {}", folder.display()));
     }
     if let Some(folder) = &args.out {
-        cx.note(match copying {
+        cx.note(match is_copying(run) {
             true => format!("{} holds the state of the run", folder.display()),
             false => format!("kshot -m {} opens it", folder.display()),
         });

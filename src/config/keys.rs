@@ -10,41 +10,48 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::Problem;
+use super::problem::{Problem, Report};
 use super::toml_file::{entries, parse};
 use crate::app::{KeyMap, Rebinding};
 use crate::text::nearest;
 
+/// Rows that are read; the program has fewer than 200 commands.
+const MOST_ROWS: usize = 1000;
+
 /// Reads the file; gives the changes that count.
 pub fn read_keys(file: &Path, text: &str, problems: &mut Vec<Problem>) -> Vec<Rebinding> {
-    let table = parse(file, text, problems);
+    let mut report = Report::of(file, text, problems);
+    let table = parse(text, &mut report);
     let mut map = match crate::ui::keymap() {
         Ok(map) => map,
         Err(error) => {
-            problems.push(Problem { file: file.to_owned(), line: None, text: error.to_string() });
+            report.add(0, || error.to_string());
             return Vec::new();
         }
     };
     let mut changes = Vec::new();
     for scope_entry in entries(table.get_ref()) {
-        let mut report = |at: usize, what: String| problems.push(Problem::at(file, text, at, what));
         let scope = map.scopes().into_iter().find(|scope| scope.name == scope_entry.key);
         let (Some(scope), DeValue::Table(rows)) = (scope, scope_entry.value) else {
-            report(scope_entry.at.start, not_a_scope(&map, scope_entry.key, scope.is_some()));
+            report.add(scope_entry.at.start, || not_a_scope(&map, scope_entry.key, scope.is_some()));
             continue;
         };
         for row in entries(rows) {
             match keys(row.value) {
                 Ok(keys) => changes.push((row.at.start, Rebinding { scope, command: row.key.to_owned(), keys })),
-                Err(why) => report(row.at.start, why),
+                Err(why) => report.add(row.at.start, || why),
             }
         }
+    }
+    if let Some((at, _)) = changes.get(MOST_ROWS) {
+        report.add(*at, || format!("more than {MOST_ROWS} rows; those from here on do not count"));
+        changes.truncate(MOST_ROWS);
     }
     let all: Vec<Rebinding> = changes.iter().map(|(_, change)| change.clone()).collect();
     let refused = map.rebind(&all);
     for bad in &refused {
         let at = changes.get(bad.at).map_or(0, |(at, _)| *at);
-        problems.push(Problem::at(file, text, at, format!("{}; the keys of the table stay", bad.why)));
+        report.add(at, || format!("{}; the keys of the table stay", bad.why));
     }
     let is_refused = |at: &usize| refused.iter().any(|bad| bad.at == *at);
     all.into_iter().enumerate().filter(|(at, _)| !is_refused(at)).map(|(_, change)| change).collect()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::Problem;
+use super::problem::{Problem, Report};
 use super::toml_file::{Entry, entries, flat, parse};
 use crate::app::models::DtypeChoice;
 use crate::files::builtin;
@@ -43,7 +43,7 @@ pub struct Config {
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// Nothing else was said.
     Default,
     /// This line of the file.
     Line(usize),
@@ -95,16 +95,24 @@ fn list(names: impl IntoIterator<Item = &'static str>) -> String {
 
 /// All rows, in the order of the file.
 pub fn settings() -> Vec<Setting> {
-    let row = |key, doc: &str, accepts: String, variable: Option<&str>, set: Box<Set>, show: Box<Show>| Setting {
-        section: "",
-        key,
-        doc: doc.to_owned(),
-        accepts,
-        variable: variable.map(str::to_owned),
-        set,
-        show,
-    };
-    let mut rows = vec![
+    model_rows().into_iter().chain(screen_rows()).chain(sampling_rows()).collect()
+}
+
+/// A row above all tables.
+fn row(
+    key: &'static str,
+    doc: &str,
+    accepts: String,
+    variable: Option<&str>,
+    set: Box<Set>,
+    show: Box<Show>,
+) -> Setting {
+    Setting { section: "", key, doc: doc.to_owned(), accepts, variable: variable.map(str::to_owned), set, show }
+}
+
+/// The model and the theme, which have flags and variables too.
+fn model_rows() -> Vec<Setting> {
+    vec![
         row(
             "model",
             "The model where none is named",
@@ -141,6 +149,12 @@ pub fn settings() -> Vec<Setting> {
             }),
             Box::new(|config| quoted(config.theme.name())),
         ),
+    ]
+}
+
+/// How the screen looks and what it takes from the terminal.
+fn screen_rows() -> Vec<Setting> {
+    vec![
         row(
             "scale",
             "The scale from unlikely to likely",
@@ -176,9 +190,7 @@ pub fn settings() -> Vec<Setting> {
             }),
             Box::new(|config| quoted(config.clipboard.name())),
         ),
-    ];
-    rows.extend(sampling_rows());
-    rows
+    ]
 }
 
 fn sampling_rows() -> Vec<Setting> {
@@ -199,7 +211,7 @@ fn sampling_rows() -> Vec<Setting> {
     let order = Setting {
         section: SAMPLING,
         key: "order",
-        doc: "Order of the stages; one that is left out does not run".to_owned(),
+        doc: "Order of the stages; a stage that is left out does not run".to_owned(),
         accepts: format!("a list of {}", list(stages().iter().map(|stage| stage.key))),
         variable: Some("KSHOT_ORDER".to_owned()),
         set: Box::new(|config, text| {
@@ -256,40 +268,30 @@ impl Config {
     pub fn read(file: &Path, text: &str, problems: &mut Vec<Problem>) -> Self {
         let mut config = Self::default();
         let rows = settings();
-        let table = parse(file, text, problems);
+        let mut report = Report::of(file, text, problems);
+        let table = parse(text, &mut report);
         for entry in entries(table.get_ref()) {
             match entry.value {
                 DeValue::Table(section) if entry.key == SAMPLING => {
                     for entry in entries(section) {
-                        config.take(&rows, SAMPLING, &entry, (file, text), problems);
+                        config.take(&rows, SAMPLING, &entry, &mut report);
                     }
                 }
-                _ => config.take(&rows, "", &entry, (file, text), problems),
+                _ => config.take(&rows, "", &entry, &mut report),
             }
         }
         config
     }
 
-    fn take(
-        &mut self,
-        rows: &[Setting],
-        section: &str,
-        entry: &Entry<'_>,
-        (file, text): (&Path, &str),
-        problems: &mut Vec<Problem>,
-    ) {
+    fn take(&mut self, rows: &[Setting], section: &str, entry: &Entry<'_>, report: &mut Report<'_>) {
         let (key, at) = (entry.key, entry.at.start);
         let Some(row) = rows.iter().find(|row| row.section == section && row.key == key) else {
-            problems.push(Problem::at(file, text, at, unknown(rows, section, key)));
-            return;
+            return report.add(at, || unknown(rows, section, key));
         };
         let set = flat(entry.value).and_then(|text| (row.set)(self, &text).map_err(|why| format!("`{text}`: {why}")));
         match set {
-            Ok(()) => {
-                let line = Problem::at(file, text, at, "").line.unwrap_or(1);
-                self.set.push((row.name(), Origin::Line(line)));
-            }
-            Err(why) => problems.push(Problem::at(file, text, at, format!("{} is {why}", row.name()))),
+            Ok(()) => self.set.push((row.name(), Origin::Line(report.line(at)))),
+            Err(why) => report.add(at, || format!("{} is {why}", row.name())),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Problem;
+use super::problem::{Problem, Report};
 use crate::disk;
 
 /// Bytes of a file that the user writes: far more than all settings with a page of comments each.
@@ -29,11 +29,11 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Problem> {
 }
 
 /// The table of a text; each part that is no TOML is a problem.
-pub(super) fn parse<'t>(file: &Path, text: &'t str, problems: &mut Vec<Problem>) -> Spanned<DeTable<'t>> {
+pub(super) fn parse<'t>(text: &'t str, report: &mut Report<'_>) -> Spanned<DeTable<'t>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().map_or(0, |span| span.start);
-        problems.push(Problem::at(file, text, at, format!("this is not TOML: {}", error.message())));
+        report.add(at, || format!("this is not TOML: {}", error.message()));
     }
     table
 }

@@ -347,6 +347,15 @@ pub struct Timings {
     pub decode_s: f64,
 }
 
+impl Timings {
+    /// The one definition of decode speed, in tokens a second over all sequences: the first token of each sequence comes out
+    /// of the prefill and does not count. `None` where no token followed.
+    pub fn tokens_per_second(&self, sequences: usize) -> Option<f64> {
+        let after_first = self.decode_tokens.saturating_sub(sequences);
+        (after_first > 0 && self.decode_s > 0.0).then(|| after_first as f64 / self.decode_s)
+    }
+}
+
 /// Where the scoring of a text starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {

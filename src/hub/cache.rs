@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub commit: String,
     /// The folder that holds `config.json` and the rest.
     pub folder: PathBuf,
+    /// Whether the cache does not say which commit the revision is, and this one was taken because no other is there.
+    pub only: bool,
 }
 
 /// A repository in the cache.
@@ -80,25 +82,26 @@ pub enum FileState {
 }
 
 impl Hub {
-    /// Finds a complete model in the cache, whoever put it there. Works on read-only caches.
+    /// Finds a complete model in the cache, whichever program put it there. Works on read-only caches.
     ///
     /// # Errors
     /// [`HubError::NotCached`], which says what is missing and what to do.
     pub fn locate(&self, model: &ModelRef) -> Result<Snapshot, HubError> {
-        let layout = Layout::new(&self.config.cache, model);
-        let commit = layout.commit_of(model.revision());
-        let snapshot = commit.map(|commit| Snapshot { folder: layout.snapshot(&commit), commit });
-        let snapshot = snapshot.filter(|snapshot| snapshot.folder.is_dir());
+        let layout = Layout::new(self.cache()?, model);
+        let snapshot = snapshot_of(&layout, model);
         let missing = snapshot.as_ref().map(|snapshot| missing_files(&snapshot.folder)).unwrap_or_default();
         match snapshot {
             Some(snapshot) if missing.is_empty() => Ok(snapshot),
             _ => Err(HubError::NotCached {
                 model: model.to_string(),
-                cache: self.config.cache.clone(),
-                missing: match (missing.is_empty(), held_in_parts(&layout)) {
-                    (false, _) => format!(" (no {})", missing.join(", ")),
-                    (true, 0) => String::new(),
-                    (true, held) => format!(" ({} of an unfinished download are)", bytes(held)),
+                cache: self.cache()?.to_owned(),
+                missing: match (missing.is_empty(), complete(&layout), held_in_parts(&layout)) {
+                    (false, ..) => format!(" (no {})", missing.join(", ")),
+                    (true, others, _) if !others.is_empty() => {
+                        format!(" (of it there is {})", named(&refs(&layout), model, &others))
+                    }
+                    (true, _, 0) => String::new(),
+                    (true, _, held) => format!(" ({} of an unfinished download are)", bytes(held)),
                 },
                 why: match self.config.offline {
                     true => format!(
@@ -113,15 +116,14 @@ impl Hub {
 
     /// Every repository of models in the cache, by name.
     pub fn cached_models(&self) -> Vec<CachedModel> {
-        let Ok(entries) = fs::read_dir(&self.config.cache) else {
-            return Vec::new();
-        };
+        let Ok(cache) = self.cache() else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(cache) else { return Vec::new() };
         let mut models: Vec<_> = entries
             .flatten()
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
                 let id = name.strip_prefix("models--")?.replacen("--", "/", 1);
-                Some(self.describe(&id.parse().ok()?))
+                Some(self.describe(cache, &id.parse().ok()?))
             })
             .filter(|model| !model.revisions.is_empty() || model.bytes > 0)
             .collect();
@@ -129,8 +131,8 @@ impl Hub {
         models
     }
 
-    fn describe(&self, model: &ModelRef) -> CachedModel {
-        let layout = Layout::new(&self.config.cache, model);
+    fn describe(&self, cache: &Path, model: &ModelRef) -> CachedModel {
+        let layout = Layout::new(cache, model);
         let refs = refs(&layout);
         let revisions = commits(&layout).into_iter().map(|commit| {
             let folder = layout.snapshot(&commit);
@@ -161,10 +163,8 @@ impl Hub {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Vec<FileCheck>, HubError> {
-        let layout = Layout::new(&self.config.cache, model);
-        let Some(folder) =
-            layout.commit_of(model.revision()).map(|commit| layout.snapshot(&commit)).filter(|folder| folder.is_dir())
-        else {
+        let layout = Layout::new(self.cache()?, model);
+        let Some(Snapshot { folder, .. }) = snapshot_of(&layout, model) else {
             return self.locate(model).map(|_| Vec::new());
         };
         let files = files_below(&folder);
@@ -190,7 +190,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::NotCached`] if there is nothing to remove, [`HubError::Io`] if something cannot be removed.
     pub fn remove(&self, model: &ModelRef) -> Result<u64, HubError> {
-        let layout = Layout::new(&self.config.cache, model);
+        let layout = Layout::new(self.cache()?, model);
         let before = bytes_below(&layout.folder());
         let Some(revision) = model.explicit_revision() else {
             return if layout.folder().is_dir() {
@@ -231,6 +231,34 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+/// The snapshot that a model's name means: that of its ref, or, where none was named and no ref is there, the only complete
+/// one (a cache that was copied or filled by a mirror's tool may have snapshots alone).
+fn snapshot_of(layout: &Layout, model: &ModelRef) -> Option<Snapshot> {
+    let of = |commit: String, only| Snapshot { folder: layout.snapshot(&commit), commit, only };
+    if let Some(commit) = layout.commit_of(model.revision()) {
+        return Some(of(commit, false)).filter(|snapshot| snapshot.folder.is_dir());
+    }
+    match complete(layout).as_slice() {
+        [commit] if model.explicit_revision().is_none() => Some(of(commit.clone(), true)),
+        _ => None,
+    }
+}
+
+/// The commits whose snapshots lack nothing.
+fn complete(layout: &Layout) -> Vec<String> {
+    let whole = |commit: &String| missing_files(&layout.snapshot(commit)).is_empty();
+    commits(layout).into_iter().filter(whole).collect()
+}
+
+/// The revisions of a model that are here, as they can be typed.
+fn named(refs: &[(String, String)], model: &ModelRef, commits: &[String]) -> String {
+    let name = |commit: &String| {
+        let known = refs.iter().find(|(_, target)| target == commit).map_or(commit, |(name, _)| name);
+        format!("{}@{known}", model.id())
+    };
+    commits.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn check(pointer: &Path, bytes: u64, meter: &mut Meter<'_>, cancel: &Cancel) -> Result<FileState, HubError> {
@@ -289,12 +317,12 @@ fn blobs(layout: &Layout) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// Bytes of the files below a folder; a link counts as itself.
 /// Bytes of downloads that are not finished.
 fn held_in_parts(layout: &Layout) -> u64 {
     blobs(layout).iter().filter(|(name, _)| name.ends_with(PARTIAL)).map(|(_, bytes)| bytes).sum()
 }
 
+/// Bytes of the files below a folder; a link counts as itself.
 fn bytes_below(folder: &Path) -> u64 {
     let files = files_below(folder);
     files

@@ -2,6 +2,7 @@
 //!
 //! Names, precedence and expansion follow `huggingface_hub/constants.py` 2.4.0.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,9 +11,15 @@ use std::time::Duration;
 use super::HubError;
 use super::disk::{Disk, SystemDisk};
 use super::error::clean;
+use super::home::home_folder;
+use super::proxy::Proxies;
 use super::token::Token;
+use super::url::without_credentials;
+use crate::disk::read_text;
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+/// The longest token file that is read; a token has about 40 characters.
+const TOKEN_BYTES: u64 = 64 << 10;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything the hub layer is told from outside.
@@ -20,8 +27,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct HubConfig {
     /// The hub, without a slash at the end.
     pub endpoint: String,
-    /// The folder that holds `models--org--name` (`HF_HUB_CACHE`), shared with Python.
-    pub cache: PathBuf,
+    /// The folder that holds `models--org--name` (`HF_HUB_CACHE`), shared with Python. `None` where no home folder is known and
+    /// nothing else says where it is: what needs it fails with [`HubError::NoCacheFolder`].
+    pub cache: Option<PathBuf>,
     /// The access token. It is sent to `endpoint` and nowhere else.
     pub token: Option<Token>,
     /// Use what is cached and open no connection.
@@ -30,6 +38,8 @@ pub struct HubConfig {
     pub etag_timeout: Duration,
     /// How long a download may stand still.
     pub download_timeout: Duration,
+    /// What requests go through on their way.
+    pub proxies: Proxies,
     /// When to try again and when to give up.
     pub patience: Patience,
     /// The file system below the cache.
@@ -68,29 +78,34 @@ impl HubConfig {
     /// The configuration that the environment describes.
     ///
     /// # Errors
-    /// [`HubError::InvalidSetting`] for an endpoint that is no http address, a time that is no number, or where
-    /// no home folder is known and nothing else says where the cache is.
+    /// [`HubError::InvalidSetting`] for an endpoint that is no http address, or a time that is no number.
     pub fn from_env() -> Result<Self, HubError> {
-        Self::from_vars(|name| std::env::var(name).ok())
+        let get = |name: &str| std::env::var_os(name);
+        Self::read(&get, home_folder(get))
     }
 
     /// The same from any look-up of variables. The only file that is read is the token's.
     ///
     /// # Errors
     /// As [`HubConfig::from_env`].
-    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, HubError> {
-        let vars = Vars { get: &get };
+    pub fn from_vars(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, HubError> {
+        let home = get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        Self::read(&get, home)
+    }
+
+    fn read(get: &dyn Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Result<Self, HubError> {
+        let vars = Vars { get, home };
         Ok(Self {
             endpoint: vars.endpoint()?,
-            cache: match vars.path("HF_HUB_CACHE").or_else(|| vars.path("HUGGINGFACE_HUB_CACHE")) {
-                Some(cache) => cache,
-                None => vars.home()?.join("hub"),
-            },
+            cache: (vars.path("HF_HUB_CACHE"))
+                .or_else(|| vars.path("HUGGINGFACE_HUB_CACHE"))
+                .or_else(|| Some(vars.hf_home()?.join("hub"))),
             token: vars.token(),
             offline: vars.is_true("HF_HUB_OFFLINE")
                 || (vars.text("HF_HUB_OFFLINE").is_none() && vars.is_true("TRANSFORMERS_OFFLINE")),
             etag_timeout: vars.seconds("HF_HUB_ETAG_TIMEOUT")?,
             download_timeout: vars.seconds("HF_HUB_DOWNLOAD_TIMEOUT")?,
+            proxies: Proxies::of(&|name| vars.text(name)),
             patience: Patience::default(),
             disk: Arc::new(SystemDisk),
         })
@@ -112,37 +127,34 @@ impl fmt::Debug for HubConfig {
 }
 
 struct Vars<'a> {
-    get: &'a dyn Fn(&str) -> Option<String>,
+    get: &'a dyn Fn(&str) -> Option<OsString>,
+    home: Option<PathBuf>,
 }
 
 impl Vars<'_> {
-    /// An empty variable counts as unset, as a shell user expects.
+    /// An empty variable counts as unset, as a shell user expects. What is no UTF-8 is no valid setting either: it fails the
+    /// check of its kind with the place marked.
     fn text(&self, name: &str) -> Option<String> {
-        (self.get)(name).filter(|value| !value.is_empty())
+        let value = (self.get)(name).filter(|value| !value.is_empty())?;
+        Some(value.to_string_lossy().into_owned())
     }
 
     fn is_true(&self, name: &str) -> bool {
         self.text(name).is_some_and(|value| matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"))
     }
 
+    /// A folder; a name that is not UTF-8 is taken as it is.
     fn path(&self, name: &str) -> Option<PathBuf> {
-        self.text(name).map(|value| self.expand(&value).into())
-    }
-
-    fn home(&self) -> Result<PathBuf, HubError> {
-        if let Some(home) = self.path("HF_HOME") {
-            return Ok(home);
-        }
-        let cache = self.path("XDG_CACHE_HOME").or_else(|| Some(self.user_home()?.join(".cache")));
-        cache.map(|cache| cache.join("huggingface")).ok_or(HubError::InvalidSetting {
-            name: "HF_HOME",
-            value: String::new(),
-            reason: "no home folder is known either: set HF_HOME to the folder that shall hold downloads",
+        let value = (self.get)(name).filter(|value| !value.is_empty())?;
+        Some(match value.to_str() {
+            Some(text) => self.expand(text).into(),
+            None => value.into(),
         })
     }
 
-    fn user_home(&self) -> Option<PathBuf> {
-        self.text("HOME").or_else(|| self.text("USERPROFILE")).map(PathBuf::from)
+    fn hf_home(&self) -> Option<PathBuf> {
+        let cache = || self.path("XDG_CACHE_HOME").or_else(|| Some(self.home.as_ref()?.join(".cache")));
+        self.path("HF_HOME").or_else(|| Some(cache()?.join("huggingface")))
     }
 
     fn token(&self) -> Option<Token> {
@@ -151,8 +163,8 @@ impl Vars<'_> {
         }
         let from_var = self.text("HF_TOKEN").or_else(|| self.text("HUGGING_FACE_HUB_TOKEN"));
         from_var.and_then(|text| Token::new(&text)).or_else(|| {
-            let path = self.path("HF_TOKEN_PATH").or_else(|| Some(self.home().ok()?.join("token")))?;
-            Token::new(&std::fs::read_to_string(path).ok()?)
+            let path = self.path("HF_TOKEN_PATH").or_else(|| Some(self.hf_home()?.join("token")))?;
+            Token::new(&read_text(&path, TOKEN_BYTES).ok()?)
         })
     }
 
@@ -165,7 +177,7 @@ impl Vars<'_> {
             Some(_) if !endpoint.contains(['?', '#']) => Ok(endpoint.to_owned()),
             _ => Err(HubError::InvalidSetting {
                 name: "HF_ENDPOINT",
-                value: clean(&value, 120),
+                value: clean(&without_credentials(&value), 120),
                 reason: "it must be an address like https://huggingface.co, without a user name",
             }),
         }
@@ -189,7 +201,7 @@ impl Vars<'_> {
     /// (Python's `expandvars(expanduser(..))`).
     fn expand(&self, value: &str) -> String {
         let mut rest = value.to_owned();
-        if let (Some(tail), Some(home)) = (value.strip_prefix('~'), self.user_home())
+        if let (Some(tail), Some(home)) = (value.strip_prefix('~'), &self.home)
             && (tail.is_empty() || tail.starts_with('/'))
         {
             rest = format!("{}{tail}", home.display());
@@ -206,7 +218,7 @@ impl Vars<'_> {
             };
             expanded.push_str(&rest[..dollar]);
             match (self.get)(name) {
-                Some(text) if !name.is_empty() => expanded.push_str(&text),
+                Some(text) if !name.is_empty() => expanded.push_str(&text.to_string_lossy()),
                 _ => expanded.push_str(&rest[dollar..=dollar + end]),
             }
             rest = after[end..].to_owned();
@@ -221,7 +233,7 @@ mod tests {
     use super::*;
 
     fn read(vars: &[(&str, &str)]) -> Result<HubConfig, HubError> {
-        HubConfig::from_vars(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        HubConfig::from_vars(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into()))
     }
 
     #[test]
@@ -240,9 +252,9 @@ mod tests {
             (&[("HOME", "/h"), ("HF_HOME", "")], "/h/.cache/huggingface/hub"),
         ];
         for (vars, expected) in cases {
-            assert_eq!(read(vars).unwrap().cache, PathBuf::from(expected), "{vars:?}");
+            assert_eq!(read(vars).unwrap().cache, Some(PathBuf::from(expected)), "{vars:?}");
         }
-        assert!(matches!(read(&[]), Err(HubError::InvalidSetting { name: "HF_HOME", .. })));
+        assert_eq!(read(&[]).unwrap().cache, None);
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub enum HubError {
         /// What is wrong and what would do.
         reason: &'static str,
     },
+    /// No variable says where the cache is, and no home folder is known.
+    #[error(
+        "it is not known where downloads are kept: there is no home folder; set HOME, or HF_HOME to the folder that shall hold them"
+    )]
+    NoCacheFolder,
     /// The hub knows no such repository, or hides it.
     #[error("{endpoint} has no model '{id}'. Check the spelling; if it is private or gated, {login}{detail}")]
     NoSuchRepository {

@@ -10,12 +10,13 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use ureq::http::{HeaderMap, Uri};
+use ureq::http::HeaderMap;
 
 use super::config::HubConfig;
 use super::error::clean;
+use super::proxy::Proxies;
 use super::token::Token;
-use super::url::{Origin, host_of, next_url};
+use super::url::{Origin, host_of, next_url, plain};
 use super::{Cancel, HubError};
 
 const MAX_REDIRECTS: usize = 10;
@@ -28,9 +29,9 @@ pub(super) const TURN: Duration = Duration::from_millis(25);
 /// Which redirects an exchange follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follow {
-    /// Those that stay on the host (a renamed repository). Another host's address is left for the caller to see:
-    /// the headers beside it describe the file.
-    Relative,
+    /// Those that stay on the host (a renamed repository), relative or absolute. Another host's address is left for the caller
+    /// to see: the headers beside it describe the file.
+    SameHost,
     /// All of them, as far as [`MAX_REDIRECTS`].
     All,
 }
@@ -97,6 +98,7 @@ pub(super) struct Client {
     agent: ureq::Agent,
     home: Option<Origin>,
     token: Option<Token>,
+    proxies: Proxies,
     download_timeout: Duration,
 }
 
@@ -114,6 +116,8 @@ impl Client {
             .timeout_send_request(Some(config.etag_timeout))
             .timeout_per_read(Some(config.download_timeout))
             .input_buffer_size(PIECE)
+            // Each request has its own, by its address.
+            .proxy(None)
             .tls_config(tls())
             .build()
             .new_agent();
@@ -121,6 +125,7 @@ impl Client {
             agent,
             home: Origin::of(&config.endpoint),
             token: config.token.clone(),
+            proxies: config.proxies.clone(),
             download_timeout: config.download_timeout,
         }
     }
@@ -140,15 +145,16 @@ impl Client {
                 Some(location) if matches!(reply.status, 301 | 302 | 303 | 307 | 308) => location,
                 _ => return Ok(reply),
             };
-            let relative = !target.starts_with("//") && Uri::try_from(target).is_ok_and(|uri| uri.scheme().is_none());
-            if ask.follow == Follow::Relative && !relative {
+            let next = next_url(&ask.url, target).map_err(|reason| {
+                Broken::Final(HubError::RedirectRefused { from: plain(&start), to: plain(target), reason })
+            })?;
+            let stays = Origin::of(&ask.url).zip(Origin::of(&next)).is_some_and(|(here, there)| here.stays_at(&there));
+            if ask.follow == Follow::SameHost && !stays {
                 return Ok(reply);
             }
-            ask.url = next_url(&ask.url, target).map_err(|reason| {
-                Broken::Final(HubError::RedirectRefused { from: start.clone(), to: clean(target, 120), reason })
-            })?;
+            ask.url = next;
         }
-        Err(Broken::Final(HubError::TooManyRedirects { url: start }))
+        Err(Broken::Final(HubError::TooManyRedirects { url: plain(&start) }))
     }
 
     fn send_once(&self, ask: &Ask, cancel: &Cancel) -> Result<Reply, Broken> {
@@ -187,15 +193,18 @@ impl Client {
                 request = request.header("If-Range", validator);
             }
         }
-        let mut request = request.config().timeout_recv_response(Some(ask.head_timeout));
-        if origin.is_some_and(|origin| origin.is_loopback()) {
-            // A proxy from the environment cannot reach this machine's own loopback.
-            request = request.proxy(None);
-        }
+        let proxy = match origin.map(|origin| self.proxies.of_address(&origin)).transpose() {
+            Ok(proxy) => proxy.flatten(),
+            Err(error) => {
+                let _ = heads.send(Err(Broken::Final(error)));
+                return;
+            }
+        };
+        let request = request.config().timeout_recv_response(Some(ask.head_timeout)).proxy(proxy);
         let reply = match request.build().call() {
             Ok(reply) => reply,
             Err(error) => {
-                // The caller may have gone; there is nobody else to tell.
+                // Where the caller has gone, no other waits for it.
                 let _ = heads.send(Err(broken(&error, ask.head_timeout)));
                 return;
             }

@@ -1,8 +1,8 @@
 //! One download of one blob at a time: Python's lock, and a mark of our own where that lock cannot be trusted.
 //!
-//! `flock` lets everybody in on some network file systems (huggingface_hub #4306). A download that goes on in the
-//! same file across runs therefore also needs an owner file, made with O_EXCL. Who does not get it downloads into a
-//! file of its own: twice the bytes, never a mix.
+//! `flock` succeeds for every caller on some network file systems (huggingface_hub #4306). A download that goes on in the
+//! same file across runs therefore also needs an owner file, made with O_EXCL. A process that does not get it downloads
+//! into a file of its own: twice the bytes, never a mix.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -97,7 +97,7 @@ impl Owner {
         }
     }
 
-    /// Whether nobody took it over.
+    /// Whether no other process took it over.
     pub(super) fn is_sole(&self) -> bool {
         fs::read_to_string(&self.path).is_ok_and(|mark| mark == self.mark)
     }

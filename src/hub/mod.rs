@@ -23,6 +23,7 @@ mod disk;
 mod download;
 mod error;
 mod hash;
+mod home;
 mod http;
 mod layout;
 mod lock;
@@ -30,6 +31,7 @@ mod model_ref;
 mod partial;
 mod plan;
 mod progress;
+mod proxy;
 mod pull;
 mod refusal;
 mod remote;
@@ -44,12 +46,17 @@ pub use catalog::{CatalogEntry, catalog};
 pub use config::{HubConfig, Patience};
 pub use disk::{Disk, SystemDisk};
 pub use error::HubError;
+pub use home::home_folder;
 pub use model_ref::ModelRef;
 pub use plan::{Plan, missing_files};
 pub use progress::{Progress, Transfer};
+pub use proxy::Proxies;
 pub use remote::{RepoFile, RepoInfo};
 pub use source::{Source, verify_files};
 pub use token::Token;
+pub use url::without_credentials;
+
+use std::path::Path;
 
 /// The hub and the cache beside it. Cheap to make; every operation opens its own connections.
 #[derive(Debug, Clone)]
@@ -66,5 +73,13 @@ impl Hub {
     /// The configuration.
     pub fn config(&self) -> &HubConfig {
         &self.config
+    }
+
+    /// The folder that holds `models--org--name`.
+    ///
+    /// # Errors
+    /// [`HubError::NoCacheFolder`] where nothing says which it is.
+    pub fn cache(&self) -> Result<&Path, HubError> {
+        self.config.cache.as_deref().ok_or(HubError::NoCacheFolder)
     }
 }

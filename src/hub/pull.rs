@@ -22,13 +22,13 @@ impl Hub {
         if self.config.offline {
             return Err(HubError::NotCached {
                 model: model.to_string(),
-                cache: self.config.cache.clone(),
+                cache: self.cache()?.to_owned(),
                 missing: String::new(),
                 why: "its description is only on the hub: leave offline mode (--offline, HF_HUB_OFFLINE) to ask"
                     .to_owned(),
             });
         }
-        let (client, layout) = (Client::new(&self.config), Layout::new(&self.config.cache, model));
+        let (client, layout) = (Client::new(&self.config), Layout::new(self.cache()?, model));
         let remote = Remote { client: &client, config: &self.config, layout: &layout, model, cancel };
         let commit = remote.commit(Tries::Patient)?;
         Ok(RepoInfo { files: remote.files(&commit)?, commit })
@@ -59,7 +59,7 @@ impl Hub {
             return cached;
         }
         let cached = cached.ok();
-        let (client, layout) = (Client::new(&self.config), Layout::new(&self.config.cache, model));
+        let (client, layout) = (Client::new(&self.config), Layout::new(self.cache()?, model));
         let remote = Remote { client: &client, config: &self.config, layout: &layout, model, cancel };
         let tries = if cached.is_some() { Tries::Once } else { Tries::Patient };
         let commit = match (remote.commit(tries), cached) {
@@ -73,7 +73,7 @@ impl Hub {
             }
             (Err(error), None) => return Err(error),
         };
-        let snapshot = Snapshot { folder: layout.snapshot(&commit), commit };
+        let snapshot = Snapshot { folder: layout.snapshot(&commit), commit, only: false };
         if missing_files(&snapshot.folder).is_empty() {
             // The cache may be read-only; the snapshot is whole without the note.
             let _ = layout.write_ref(model.revision(), &snapshot.commit);

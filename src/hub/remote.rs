@@ -92,7 +92,7 @@ impl Remote<'_> {
     /// The hash and size of one file. `listed` fills in what the headers leave out.
     pub(super) fn metadata(&self, commit: &str, listed: &RepoFile) -> Result<FileMeta, HubError> {
         let url = self.file_url(commit, &listed.path);
-        let ask = self.ask("HEAD", &url, Follow::Relative);
+        let ask = self.ask("HEAD", &url, Follow::SameHost);
         let reply = self.patiently(Tries::Patient, || {
             let mut reply = self.client.send(&ask, self.cancel).map_err(|broken| Failed::broken(broken, &url))?;
             if reply.status >= 400 { Err(self.refusal(&mut reply, Some(&listed.path))) } else { Ok(reply) }
@@ -112,10 +112,12 @@ impl Remote<'_> {
                 return Err(HubError::Unverifiable { file: listed.path.clone(), etag: clean(other.unwrap_or(""), 80) });
             }
         };
-        // A redirect's Content-Length is that of its own body, not of the file.
-        let own_length = if reply.status < 300 { reply.header("content-length") } else { None };
-        let size = reply.header("x-linked-size").or(own_length).and_then(|text| text.parse().ok());
-        Ok(FileMeta { etag, size: size.unwrap_or(listed.size) })
+        let number = |header: Option<&str>| header.and_then(|text| text.trim().parse::<u64>().ok());
+        // Without the linked size the listing decides: some mirrors answer HEAD with a Content-Length of 0 (Nexus), and a
+        // redirect's is that of its own body. The header serves where the listing has no size.
+        let own_length = if reply.status < 300 { number(reply.header("content-length")) } else { None };
+        let size = number(reply.header("x-linked-size")).or(Some(listed.size).filter(|size| *size > 0)).or(own_length);
+        Ok(FileMeta { etag, size: size.unwrap_or(0) })
     }
 
     /// Where a file is to be had.

@@ -33,6 +33,19 @@ impl Origin {
         &self.host
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether a redirect from here to there stays on the host: the same origin, or the same host with https for http.
+    pub(super) fn stays_at(&self, target: &Self) -> bool {
+        self == target || (self.host == target.host && !self.secure && target.secure)
+    }
+
     /// Whether it is this machine itself.
     pub(super) fn is_loopback(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
@@ -68,9 +81,19 @@ pub(super) fn host_of(url: &str) -> String {
     Origin::of(url).map_or_else(|| clean(url, 80), |origin| format!("{}:{}", origin.host(), origin.port))
 }
 
-/// An address without its query: signatures do not belong in messages.
+/// An address without its query and without user and password: neither signatures nor secrets belong in messages.
 pub(super) fn plain(url: &str) -> String {
-    clean(url.split(['?', '#']).next().unwrap_or(url), 200)
+    clean(&without_credentials(url.split(['?', '#']).next().unwrap_or(url)), 200)
+}
+
+/// An address, or what was meant as one, with `(hidden)` in the place of user and password, and without its query.
+pub fn without_credentials(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    let start = url.find("://").map_or(0, |at| at + 3);
+    match url[start..].rfind('@') {
+        Some(at) => format!("{}(hidden){}", &url[..start], &url[start + at..]),
+        None => url.to_owned(),
+    }
 }
 
 /// A file's path as a part of an address.
@@ -106,6 +129,15 @@ mod tests {
     fn shown_and_escaped() {
         assert_eq!(escape_path("a b/ü?#.bin"), "a%20b/%C3%BC%3F%23.bin");
         assert_eq!(plain("https://h/f?Signature=secret#x"), "https://h/f");
+        for (given, shown) in [
+            ("https://me:secret@h/f", "https://(hidden)@h/f"),
+            ("me:secret@h", "(hidden)@h"),
+            ("https://me:se@cret@h:1/?token=secret", "https://(hidden)@h:1/"),
+            ("http://me:sec/ret@h", "http://(hidden)@h"),
+            ("https://h", "https://h"),
+        ] {
+            assert_eq!(without_credentials(given), shown);
+        }
     }
 
     #[test]
@@ -119,6 +151,13 @@ mod tests {
         for (a, b) in different {
             assert!(Origin::of(a).is_some() && Origin::of(a) != Origin::of(b), "{a} {b}");
         }
+        let stays = |a: &str, b: &str| Origin::of(a).zip(Origin::of(b)).is_some_and(|(a, b)| a.stays_at(&b));
+        assert!(stays("http://h/x", "https://h/y") && stays("https://h/x", "https://h:443/y"));
+        assert!(
+            !stays("https://h", "https://cdn.h")
+                && !stays("https://h", "http://h")
+                && !stays("http://h:1", "http://h:2")
+        );
         for (url, loopback) in
             [("http://localhost:1", true), ("http://[::1]:1", true), ("http://127.9.9.9", true), ("http://h", false)]
         {

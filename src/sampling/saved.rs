@@ -8,6 +8,9 @@ use super::settings::Settings;
 /// Longest name of a preset, in characters.
 const MAX_NAME: usize = 40;
 
+/// The most presets: names are compared one by one.
+const MOST: usize = 1000;
+
 /// The saved presets, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SavedPresets(BTreeMap<String, Settings>);
@@ -23,6 +26,9 @@ impl SavedPresets {
                 error.span().and_then(|span| toml.get(..span.start)).map(|before| before.matches('\n').count() + 1);
             line.map_or_else(|| error.message().to_owned(), |line| format!("line {line}: {}", error.message()))
         })?;
+        if all.len() > MOST {
+            return Err(format!("it has {} presets; at most {MOST} are kept", all.len()));
+        }
         let mut saved = Self::default();
         for (name, settings) in all {
             let checked = saved.check_name(&name)?;
@@ -65,10 +71,12 @@ impl SavedPresets {
     /// Saves stages and values under a name, in place of what it stood for; seed and length belong to no preset.
     ///
     /// # Errors
-    /// What is wrong with the name.
+    /// What is wrong with the name, or that there are too many.
     pub fn insert(&mut self, name: &str, settings: &Settings) -> Result<(), String> {
         let name = self.check_name(name)?;
-        self.remove(&name);
+        if !self.remove(&name) && self.len() >= MOST {
+            return Err(format!("at most {MOST} presets are kept; delete one first"));
+        }
         let mut kept = Settings::neutral();
         kept.use_sampling_of(settings);
         self.0.insert(name, kept);

@@ -55,6 +55,12 @@ pub enum TrainError {
         /// What was asked for.
         here: String,
     },
+    /// Another process trains in the folder.
+    #[error("another kshot is training in {folder}; wait for it, stop it, or give another folder")]
+    Busy {
+        /// The folder.
+        folder: String,
+    },
     /// A file of a run that is not what it should be.
     #[error("{0}")]
     File(String),

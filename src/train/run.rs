@@ -1,6 +1,6 @@
 //! A run with a folder: it saves its state as it goes, and resumes from it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ use crate::disk::{Existing, write_file};
 use crate::engine::CancelToken;
 use crate::model::Parameters;
 
+/// Its lock says that a run is under way in the folder.
+const LOCK: &str = ".kshot-lock";
+
 /// A trainer, its folder, and the curve so far. As an iterator it gives the trainer's steps; where a checkpoint is due
 /// it is written before the step is given.
 pub struct Run {
@@ -22,13 +25,16 @@ pub struct Run {
     /// How many of the curve's points are in the file.
     written: usize,
     failed: bool,
+    /// Held as long as the run is open.
+    _lock: Option<File>,
 }
 
 impl Run {
     /// A run in `folder` (made if it is not there), going on from the state in it; without a folder nothing is kept.
     ///
     /// # Errors
-    /// A folder that holds another run, a file that cannot be read or written, a recipe that cannot be run.
+    /// A folder that holds another run or in which one is under way, a file that cannot be read or written, a recipe that
+    /// cannot be run.
     pub fn open(
         folder: Option<&Path>,
         recipe: Recipe,
@@ -36,11 +42,9 @@ impl Run {
         source: Box<dyn Source>,
         from: Option<Parameters>,
     ) -> Result<Self> {
+        let lock = folder.map(lock).transpose()?.flatten();
         let state = match folder {
-            Some(folder) => {
-                fs::create_dir_all(folder).map_err(|error| file(folder, &error))?;
-                State::read(folder)?
-            }
+            Some(folder) => State::read(folder)?,
             None => None,
         };
         if let (Some(state), Some(folder)) = (&state, folder) {
@@ -59,7 +63,8 @@ impl Run {
             curve = read_curve(folder, state.as_ref().map_or(0, |state| state.step))?;
         }
         let written = curve.len();
-        let run = Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written, curve, failed: false };
+        let run =
+            Self { trainer, tokenizer, folder: folder.map(Path::to_owned), written, curve, failed: false, _lock: lock };
         if let (Some(_), Some(folder)) = (&state, folder) {
             // A kill may have come between the state and the checkpoint, and a run that is through writes no other.
             run.write_checkpoint(folder)?;
@@ -157,6 +162,19 @@ impl Iterator for Run {
             return Some(Err(error));
         }
         Some(Ok(report))
+    }
+}
+
+/// Makes the folder and takes its lock, which ends with the process. A file system without locks is no obstacle.
+fn lock(folder: &Path) -> Result<Option<File>> {
+    fs::create_dir_all(folder).map_err(|error| file(folder, &error))?;
+    let path = folder.join(LOCK);
+    let lock = File::options().create(true).truncate(false).write(true).open(&path);
+    let lock = lock.map_err(|error| file(&path, &error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(fs::TryLockError::WouldBlock) => Err(TrainError::Busy { folder: folder.display().to_string() }),
+        Err(fs::TryLockError::Error(_)) => Ok(None),
     }
 }
 

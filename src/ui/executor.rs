@@ -2,21 +2,17 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::events::Executor;
-use super::hubjob;
 use super::keeper::{Keeper, search};
-use crate::app::export::{Destination, Exported};
 use crate::app::{IoEvent, IoRequest};
-use crate::disk::{Existing, WriteError, exchange_file, write_file, write_private};
 use crate::engine::{Command, Engine, Event, JobId};
-use crate::export::{Format, Source};
 use crate::hub::{Cancel, Hub};
-use crate::prompt::{FileChange, read_examples};
+use crate::jobs::Job;
 use crate::text::{SpecialTokens, Tokenizer};
 use crate::train;
 
@@ -36,7 +32,7 @@ pub struct Workers {
 }
 
 /// A file to write.
-type WriteJob = Box<dyn FnOnce(&Sender<IoEvent>) + Send>;
+type WriteJob = Box<dyn FnOnce() + Send>;
 
 impl Workers {
     /// Starts the engine, the training thread and the encoder. Training runs are saved in `runs`.
@@ -49,8 +45,7 @@ impl Workers {
         let answers = outbox.clone();
         std::thread::Builder::new().name("encode".into()).spawn(move || encode_latest(&requests, &answers, special))?;
         let (writer, jobs) = unbounded::<WriteJob>();
-        let answers = outbox.clone();
-        let run = move || jobs.iter().for_each(|job| job(&answers));
+        let run = move || jobs.iter().for_each(|job| job());
         let thread = std::thread::Builder::new().name("write".into()).spawn(run)?;
         Ok(Self {
             engine: Engine::spawn()?,
@@ -82,24 +77,12 @@ impl Workers {
         self.keeper = Some((sender, thread));
         Ok(())
     }
-
-    /// Runs a job on a thread of its own. Where there is none, the answer says so.
-    fn start(&self, job: impl FnOnce(&Hub, &Sender<IoEvent>) + Send + 'static) {
-        let (hub, outbox) = (self.hub.clone(), self.outbox.clone());
-        let spawned = std::thread::Builder::new().name("io".into()).spawn(move || job(&hub, &outbox));
-        if let Err(error) = spawned {
-            let _ = self.outbox.send(IoEvent::Models(Err(format!("the system gives no thread: {error}"))));
-        }
-    }
 }
 
-impl Workers {
-    /// Writes a file, after those that were handed over before: an older version never replaces a newer one.
-    fn write(&self, job: impl FnOnce(&Sender<IoEvent>) + Send + 'static) {
-        if let Some((writer, _)) = &self.writer {
-            let _ = writer.send(Box::new(job));
-        }
-    }
+/// Runs a job on the writer's thread, after those that were handed over before: an older version never replaces a newer one.
+fn queue(writer: Option<&Sender<WriteJob>>, job: WriteJob) -> io::Result<()> {
+    let gone = || io::Error::other("the thread that writes files has ended");
+    writer.ok_or_else(gone)?.send(job).map_err(|_| gone())
 }
 
 impl Executor for Workers {
@@ -110,26 +93,6 @@ impl Executor for Workers {
 
     fn io(&mut self, request: IoRequest) {
         match request {
-            IoRequest::ListModels => self.start(|hub, out| {
-                let _ = out.send(IoEvent::Models(Ok(hubjob::list(hub))));
-            }),
-            IoRequest::Find(job, name) => {
-                let cancel = Cancel::new();
-                self.cancels.insert(job, cancel.clone());
-                self.start(move |hub, out| {
-                    let _ = out.send(IoEvent::Found(job, hubjob::find(hub, &name, &cancel)));
-                });
-            }
-            IoRequest::Pull(job, name) => {
-                let cancel = Cancel::new();
-                self.cancels.insert(job, cancel.clone());
-                self.start(move |hub, out| {
-                    let result = hubjob::pull(hub, &name, &cancel, &mut |progress| {
-                        let _ = out.send(IoEvent::Pulling(job, progress));
-                    });
-                    let _ = out.send(IoEvent::Pulled(job, result));
-                });
-            }
             IoRequest::Cancel(job) => {
                 if let Some(cancel) = self.cancels.remove(&job) {
                     cancel.cancel();
@@ -146,31 +109,20 @@ impl Executor for Workers {
             IoRequest::Tokenise { .. } | IoRequest::Count { .. } => {
                 let _ = self.encoder.send(request);
             }
-            IoRequest::Save { revision, path, bytes, existing } => self.write(move |out| {
-                let result = write_file(&path, &bytes, existing);
-                let _ = out.send(IoEvent::Saved { revision, path, result });
-            }),
-            IoRequest::Export { format, source, to } => self.start(move |_, out| {
-                let _ = out.send(IoEvent::Exported(export(format, &source, to)));
-            }),
-            IoRequest::SavePresets { path, toml } => self.write(move |out| {
-                let _ = out.send(IoEvent::PresetsSaved(save_in_folder(&path, &toml)));
-            }),
-            IoRequest::SaveTask(FileChange { path, old, new }) => self.write(move |out| {
-                let result = exchange_file(&path, old.as_deref(), new.as_deref());
-                let _ = out.send(IoEvent::TaskSaved { path, result });
-            }),
-            IoRequest::ReadExamples { path, fields } => self.start(move |_, out| {
-                let read = read_examples(&path, &fields).map_err(|problem| problem.to_string());
-                let _ = out.send(IoEvent::ExamplesRead { path, read });
-            }),
-            IoRequest::Prompts(folder, job) => self.write(move |out| {
-                let (result, list) = (folder.run(&job), folder.list());
-                let _ = out.send(IoEvent::Prompts { job, result, list });
-            }),
-            IoRequest::Picture(svg) => self.start(move |_, out| {
-                let _ = out.send(IoEvent::Pictured(save_numbered(&svg)));
-            }),
+            request => {
+                let cancel = Cancel::new();
+                if let IoRequest::Find(job, _) | IoRequest::Pull(job, _) = &request {
+                    self.cancels.insert(*job, cancel.clone());
+                }
+                let writes = request.writes_over();
+                let Some(job) = Job::of(request, &cancel) else { return };
+                if writes {
+                    let writer = self.writer.as_ref().map(|(writer, _)| writer);
+                    job.start_with(&self.hub, &self.outbox, |work| queue(writer, work));
+                } else {
+                    job.start(&self.hub, &self.outbox);
+                }
+            }
         }
     }
 
@@ -267,51 +219,4 @@ fn encode_bytes(tokenizer: &Tokenizer, bytes: &[u8], special: SpecialTokens) -> 
         }
     }
     Ok(tokens)
-}
-
-/// Makes an export, and writes it where it is to be a file.
-///
-/// # Errors
-/// What is missing, or why the file cannot be written.
-pub fn export(format: Format, source: &Source, to: Destination) -> Result<Exported, String> {
-    // Before a trace's hashes are taken, which is slow.
-    if let Destination::File(path, Existing::Keep) = &to
-        && path.symlink_metadata().is_ok()
-    {
-        return Ok(Exported::Taken(path.clone()));
-    }
-    let bytes = source.render(format)?;
-    match to {
-        Destination::Clipboard => Ok(Exported::Text(String::from_utf8_lossy(&bytes).into_owned())),
-        Destination::File(path, existing) => {
-            // A trace holds the whole prompt, as a session does.
-            let write = if format == Format::Trace { write_private } else { write_file };
-            match write(&path, &bytes, existing) {
-                Ok(()) => Ok(Exported::Written(path)),
-                Err(WriteError::Exists(path)) => Ok(Exported::Taken(path)),
-                Err(error) => Err(error.to_string()),
-            }
-        }
-    }
-}
-
-fn save_in_folder(path: &Path, text: &str) -> Result<(), String> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
-    }
-    write_file(path, text.as_bytes(), Existing::Replace).map_err(|error| error.to_string())
-}
-
-/// Writes a picture under the first free name in the current folder.
-fn save_numbered(svg: &str) -> Result<PathBuf, String> {
-    for number in 1..10_000 {
-        let path = PathBuf::from(format!("kshot-{number}.svg"));
-        match write_file(&path, svg.as_bytes(), Existing::Keep) {
-            Ok(()) => return Ok(path),
-            Err(WriteError::Exists(_)) => {}
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Err("kshot-1.svg to kshot-9999.svg are all there already; remove some".to_owned())
 }

@@ -8,7 +8,6 @@ mod clipboard;
 mod events;
 mod executor;
 mod host;
-mod hubjob;
 mod keeper;
 mod layout;
 mod mouse;
@@ -30,7 +29,7 @@ pub use view::{commands, keymap};
 pub mod widget;
 
 pub use events::{Executor, Exit, FRAME, Host, picture, run as run_loop};
-pub use executor::{Workers, encode, export};
+pub use executor::{Workers, encode};
 pub use host::{Clipboard, TerminalHost};
 pub use keeper::{Found, Keeper};
 pub use page::PageView;

@@ -113,7 +113,10 @@ fn pythons_cache_is_ours() {
         let bench = Bench::new(1, 20_000);
         let folder = python_cache(&bench, copies);
         let offline = Hub::new(HubConfig { offline: true, ..bench.config() });
-        assert_eq!(pull(&offline, MODEL).unwrap(), Snapshot { commit: COMMIT.to_owned(), folder: folder.clone() });
+        assert_eq!(
+            pull(&offline, MODEL).unwrap(),
+            Snapshot { commit: COMMIT.to_owned(), folder: folder.clone(), only: false }
+        );
         assert_eq!(bench.pull().unwrap().folder, folder);
         assert_eq!(bench.server.body_bytes(), 0);
         let checks = offline.verify(&model(MODEL), &mut |_| {}, &Cancel::new()).unwrap();
@@ -128,6 +131,37 @@ fn pythons_cache_is_ours() {
             bench.server.body_bytes()
         );
     }
+}
+
+/// A cache that was copied without its refs (huggingface_hub #4487).
+#[test]
+fn snapshots_without_refs_are_found_or_named() {
+    let bench = Bench::new(1, 2000);
+    let folder = python_cache(&bench, true);
+    let refs = bench.cache().join("models--tester--tiny/refs");
+    fs::remove_dir_all(&refs).unwrap();
+    let offline = Hub::new(HubConfig { offline: true, ..bench.config() });
+    let only = Snapshot { commit: COMMIT.to_owned(), folder: folder.clone(), only: true };
+    assert_eq!(offline.locate(&model(MODEL)).unwrap(), only);
+    assert_eq!(pull(&offline, MODEL).unwrap(), only);
+    assert_eq!(offline.verify(&model(MODEL), &mut |_| {}, &Cancel::new()).unwrap().len(), 4);
+    let error = offline.locate(&model("tester/tiny@v2")).unwrap_err().to_string();
+    assert!(error.contains(&format!("of it there is tester/tiny@{COMMIT}")), "{error}");
+
+    // Of several none is taken, and each is named as it can be typed.
+    let other = "3333333333333333333333333333333333333333";
+    fs::create_dir_all(folder.with_file_name(other)).unwrap();
+    assert_eq!(offline.locate(&model(MODEL)).unwrap(), only, "an incomplete one does not count");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.with_file_name(other).join(path.file_name().unwrap())).unwrap();
+    }
+    let error = offline.locate(&model(MODEL)).unwrap_err().to_string();
+    assert!(error.contains(COMMIT) && error.contains(other), "{error}");
+    assert!(offline.locate(&model(&format!("{MODEL}@{other}"))).is_ok());
+    // Online the hub says which one it is.
+    assert_eq!(bench.pull().unwrap().commit, COMMIT);
+    assert_eq!(fs::read_to_string(refs.join("main")).unwrap(), COMMIT);
 }
 
 #[test]

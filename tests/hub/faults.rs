@@ -62,6 +62,8 @@ const TABLE: &[Row] = &[
     ("headers redirect in a circle", |_| vec![(Target::Head, Fault::Loop, ALWAYS)], Says("redirects in a circle")),
     ("API redirects in a circle", |_| vec![(Target::Api, Fault::Loop, ALWAYS)], Says("redirects in a circle")),
     ("relative redirects", |_| vec![(Target::Api, Fault::Moved, ALWAYS), (Target::Head, Fault::Moved, ALWAYS), (Target::Body, Fault::Moved, ALWAYS), (Target::Small, Fault::Moved, ALWAYS)], Whole),
+    ("absolute redirects to the same host", |_| vec![(Target::Api, Fault::MovedAbsolute, ALWAYS), (Target::Head, Fault::MovedAbsolute, ALWAYS), (Target::Small, Fault::MovedAbsolute, ALWAYS)], Whole),
+    ("a mirror whose HEAD says 0 bytes", |_| vec![(Target::Head, Fault::EmptyHead, ALWAYS)], Whole),
     ("redirect to a file of this machine", |_| vec![(Target::Body, Fault::BadRedirect, 1)], Says("which is refused")),
     ("no commit in the headers", |_| vec![(Target::Head, Fault::NoCommit, 1)], Says("X-Repo-Commit is missing")),
     ("another commit in the headers", |_| vec![(Target::Head, Fault::OtherCommit, 1)], Says("answers for another commit")),

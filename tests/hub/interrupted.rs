@@ -99,8 +99,8 @@ fn child() {
     let var = |name: &str| std::env::var(name).unwrap();
     let config = HubConfig {
         endpoint: var("KSHOT_TEST_ENDPOINT"),
-        cache: var("KSHOT_TEST_CACHE").into(),
-        ..HubConfig::from_vars(|name| (name == "HOME").then(|| "/nowhere".to_owned())).unwrap()
+        cache: Some(var("KSHOT_TEST_CACHE").into()),
+        ..HubConfig::from_vars(|name| (name == "HOME").then(|| "/nowhere".into())).unwrap()
     };
     let _ = Hub::new(config).pull(&model(MODEL), &mut |event| println!("{event:?}"), &Cancel::new());
 }

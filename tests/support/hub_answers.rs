@@ -85,6 +85,9 @@ impl State {
             return self.plain(stream, request, head.with("X-Error-Code", "EntryNotFound"), "");
         };
         let etag = if fault == Some(&Fault::OddEtag) { "../../odd" } else { file.etag() };
+        if fault == Some(&Fault::EmptyHead) {
+            return self.plain(stream, request, head.with("ETag", format!("\"{etag}\"")), "");
+        }
         if file.is_large() {
             let to = format!("http://localhost:{}/store/{}?Signature=s3cret", self.store_port, file.sha256);
             head.status = 302;

@@ -56,6 +56,10 @@ pub enum Fault {
     Loop,
     /// A redirect to another path of the same host, which works.
     Moved,
+    /// The same with an absolute address.
+    MovedAbsolute,
+    /// No linked size, and a Content-Length of 0 for HEAD, as some mirrors have it.
+    EmptyHead,
     /// A redirect to a scheme that is not followed.
     BadRedirect,
     /// The header X-Repo-Commit is missing.

@@ -186,6 +186,10 @@ impl State {
                 let to = format!("/moved{}", request.path);
                 return self.plain(stream, request, Head::new(307).with("Location", to), "");
             }
+            Some(Fault::MovedAbsolute) => {
+                let to = format!("http://127.0.0.1:{}/moved{}", self.hub_port, request.path);
+                return self.plain(stream, request, Head::new(307).with("Location", to), "");
+            }
             Some(Fault::BadRedirect) => {
                 return self.plain(stream, request, Head::new(302).with("Location", "file:///etc/passwd"), "");
             }

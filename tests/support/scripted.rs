@@ -199,7 +199,7 @@ impl Executor for Scripted {
                     Err(problem) => IoEvent::Exported(Err(problem)),
                 }
             }
-            IoRequest::Export { format, source, to } => IoEvent::Exported(kshot::ui::export(format, &source, to)),
+            IoRequest::Export { format, source, to } => IoEvent::Exported(kshot::jobs::export(format, &source, to)),
             IoRequest::SavePresets { path, toml } => {
                 asked.saved.push((path, toml.into_bytes()));
                 IoEvent::PresetsSaved(Ok(()))

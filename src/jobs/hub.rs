@@ -1,4 +1,4 @@
-//! What the model overlay asks of the hub, in the words of the program state.
+//! What the model overlay needs of the hub, in the terms of the program state.
 
 use std::path::PathBuf;
 
@@ -72,7 +72,7 @@ pub(super) fn find(hub: &Hub, name: &str, cancel: &Cancel) -> Result<Found, Stri
     let total = plan.bytes();
     let have = cached.map_or(0, |cached| cached.bytes).min(total);
     let memory = catalog().iter().find(|entry| entry.id == model.id()).map(hub::CatalogEntry::memory_bytes_f32);
-    let to = hub.config().cache.display().to_string();
+    let to = hub.cache().map_err(|error| chain(&error))?.display().to_string();
     Ok(Found::Remote(Offer { name: name.to_owned(), total, have, memory, to }))
 }
 
@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn the_model_in_the_program_comes_first_and_needs_no_network() {
         let cache = tempfile::tempdir().unwrap();
-        let hub = Hub::new(HubConfig { cache: cache.path().into(), offline: true, ..HubConfig::from_env().unwrap() });
+        let hub =
+            Hub::new(HubConfig { cache: Some(cache.path().into()), offline: true, ..HubConfig::from_env().unwrap() });
         let rows = list(&hub);
         assert_eq!((rows[0].name.as_str(), rows.len()), ("built-in", catalog().len() + 1));
         assert_eq!((&rows[0].cached, rows[0].download), (&Cached::Yes(Files::BuiltIn), None));
