@@ -4,7 +4,6 @@ use crokey::KeyCombination;
 
 use super::App;
 use super::page::Page;
-use super::screen::Layer;
 
 mod table;
 
@@ -34,6 +33,8 @@ impl Scope {
     pub const TRAIN: Self = Self::keys("train", "Train");
     pub const TREE: Self = Self::keys("tree", "Versions");
     pub const MODELS: Self = Self::keys("models", "Models");
+    pub const LIST: Self = Self::keys("list", "Any list or text over a view");
+    pub const FILTER: Self = Self::text("filter", "Filtering a list");
     pub const PICKER: Self = Self::keys("picker", "Choosing from a list");
     pub const PRESETS: Self = Self::keys("presets", "Sampling presets");
     pub const EXPORT: Self = Self::keys("export", "Export");
@@ -51,25 +52,6 @@ impl Scope {
     /// A scope in which plain characters are text.
     pub const fn text(name: &'static str, title: &'static str) -> Self {
         Self { name, title, is_text: true }
-    }
-}
-
-impl Layer {
-    /// Whose keys an overlay has.
-    pub fn scope(self) -> Scope {
-        match self {
-            Self::Help | Self::Preview | Self::Log | Self::Statistics | Self::Compare => Scope::READER,
-            Self::Models => Scope::MODELS,
-            Self::Confirm | Self::Question | Self::Prune => Scope::CONFIRM,
-            Self::Tasks => Scope::PICKER,
-            Self::Presets => Scope::PRESETS,
-            Self::Export => Scope::EXPORT,
-            Self::Samples => Scope::SAMPLES,
-            Self::Prompts => Scope::PROMPTS,
-            Self::Tree => Scope::TREE,
-            Self::Shots => Scope::SHOTS,
-            Self::Palette => Scope::PALETTE,
-        }
     }
 }
 

@@ -25,6 +25,10 @@ pub enum Message {
     Key(KeyEvent),
     /// A command is to run as its first key would.
     Command(CommandId),
+    /// A row of the overlay on top is picked by its number.
+    Pick(usize),
+    /// The overlay on top is closed.
+    CloseOverlay,
     /// The mouse was used; what is under it is filled in by the screen.
     Mouse(MouseEvent, Target),
     /// Text was pasted.

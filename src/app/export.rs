@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use super::App;
+use super::command::{Cx, Scope};
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
+use super::overlay::{Item, Overlay, Picked, Rows};
 use super::run::Run;
-use super::screen::Layer;
 use crate::disk::Existing;
 use crate::export::{Facts, Format, FormatSpec, Record, Source, Subject, TokenRow, formats};
 
@@ -31,20 +32,43 @@ pub enum Exported {
     Taken(PathBuf),
 }
 
+/// What the document and the last generation can be taken away as.
+#[derive(Debug)]
+pub struct ExportList;
+
+impl Overlay for ExportList {
+    fn scope(&self) -> Scope {
+        Scope::EXPORT
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Export".to_owned()
+    }
+
+    fn rows(&self, _: &App) -> Rows {
+        Rows::Choice(formats().iter().map(|format| Item::new(format.name, format.doc)).collect())
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        if let Some(spec) = formats().get(row) {
+            cx.app.export_to_file(spec);
+        }
+        Picked::Stay
+    }
+}
+
 impl App {
     pub(super) fn open_export(&mut self) {
-        self.screen.picked = 0;
-        self.toggle_layer(Layer::Export);
+        self.toggle(ExportList);
     }
 
     /// The selected row of the overlay.
     fn format(&self) -> Option<&'static FormatSpec> {
-        formats().get(self.screen.picked)
+        formats().get(self.selected_in::<ExportList>()?)
     }
 
     /// Asks for a file's name.
-    pub(super) fn export_to_file(&mut self) {
-        let Some(spec) = self.format() else { return };
+    fn export_to_file(&mut self, spec: &FormatSpec) {
         if self.exportable(spec) {
             let name =
                 self.storage.file.as_ref().map_or_else(|| PathBuf::from("kshot"), |file| file.with_extension(""));
@@ -83,11 +107,11 @@ impl App {
     pub(super) fn exported(&mut self, result: Result<Exported, String>) {
         match result {
             Ok(Exported::Text(text)) => {
-                self.screen.layers.retain(|layer| *layer != Layer::Export);
+                self.close::<ExportList>();
                 self.send_to_clipboard(text);
             }
             Ok(Exported::Written(path)) => {
-                self.screen.layers.retain(|layer| *layer != Layer::Export);
+                self.close::<ExportList>();
                 self.log.say(Level::Notice, format!("exported to {}", path.display()));
             }
             Ok(Exported::Taken(path)) => {

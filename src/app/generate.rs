@@ -40,7 +40,7 @@ impl Cx<'_> {
         self.page.set_hold(None);
         self.page.follow_end(&self.app.document);
         // What streams in is to be seen.
-        self.app.screen.layers.clear();
+        self.app.close_all();
         self.app.start(Wish { seeding: Seeding::AsSet, extent });
     }
 }

@@ -27,6 +27,8 @@ pub enum Purpose {
     PresetName,
     /// What the command palette looks for.
     Command,
+    /// What rows of an overlay have to hold.
+    Filter,
     /// What to search for in the document.
     Find,
     /// The name to save the document under as a prompt.

@@ -1,5 +1,9 @@
 //! What the program has to say: the newest message stays on the message line until it has been read.
 
+use super::App;
+use super::command::Scope;
+use super::overlay::{Overlay, Rows};
+
 /// How serious a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -83,6 +87,24 @@ impl Log {
     /// Takes the message off the line. Says whether there was one.
     pub fn dismiss(&mut self) -> bool {
         self.current.take().is_some()
+    }
+}
+
+/// All messages of this run, newest first.
+#[derive(Debug)]
+pub struct MessageList;
+
+impl Overlay for MessageList {
+    fn scope(&self) -> Scope {
+        Scope::READER
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Messages, newest first".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        Rows::Text(app.log.entries().iter().rev().map(|entry| entry.text.clone()).collect())
     }
 }
 

@@ -13,6 +13,7 @@ pub mod examples;
 pub mod export;
 pub mod find;
 mod generate;
+pub mod help;
 pub mod input;
 pub mod keep;
 pub mod keymap;
@@ -20,6 +21,7 @@ pub mod log;
 pub mod models;
 pub mod mouse;
 mod open;
+pub mod overlay;
 pub mod page;
 mod palette;
 pub mod presets;
@@ -147,6 +149,10 @@ impl App {
         match message {
             Message::Key(event) => self.press(keymap::chord(event), page),
             Message::Command(id) => self.run_named(id, page),
+            Message::Pick(row) => self.cx(page).pick_row(row),
+            Message::CloseOverlay => {
+                self.close_top();
+            }
             Message::Mouse(event, target) => self.cx(page).mouse(event, target),
             Message::Paste(text) => self.paste(&text, page),
             Message::Resize(width, height) => self.resize(width, height),
@@ -159,8 +165,6 @@ impl App {
             Message::Resumed => self.redraw(),
             Message::Tick => {}
         }
-        self.drop_hidden_batch();
-        self.tidy_palette();
         self.catch_up_versions();
         self.tokenise();
         self.read_on();
@@ -194,21 +198,18 @@ impl App {
 
     /// The scopes whose keys count, the innermost first.
     pub fn scopes(&self) -> Vec<Scope> {
-        if self.palette_query().is_some() {
-            return vec![Scope::PALETTE, Scope::INPUT, Scope::GLOBAL];
-        }
         if self.is_searching() {
             return vec![Scope::FIND, Scope::INPUT, Scope::GLOBAL];
         }
         if self.offers_examples() {
             return vec![Scope::EXAMPLES, Scope::DOCUMENT, Scope::GLOBAL];
         }
-        let inner = match (&self.screen.input, self.screen.layers.last()) {
-            (Some(_), _) => Scope::INPUT,
-            (None, Some(layer)) => layer.scope(),
-            (None, None) => (self.screen.view.scope)(self),
-        };
-        vec![inner, Scope::GLOBAL]
+        match (&self.screen.input, self.top()) {
+            (Some(_), _) => vec![Scope::INPUT, Scope::GLOBAL],
+            (None, Some(open)) if open.cursor.line.is_some() => vec![open.scope(), Scope::INPUT, Scope::GLOBAL],
+            (None, Some(open)) => vec![open.scope(), Scope::LIST, Scope::GLOBAL],
+            (None, None) => vec![(self.screen.view.scope)(self), Scope::GLOBAL],
+        }
     }
 
     /// Whether plain characters are text.
@@ -222,18 +223,16 @@ impl App {
     fn press(&mut self, key: crokey::KeyCombination, page: &mut dyn Page) {
         self.log.key_pressed();
         let armed = std::mem::take(&mut self.screen.quit_armed);
-        let query = self.palette_query().map(str::to_owned);
         if let Some(command) = self.keymap.command(key, &self.scopes(), self.typing()) {
             self.screen.quit_armed = armed && matches!(command.id, id::INTERRUPT | id::QUIT);
             self.run_command(command, key, page);
         } else if let (Typing::Text, Some(c)) = (self.typing(), keymap::typed(key)) {
-            match &mut self.screen.input {
-                Some(input) => input.insert(c.encode_utf8(&mut [0; 4])),
-                None => self.cx(page).type_text(c.encode_utf8(&mut [0; 4])),
+            let mut bytes = [0; 4];
+            let text = c.encode_utf8(&mut bytes);
+            match self.line_mut() {
+                Some(_) => self.input_edit(|line| line.insert(text)),
+                None => self.cx(page).type_text(text),
             }
-        }
-        if query.is_some() && self.palette_query() != query.as_deref() {
-            self.screen.picked = 0;
         }
     }
 
@@ -254,10 +253,10 @@ impl App {
 
     fn paste(&mut self, text: &str, page: &mut dyn Page) {
         let typing = self.typing();
-        match (&mut self.screen.input, typing) {
-            (Some(input), _) => input.insert(text),
-            (None, Typing::Text) => self.cx(page).paste(text),
-            (None, Typing::Commands) => {
+        match (self.line_mut().is_some(), typing) {
+            (true, _) => self.input_edit(|line| line.insert(text)),
+            (false, Typing::Text) => self.cx(page).paste(text),
+            (false, Typing::Commands) => {
                 self.log.say(Level::Notice, "nothing is being typed here: paste into the document")
             }
         }

@@ -148,8 +148,6 @@ impl Loaded {
 pub struct Models {
     /// The list; `None` until it was read.
     pub rows: Option<Vec<ModelRow>>,
-    /// The selected row.
-    pub selected: usize,
     /// The model in use.
     pub loaded: Option<Loaded>,
     /// What is under way.
@@ -161,11 +159,6 @@ pub struct Models {
 }
 
 impl Models {
-    /// The selected row.
-    pub fn row(&self) -> Option<&ModelRow> {
-        self.rows.as_ref()?.get(self.selected)
-    }
-
     /// Whether the engine is loading a model: until it is done, the one in use takes no new work.
     pub fn is_loading(&self) -> bool {
         self.job.as_ref().is_some_and(|job| matches!(job.stage, Stage::Loading(..)))

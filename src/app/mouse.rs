@@ -3,9 +3,10 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::App;
-use super::command::{Cx, Scope};
+use super::command::Cx;
 use super::effect::{Effect, TerminalRequest};
 use super::log::Level;
+use super::overlay::{Move, Rows};
 use super::sampler::{Row, Sampler};
 use super::screen::PaneId;
 
@@ -109,14 +110,11 @@ impl Cx<'_> {
             Target::Pane(PaneId::Next) | Target::Token(_) => self.app.candidate_select(rows),
             Target::Pane(PaneId::Shots) => self.app.shots_select(rows),
             Target::Pane(PaneId::Sampling) | Target::Sampling(..) => self.app.sampler_select(rows),
-            Target::Layer => match self.app.screen.layers.last().map(|layer| layer.scope()) {
-                Some(Scope::MODELS) => self.app.models_select(rows),
-                Some(Scope::PICKER) => self.app.pick_select(rows),
-                Some(Scope::PALETTE) => self.app.palette_select(rows),
-                Some(Scope::SHOTS) => self.app.shots_select(rows),
-                Some(Scope::READER) => self.app.read_scroll(WHEEL * rows),
-                _ => {}
-            },
+            Target::Layer => {
+                // A text goes by lines, as the document does; a list by rows.
+                let text = self.app.top().is_some_and(|open| matches!(open.overlay.rows(self.app), Rows::Text(_)));
+                self.app.move_in_overlay(Move::Rows(if text { WHEEL * rows } else { rows }));
+            }
         }
     }
 }

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::App;
-use super::command::id;
+use super::command::{Cx, Scope, id};
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::models::{Cached, Found, Loaded, ModelJob, ModelRow, NO_TOKENIZER, Progress, Stage};
-use super::screen::Layer;
+use super::overlay::{Item, Overlay, Picked, Rows};
+use super::question::Question;
 use crate::engine::{CancelToken, Command, Device, JobId, LoadRequest, ModelInfo};
 use crate::files::{Files, builtin};
-use crate::text::Tokenizer;
+use crate::text::{Tokenizer, figures};
 
 impl App {
     /// Opens a model by `built-in`, hub id or folder, as named on the command line or typed.
@@ -53,21 +54,28 @@ impl App {
     }
 
     pub(super) fn open_models(&mut self) {
-        if self.screen.layers.last() != Some(&Layer::Models) {
-            self.screen.layers.retain(|layer| *layer != Layer::Models);
-            self.list_models();
+        if self.is_top::<ModelList>() {
+            self.close::<ModelList>();
+            return;
         }
-        self.toggle_layer(Layer::Models);
+        self.list_models();
+        self.open_at(ModelList, self.loaded_row());
     }
 
-    pub(super) fn models_select(&mut self, rows: isize) {
-        let len = self.models.rows.as_ref().map_or(0, Vec::len);
-        self.models.selected = self.models.selected.saturating_add_signed(rows).min(len.saturating_sub(1));
+    /// The row of the model in use, as far as the list is known.
+    fn loaded_row(&self) -> usize {
+        let name = self.models.loaded.as_ref().map(|loaded| &loaded.info.name);
+        self.models.rows.iter().flatten().position(|row| Some(&row.name) == name).unwrap_or(0)
     }
 
     /// Enter on a row: loads what is here, asks before what is not.
-    pub(super) fn models_open(&mut self) {
-        let Some(row) = self.models.row().cloned() else { return };
+    /// The model that is selected in the list.
+    pub fn model_row(&self) -> Option<&ModelRow> {
+        self.models.rows.as_ref()?.get(self.selected_in::<ModelList>()?)
+    }
+
+    fn open_model(&mut self, row: usize) {
+        let Some(row) = self.models.rows.as_ref().and_then(|rows| rows.get(row)).cloned() else { return };
         let begun = match row.cached {
             Cached::Yes(files) => self.begin_model_job(&row.name).map(|job| self.load(job, files)),
             Cached::No | Cached::Partial(_) => self.find(&row.name),
@@ -116,11 +124,11 @@ impl App {
     pub(super) fn models_listed(&mut self, rows: Result<Vec<ModelRow>, String>) {
         match rows {
             Ok(rows) => {
-                let name = self.models.row().map(|row| row.name.clone());
-                let rows = self.with_loaded(rows);
-                let same = rows.iter().position(|row| Some(&row.name) == name.as_ref());
-                self.models.selected = same.unwrap_or(0);
-                self.models.rows = Some(rows);
+                let selected = self.selected_in::<ModelList>().and_then(|row| self.models.rows.as_ref()?.get(row));
+                let name = selected.map(|row| row.name.clone());
+                self.models.rows = Some(self.with_loaded(rows));
+                let same = self.models.rows.iter().flatten().position(|row| Some(&row.name) == name.as_ref());
+                self.select_in::<ModelList>(same.unwrap_or_else(|| self.loaded_row()));
             }
             Err(error) => self.log.say(Level::Error, error),
         }
@@ -152,7 +160,7 @@ impl App {
             Ok(Found::Remote(offer)) => {
                 current.stage = Stage::Asking(offer);
                 self.runs.queued = None;
-                self.screen.layers.push(Layer::Confirm);
+                self.ask_question(Question::Download);
             }
             Err(error) => {
                 self.models.job = None;
@@ -163,8 +171,7 @@ impl App {
     }
 
     /// "Yes" to the download.
-    pub(super) fn confirm(&mut self) {
-        self.screen.layers.retain(|layer| *layer != Layer::Confirm);
+    pub(super) fn download(&mut self) {
         if let Some(job) = self.models.job.as_mut()
             && let Stage::Asking(offer) = &job.stage
         {
@@ -253,8 +260,8 @@ impl App {
         if let Some(rows) = self.models.rows.take() {
             self.models.rows = Some(self.with_loaded(rows));
         }
-        if self.screen.layers.last() == Some(&Layer::Models) {
-            self.close_layer();
+        if self.is_top::<ModelList>() {
+            self.close::<ModelList>();
         }
     }
 
@@ -269,6 +276,37 @@ impl App {
             self.log.say(Level::Warning, format!("the logit bias is off: {error}"));
         }
         self.change_vocabulary();
+    }
+}
+
+/// The models that can be chosen.
+#[derive(Debug)]
+pub struct ModelList;
+
+impl Overlay for ModelList {
+    fn scope(&self) -> Scope {
+        Scope::MODELS
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Models".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        let rows = app.models.rows.iter().flatten().map(|row| {
+            let state = match (&row.cached, row.download) {
+                (Cached::Yes(_), _) => "here".to_owned(),
+                (_, Some(bytes)) => format!("to download, {}", figures::bytes(bytes)),
+                (_, None) => "to download".to_owned(),
+            };
+            Item::new(format!("{} ({state})", row.name), &row.about)
+        });
+        Rows::Choice(rows.collect())
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        cx.app.open_model(row);
+        Picked::Stay
     }
 }
 

@@ -1,14 +1,14 @@
 //! The command palette: every command of the place where it was opened, and every sampling setting, found by typing.
 
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::App;
 use super::command::{CommandSpec, Cx, Scope};
 use super::input::{Input, Purpose};
-use super::log::Level;
+use super::overlay::{Item, Overlay, Picked, Rows};
 use super::sampler::{Row, Sampler};
-use super::screen::{Layer, PaneId};
+use super::screen::PaneId;
 use super::versions::Way;
 use super::views::PLAYGROUND;
 
@@ -39,43 +39,63 @@ impl Entry {
     }
 }
 
-impl App {
-    pub(super) fn toggle_palette(&mut self) {
-        let open = self.screen.layers.last() == Some(&Layer::Palette);
-        self.screen.input = None;
-        self.screen.layers.retain(|layer| *layer != Layer::Palette);
-        if open {
-            return;
+/// The palette on the screen.
+#[derive(Debug)]
+pub struct Palette {
+    /// Whose commands it offers.
+    scopes: Vec<Scope>,
+    /// What has been typed.
+    query: String,
+}
+
+impl Overlay for Palette {
+    fn scope(&self) -> Scope {
+        Scope::PALETTE
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Commands and settings".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        Rows::Choice(self.entries(app).iter().map(|entry| Item::new(entry.name(), entry.doc())).collect())
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        if let Some(entry) = self.entries(cx.app).get(row).copied() {
+            cx.run_entry(entry);
         }
-        self.screen.palette = self.scopes();
-        self.screen.picked = 0;
-        self.screen.input = Some(Input::new(Purpose::Command, "command", ""));
-        self.screen.layers.push(Layer::Palette);
+        Picked::Close
     }
 
-    /// What has been typed into the palette, where it is open.
-    pub fn palette_query(&self) -> Option<&str> {
-        self.screen.input.as_ref().filter(|input| input.purpose == Purpose::Command).map(|input| input.text.as_str())
+    fn typed(&mut self, line: &str) {
+        line.clone_into(&mut self.query);
     }
 
-    /// What matches what was typed, the best first, of equals the commands before the settings. Where nothing was typed the commands alone:
-    /// those with a hint first, and the commands of the place before those that count everywhere.
-    pub fn palette_entries(&self) -> Vec<Entry> {
-        let query = self.palette_query().unwrap_or_default();
-        let commands = self
-            .keymap
-            .commands()
-            .filter(|command| self.screen.palette.contains(&command.scope) && !command.unlisted)
-            .map(Entry::Command);
+    fn filters_itself(&self) -> bool {
+        true
+    }
+}
+
+impl Palette {
+    /// What matches what was typed, the best first, of equals the commands before the settings. Where nothing was typed
+    /// the commands alone: those with a hint first, and those that count everywhere before the motions of the caret.
+    pub fn entries(&self, app: &App) -> Vec<Entry> {
+        let query = self.query.trim();
+        let offered = |command: &&'static CommandSpec| self.scopes.contains(&command.scope) && !command.unlisted;
+        let commands = app.keymap.commands().filter(offered).map(Entry::Command);
         let settings = Sampler::rows().enumerate().map(|(at, row)| Entry::Setting(at, row));
-        let mut entries: Vec<(u32, Entry)> = if query.trim().is_empty() {
+        let mut entries: Vec<(u32, Entry)> = if query.is_empty() {
             commands.map(|entry| (0, entry)).collect()
         } else {
-            let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
+            // Letters may be scattered over a name, but words of an explanation have to hold what is typed.
+            let name = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
+            let doc = Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, AtomKind::Substring);
             let mut matcher = Matcher::new(Config::DEFAULT);
-            let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut Vec::new()), &mut matcher);
+            let mut score = |by: &Pattern, text: &str| by.score(Utf32Str::new(text, &mut Vec::new()), &mut matcher);
             // A hit in the name is worth a little more than the same one in the words that explain it.
-            let mut of = |entry: &Entry| score(entry.name()).map(|n| n + n / 4).max(score(entry.doc()));
+            let mut of =
+                |entry: &Entry| score(&name, entry.name()).map(|n| n + n / 4).max(score(&doc, entry.doc()));
             commands.chain(settings).filter_map(|entry| Some((of(&entry)?, entry))).collect()
         };
         entries.sort_by_key(|(score, entry)| {
@@ -83,37 +103,29 @@ impl App {
                 Entry::Command(command) => (command.hint.is_empty(), command.scope == Scope::GLOBAL),
                 Entry::Setting(..) => (true, true),
             };
-            (std::cmp::Reverse(*score), hidden, everywhere)
+            (std::cmp::Reverse(*score), hidden, everywhere != query.is_empty())
         });
         entries.into_iter().map(|(_, entry)| entry).collect()
     }
+}
 
-    pub(super) fn palette_select(&mut self, rows: isize) {
-        let last = self.palette_entries().len().saturating_sub(1);
-        self.screen.picked = self.screen.picked.min(last).saturating_add_signed(rows).min(last);
-    }
-
-    /// The line of the palette belongs to its window: neither stays without the other.
-    pub(super) fn tidy_palette(&mut self) {
-        let (line, window) = (self.palette_query().is_some(), self.screen.layers.last() == Some(&Layer::Palette));
-        if line && !window {
-            self.screen.input = None;
+impl App {
+    pub(super) fn toggle_palette(&mut self) {
+        if self.close::<Palette>() {
+            return;
         }
-        if !(line && window) {
-            self.screen.layers.retain(|layer| *layer != Layer::Palette);
+        let scopes = self.scopes();
+        self.open(Palette { scopes, query: String::new() });
+        if let Some(open) = self.screen.overlays.last_mut() {
+            open.cursor.line = Some(Input::new(Purpose::Command, "command", ""));
         }
     }
+
 }
 
 impl Cx<'_> {
-    /// Closes the palette and runs the selected command as its first key would, or goes to the selected setting.
-    pub fn run_picked(&mut self) {
-        let picked = self.app.palette_entries().get(self.app.screen.picked).copied();
-        let Some(entry) = picked else {
-            self.app.log.say(Level::Notice, "nothing matches");
-            return;
-        };
-        self.app.toggle_palette();
+    /// Runs a command as its first key would, or goes to the setting. The palette has closed already.
+    fn run_entry(&mut self, entry: Entry) {
         let command = match entry {
             Entry::Command(command) => command,
             Entry::Setting(row, _) => {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::App;
-use super::command::id;
+use super::command::{Cx, Scope, id};
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
+use super::overlay::{Item, Overlay, Picked, Rows};
 use super::sampler::Sampler;
 use crate::sampling::{SavedPresets, Settings, StageId, presets, specs};
 
@@ -77,6 +78,18 @@ impl App {
         }
     }
 
+    pub(super) fn open_presets(&mut self) {
+        self.disarm_presets();
+        let now = self.sampler.preset_name();
+        let at = self.sampler.presets().position(|preset| Some(preset.name) == now).unwrap_or(0);
+        self.open_at(PresetList, at);
+    }
+
+    /// The preset that is selected in the list.
+    fn selected_preset(&self) -> Option<PresetRow<'_>> {
+        self.sampler.presets().nth(self.selected_in::<PresetList>()?)
+    }
+
     /// A second press counts no longer.
     pub(super) fn disarm_presets(&mut self) {
         self.sampler.file.armed = None;
@@ -84,7 +97,7 @@ impl App {
 
     pub(super) fn preset_ask_name(&mut self) {
         self.disarm_presets();
-        let own = self.sampler.presets().nth(self.screen.picked).filter(|preset| preset.own);
+        let own = self.selected_preset().filter(|preset| preset.own);
         let name = own.map(|preset| preset.name.to_owned()).unwrap_or_default();
         self.ask(Input::new(Purpose::PresetName, "save these settings as", name).offered());
     }
@@ -104,7 +117,7 @@ impl App {
     }
 
     pub(super) fn preset_delete(&mut self) {
-        let preset = self.sampler.presets().nth(self.screen.picked);
+        let preset = self.selected_preset();
         let Some((name, own)) = preset.map(|preset| (preset.name.to_owned(), preset.own)) else { return };
         if !own {
             self.log.say(Level::Notice, format!("{name} is built in and stays"));
@@ -121,7 +134,6 @@ impl App {
         if let Err(error) = self.write_presets(before, format!("preset {name} deleted")) {
             self.log.say(Level::Error, error);
         }
-        self.pick_select(0);
     }
 
     /// Writes all presets; where that cannot be, all is as it was.
@@ -151,6 +163,35 @@ impl App {
 /// The first line of a message that shows the place in a file.
 fn one_line(text: &str) -> String {
     text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The list of presets to choose from.
+#[derive(Debug)]
+pub struct PresetList;
+
+impl Overlay for PresetList {
+    fn scope(&self) -> Scope {
+        Scope::PRESETS
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Choose a sampling preset".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        Rows::Choice(app.sampler.presets().map(|preset| Item::new(preset.name, preset.about)).collect())
+    }
+
+    fn select(&mut self, app: &mut App, _: usize) {
+        app.disarm_presets();
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        if let Some(name) = cx.app.sampler.apply_preset(row) {
+            cx.app.log.say(Level::Notice, format!("sampling preset: {name}"));
+        }
+        Picked::Close
+    }
 }
 
 #[cfg(test)]

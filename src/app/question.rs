@@ -2,9 +2,11 @@
 
 use super::App;
 use super::clip::about_paste;
-use super::command::Cx;
-use super::screen::Layer;
+use super::command::{Cx, Scope, id};
+use super::models::Stage;
+use super::overlay::{Item, Overlay, Picked, Rows};
 use crate::session::PromptJob;
+use crate::text::figures;
 
 /// What is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub enum Question {
     },
     /// Deleting a saved prompt of this name.
     DeletePrompt(String),
+    /// The download of the model that is under way.
+    Download,
+    /// Taking the selected version of the tree out of sight.
+    Prune,
 }
 
 impl Question {
@@ -28,38 +34,91 @@ impl Question {
         match self {
             Self::Paste { .. } => "Paste all of it?",
             Self::DeletePrompt(_) => "Delete the prompt?",
+            Self::Download => "Download?",
+            Self::Prune => "Prune?",
         }
     }
 
-    /// What there is to know before an answer.
-    pub fn about(&self) -> String {
+    /// What there is to know before an answer, a paragraph each.
+    pub fn about(&self, app: &App) -> Vec<String> {
         match self {
-            Self::Paste { text, tokens, .. } => about_paste(text, *tokens),
-            Self::DeletePrompt(name) => format!("{name}: its file is removed, and nothing brings it back."),
+            Self::Paste { text, tokens, .. } => vec![about_paste(text, *tokens)],
+            Self::DeletePrompt(name) => vec![format!("{name}: its file is removed, and nothing brings it back.")],
+            Self::Download => about_download(app),
+            Self::Prune => {
+                let (words, below) = app.prune_question();
+                let below = match below {
+                    0 => "Nothing goes on from it.".to_owned(),
+                    1 => "One version that goes on from it goes too.".to_owned(),
+                    more => format!("{more} versions that go on from it go too."),
+                };
+                let key = app.keymap.hint(id::TREE_UNDO);
+                vec![format!("\"{words}\""), below, format!("{key} in the tree brings it back.")]
+            }
+        }
+    }
+
+    fn yes(&mut self, cx: &mut Cx<'_>) {
+        match self {
+            Self::Paste { text, dropped, .. } => cx.paste_plain(&std::mem::take(text), *dropped),
+            Self::DeletePrompt(name) => cx.app.prompts(PromptJob::Delete { name: name.clone() }),
+            Self::Download => cx.app.download(),
+            Self::Prune => cx.prune(),
+        }
+    }
+}
+
+fn about_download(app: &App) -> Vec<String> {
+    let Some(Stage::Asking(offer)) = app.models.job.as_ref().map(|job| &job.stage) else { return Vec::new() };
+    let todo = figures::bytes(offer.total.saturating_sub(offer.have));
+    let mut lines = vec![offer.name.clone()];
+    lines.push(match offer.have {
+        0 => format!("to download   {todo}"),
+        have => format!("to download   {todo} (of {}; {} are here)", figures::bytes(offer.total), figures::bytes(have)),
+    });
+    lines.extend(offer.memory.map(|memory| format!("to run        about {} of memory", figures::bytes(memory))));
+    lines.push(format!("into {}", offer.to));
+    lines
+}
+
+/// A question on the screen.
+#[derive(Debug)]
+pub struct Ask {
+    /// What is asked.
+    pub question: Question,
+    answered: bool,
+}
+
+impl Overlay for Ask {
+    fn scope(&self) -> Scope {
+        Scope::CONFIRM
+    }
+
+    fn title(&self, _: &App) -> String {
+        self.question.title().to_owned()
+    }
+
+    fn rows(&self, _: &App) -> Rows {
+        Rows::Choice(vec![Item::new("yes", ""), Item::new("no", "")])
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        if row == 0 {
+            self.answered = true;
+            self.question.yes(cx);
+        }
+        Picked::Close
+    }
+
+    fn closed(&mut self, app: &mut App) {
+        if self.question == Question::Download && !self.answered {
+            app.models.job = None;
         }
     }
 }
 
 impl App {
     pub(super) fn ask_question(&mut self, question: Question) {
-        self.screen.question = Some(question);
-        self.screen.layers.retain(|layer| *layer != Layer::Question);
-        self.screen.layers.push(Layer::Question);
-    }
-}
-
-impl Cx<'_> {
-    /// "Yes" to the question on top.
-    pub fn yes(&mut self) {
-        if self.app.screen.layers.last() != Some(&Layer::Question) {
-            return self.confirm();
-        }
-        let question = self.app.screen.question.take();
-        self.app.close_layer();
-        match question {
-            Some(Question::Paste { text, dropped, .. }) => self.paste_plain(&text, dropped),
-            Some(Question::DeletePrompt(name)) => self.app.prompts(PromptJob::Delete { name }),
-            None => {}
-        }
+        self.open(Ask { question, answered: false });
     }
 }

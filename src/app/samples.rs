@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::App;
+use super::command::{Cx, Scope};
 use super::effect::Effect;
 use super::log::Level;
 use super::models::Loaded;
 use super::run::{Begin, Phase, Run};
-use super::screen::Layer;
+use super::overlay::{Item, Overlay, Picked, Rows};
 use crate::engine::{CancelToken, Command, EngineError, Finish, GenerateRequest, JobId, Step, best, mean_logprob};
 use crate::export::Record;
+use crate::text::sanitise;
 
 /// A batch that runs or has ended, and the continuation that is selected.
 #[derive(Debug, Clone)]
@@ -71,6 +73,56 @@ impl Batch {
     }
 }
 
+/// The continuations to choose from.
+#[derive(Debug)]
+pub struct SampleList;
+
+impl Overlay for SampleList {
+    fn scope(&self) -> Scope {
+        Scope::SAMPLES
+    }
+
+    fn title(&self, app: &App) -> String {
+        let Some(batch) = &app.runs.batch else { return String::new() };
+        let state = if batch.is_running() { ", still growing" } else { "" };
+        format!("{} samples of up to {} tokens{state}", batch.samples.len(), batch.request.max_tokens)
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        let samples = app.runs.batch.iter().flat_map(|batch| batch.samples.iter().enumerate());
+        Rows::Choice(samples.map(|(at, steps)| Item::new((at + 1).to_string(), text_of(steps))).collect())
+    }
+
+    fn selected(&self, app: &App) -> Option<usize> {
+        Some(app.runs.batch.as_ref()?.selected)
+    }
+
+    fn select(&mut self, app: &mut App, row: usize) {
+        if let Some(batch) = &mut app.runs.batch {
+            batch.selected = row;
+        }
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        self.select(cx.app, row);
+        cx.app.batch_take();
+        if cx.app.runs.batch.is_some() { Picked::Stay } else { Picked::Close }
+    }
+
+    /// A batch that is not shown any more ends and is forgotten.
+    fn closed(&mut self, app: &mut App) {
+        if let Some(batch) = app.runs.batch.take() {
+            batch.cancel.cancel();
+        }
+    }
+}
+
+/// The text of a continuation in one line.
+pub fn text_of(steps: &[Arc<Step>]) -> String {
+    let shown = steps.iter().flat_map(|step| step.bytes.get(..step.shown).unwrap_or_default());
+    sanitise::line(&String::from_utf8_lossy(&shown.copied().collect::<Vec<u8>>())).into_owned()
+}
+
 impl App {
     /// Starts the batch and shows it.
     pub(super) fn start_batch(&mut self, job: JobId, cancel: CancelToken, model: Loaded, request: GenerateRequest) {
@@ -85,16 +137,9 @@ impl App {
             began_at: self.document.revision(),
             wanted: None,
         });
-        self.screen.layers.clear();
-        self.screen.layers.push(Layer::Samples);
+        self.close_all();
+        self.open(SampleList);
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
-    }
-
-    /// A batch that nobody sees any more ends and is forgotten.
-    pub(super) fn drop_hidden_batch(&mut self) {
-        if let Some(batch) = self.runs.batch.take_if(|_| !self.screen.layers.contains(&Layer::Samples)) {
-            batch.cancel.cancel();
-        }
     }
 
     /// Ends the batch; what was sampled stays to choose from.
@@ -132,13 +177,6 @@ impl App {
         true
     }
 
-    pub(super) fn batch_select(&mut self, rows: isize) {
-        if let Some(batch) = &mut self.runs.batch {
-            let last = batch.samples.len().saturating_sub(1);
-            batch.selected = batch.selected.saturating_add_signed(rows).min(last);
-        }
-    }
-
     pub(super) fn batch_select_best(&mut self) {
         if let Some(batch) = &mut self.runs.batch
             && let Some(best) = batch.best()
@@ -157,7 +195,7 @@ impl App {
             return;
         }
         let Some(batch) = self.runs.batch.take() else { return };
-        self.screen.layers.retain(|layer| *layer != Layer::Samples);
+        self.close::<SampleList>();
         let (Some(steps), Phase::Ended(finish)) = (batch.samples.get(selected), &batch.phase) else { return };
         if steps.is_empty() {
             self.log.say(Level::Notice, "that continuation has no token");

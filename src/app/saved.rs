@@ -1,14 +1,15 @@
 //! Prompts saved under a name: saving the document as one, and the list to load, rename and delete them.
 
 use super::App;
-use super::command::id;
+use super::command::{Cx, Scope, id};
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::question::Question;
-use super::screen::Layer;
+use super::overlay::{Item, Overlay, Picked, Rows};
 use crate::disk::Existing;
 use crate::session::{PromptError, PromptFolder, PromptJob, SavedPrompt, check_name};
+use crate::text::figures;
 
 /// The saved prompts.
 #[derive(Debug, Default)]
@@ -17,18 +18,33 @@ pub struct Saved {
     pub folder: Option<PromptFolder>,
     /// The list; `None` until it was read.
     pub rows: Option<Vec<SavedPrompt>>,
-    /// The selected row.
-    pub selected: usize,
     /// The name that the document has.
     name: Option<String>,
     /// A name that was taken; Enter again takes it after all.
     refused: Option<String>,
 }
 
-impl Saved {
-    /// The selected row.
-    pub fn row(&self) -> Option<&SavedPrompt> {
-        self.rows.as_ref()?.get(self.selected)
+/// The list of saved prompts.
+#[derive(Debug)]
+pub struct PromptList;
+
+impl Overlay for PromptList {
+    fn scope(&self) -> Scope {
+        Scope::PROMPTS
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Saved prompts".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        let rows = app.storage.prompts.rows.iter().flatten();
+        Rows::Choice(rows.map(|prompt| Item::new(&prompt.name, figures::bytes(prompt.bytes))).collect())
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        cx.app.load_prompt(row);
+        Picked::Stay
     }
 }
 
@@ -43,16 +59,15 @@ impl App {
 
     /// Opens the list, or closes it.
     pub(super) fn open_prompts(&mut self) {
-        if !self.screen.layers.contains(&Layer::Prompts) {
+        if self.overlay::<PromptList>().is_none() {
             self.prompts(PromptJob::List);
         }
-        self.toggle_layer(Layer::Prompts);
+        self.toggle(PromptList);
     }
 
-    pub(super) fn prompts_select(&mut self, rows: isize) {
-        let len = self.storage.prompts.rows.as_ref().map_or(0, Vec::len);
-        self.storage.prompts.selected =
-            self.storage.prompts.selected.saturating_add_signed(rows).min(len.saturating_sub(1));
+    /// The prompt that is selected in the list.
+    pub fn prompt_row(&self) -> Option<&SavedPrompt> {
+        self.storage.prompts.rows.as_ref()?.get(self.selected_in::<PromptList>()?)
     }
 
     /// Asks under which name the document is to be saved.
@@ -78,8 +93,9 @@ impl App {
     }
 
     /// Enter on a row: the prompt becomes the document.
-    pub(super) fn load_prompt(&mut self) {
-        if let Some(name) = self.storage.prompts.row().map(|row| row.name.clone())
+    fn load_prompt(&mut self, row: usize) {
+        let row = self.storage.prompts.rows.as_ref().and_then(|rows| rows.get(row));
+        if let Some(name) = row.map(|row| row.name.clone())
             && !self.refuse_while_running("loading")
         {
             self.prompts(PromptJob::Load { name });
@@ -87,21 +103,21 @@ impl App {
     }
 
     pub(super) fn ask_prompt_rename(&mut self) {
-        if let Some(name) = self.storage.prompts.row().map(|row| row.name.clone()) {
+        if let Some(name) = self.prompt_row().map(|row| row.name.clone()) {
             self.ask(Input::new(Purpose::PromptRename, format!("another name for {name}"), name).offered());
         }
     }
 
     pub(super) fn rename_prompt(&mut self, to: &str) -> Result<(), String> {
         check_name(to).map_err(|error| error.to_string())?;
-        if let Some(from) = self.storage.prompts.row().map(|row| row.name.clone()).filter(|from| from != to) {
+        if let Some(from) = self.prompt_row().map(|row| row.name.clone()).filter(|from| from != to) {
             self.prompts(PromptJob::Rename { from, to: to.to_owned() });
         }
         Ok(())
     }
 
     pub(super) fn ask_prompt_delete(&mut self) {
-        if let Some(name) = self.storage.prompts.row().map(|row| row.name.clone()) {
+        if let Some(name) = self.prompt_row().map(|row| row.name.clone()) {
             self.ask_question(Question::DeletePrompt(name));
         }
     }
@@ -116,7 +132,6 @@ impl App {
         match list {
             Ok(rows) => {
                 self.storage.prompts.rows = Some(rows);
-                self.prompts_select(0);
             }
             Err(error) => self.log.say(Level::Error, error.to_string()),
         }
@@ -153,7 +168,9 @@ impl App {
 
     fn select_prompt(&mut self, name: &str) {
         let place = self.storage.prompts.rows.iter().flatten().position(|row| row.name == name);
-        self.storage.prompts.selected = place.unwrap_or(self.storage.prompts.selected);
+        if let Some(place) = place {
+            self.select_in::<PromptList>(place);
+        }
     }
 
     /// A loaded prompt takes the place of the text, as one step of undo.
@@ -165,7 +182,7 @@ impl App {
         self.document.replace(0..self.document.len(), bytes);
         self.storage.saved_revision = Some(self.document.revision());
         self.editing.show_end = true;
-        self.screen.layers.retain(|layer| *layer != Layer::Prompts);
+        self.close::<PromptList>();
         let undo = self.keymap.hint(id::UNDO);
         let back = if old { format!("; {undo} brings the old text back") } else { String::new() };
         self.log.say(Level::Notice, format!("the prompt {name}{back}"));

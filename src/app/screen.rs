@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::command::Scope;
 use super::input::Input;
-use super::question::Question;
+use super::overlay::Open;
 use super::train::TRAIN;
 use super::views::{PLAYGROUND, States, ViewSpec};
 
@@ -79,45 +78,6 @@ impl PaneId {
     }
 }
 
-/// What lies over the panes; the last of the stack has the keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Layer {
-    /// The keys, from the live map.
-    Help,
-    /// Models: load, download, folder.
-    Models,
-    /// "Download this?"
-    Confirm,
-    /// The task library.
-    Tasks,
-    /// Sampling presets.
-    Presets,
-    /// The few-shot pane where it has no place of its own.
-    Shots,
-    /// The assembled prompt.
-    Preview,
-    /// All messages of this run.
-    Log,
-    /// Figures of the whole text.
-    Statistics,
-    /// Exports.
-    Export,
-    /// Several continuations to choose from.
-    Samples,
-    /// Commands to choose from by typing.
-    Palette,
-    /// Prompts saved under a name.
-    Prompts,
-    /// A question before something is done.
-    Question,
-    /// The tree of versions.
-    Tree,
-    /// "Prune this?"
-    Prune,
-    /// Two versions side by side.
-    Compare,
-}
-
 /// The views of a state that no screen has furnished with all of them.
 static VIEWS: [&ViewSpec; 2] = [&PLAYGROUND, &TRAIN];
 
@@ -133,21 +93,13 @@ pub struct Screen {
     /// The pane that has the keys where no overlay has them.
     pub focus: PaneId,
     /// The overlays, the topmost last.
-    pub layers: Vec<Layer>,
+    pub overlays: Vec<Open>,
     /// The line being typed.
     pub input: Option<Input>,
-    /// What is asked before it is done.
-    pub question: Option<Question>,
-    /// First row on screen of what the keys scroll: help, preview, messages, statistics.
-    pub scroll: usize,
-    /// The selected row of a list to choose from.
-    pub picked: usize,
     /// Whether the mouse is ours.
     pub mouse: bool,
     /// The sampling row whose slider is held by the mouse.
     pub dragged: Option<usize>,
-    /// Whose commands the palette offers.
-    pub palette: Vec<Scope>,
     /// Its size in cells.
     pub size: (u16, u16),
     /// Time since the start.
@@ -163,14 +115,10 @@ impl Default for Screen {
             views: &VIEWS,
             states: States::default(),
             focus: PaneId::Document,
-            layers: Vec::new(),
+            overlays: Vec::new(),
             input: None,
-            question: None,
-            scroll: 0,
-            picked: 0,
             mouse: false,
             dragged: None,
-            palette: Vec::new(),
             size: (0, 0),
             now: Duration::ZERO,
             quit_armed: false,

@@ -118,7 +118,7 @@ impl Cx<'_> {
         self.app.session_job(SessionJob::New);
         self.clear_document();
         self.app.forget_versions();
-        self.app.screen.layers.clear();
+        self.app.close_all();
         self.app.keep_session();
         self.app.log.say(Level::Notice, "an empty session; the one before is kept");
     }
@@ -222,7 +222,7 @@ impl App {
         self.reading.forget();
         self.storage.file = None;
         self.adopt_vocabulary();
-        self.screen.layers.clear();
+        self.close_all();
         self.keep_session();
         let title = self.session_title(id);
         match damage {

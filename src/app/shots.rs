@@ -284,10 +284,90 @@ fn assemble(task: &Task, selection: &Selection, query: &Asked, instruction: Inst
     Assembly { task, selection, query, instruction }.prompt()
 }
 
+/// The task library to choose from.
+#[derive(Debug)]
+pub struct TaskList;
+
+impl Overlay for TaskList {
+    fn scope(&self) -> Scope {
+        Scope::PICKER
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Choose a task".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        Rows::Choice(app.shots.tasks().iter().map(|task| Item::new(&task.name, &task.title)).collect())
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        cx.app.choose_task(row);
+        Picked::Close
+    }
+}
+
+/// The few-shot pane where it has no place of its own.
+#[derive(Debug)]
+pub struct ShotsOverlay;
+
+impl Overlay for ShotsOverlay {
+    fn scope(&self) -> Scope {
+        Scope::SHOTS
+    }
+
+    fn title(&self, _: &App) -> String {
+        PaneId::Shots.name().to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        Rows::Choice(app.shots.items())
+    }
+
+    fn selected(&self, app: &App) -> Option<usize> {
+        Some(app.shots.chosen.as_ref()?.selected)
+    }
+
+    fn select(&mut self, app: &mut App, row: usize) {
+        if let Some(chosen) = &mut app.shots.chosen {
+            chosen.selected = row;
+        }
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, _: usize) -> Picked {
+        cx.app.shots_put();
+        Picked::Stay
+    }
+}
+
+/// The assembled few-shot prompt, as the model would read it.
+#[derive(Debug)]
+pub struct Preview;
+
+impl Overlay for Preview {
+    fn scope(&self) -> Scope {
+        Scope::READER
+    }
+
+    fn title(&self, app: &App) -> String {
+        let tokens = app.shots.tokens().map(|n| format!("   {n} tokens")).unwrap_or_default();
+        format!("Assembled prompt{tokens}")
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        Rows::Text(match app.shots.prompt() {
+            Some(prompt) => prompt.text.split('\n').map(str::to_owned).collect(),
+            None => {
+                let [shots, task] = [id::SHOTS, id::SHOTS_TASK].map(|id| app.keymap.hint(id));
+                vec![format!("No task is chosen: {shots}, then {task}.")]
+            }
+        })
+    }
+}
+
 impl App {
     pub(super) fn open_tasks(&mut self) {
-        self.screen.picked = self.shots.chosen.as_ref().map_or(0, |chosen| chosen.task);
-        self.toggle_layer(Layer::Tasks);
+        self.open_at(TaskList, self.shots.chosen.as_ref().map_or(0, |chosen| chosen.task));
     }
 
     pub(super) fn choose_task(&mut self, index: usize) {

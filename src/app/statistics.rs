@@ -1,11 +1,12 @@
 //! Figures of the whole text under the model: perplexity, bits per byte, ranks, surprisal.
 
 use super::App;
+use super::command::Scope;
 use super::curve::Curve;
 use super::effect::Effect;
 use super::log::Level;
 use super::models::Loaded;
-use super::screen::Layer;
+use super::overlay::{Overlay, Rows};
 use super::token::Colouring;
 use crate::engine::{CancelToken, Command, EngineError, JobId, ScoreRequest, Scores, Start, TokenScore};
 
@@ -73,15 +74,38 @@ impl Statistics {
     }
 }
 
+/// The figures on the screen.
+#[derive(Debug)]
+pub struct StatisticsView;
+
+impl Overlay for StatisticsView {
+    fn scope(&self) -> Scope {
+        Scope::READER
+    }
+
+    fn title(&self, _: &App) -> String {
+        "The text under the model".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        let Some(all) = app.statistics() else { return Rows::Text(vec![app.no_statistics()]) };
+        let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let [one, ten, hundred, thousand, beyond] = all.ranks;
+        Rows::Text(vec![
+            format!("tokens scored {} of {} ({})", all.scored, all.tokens, app.first_token_note()),
+            format!("perplexity {}", figure(all.perplexity())),
+            format!("bits per byte {} over {} bytes", figure(all.bits_per_byte()), all.bytes),
+            format!("mean entropy {} bits", figure(all.mean_entropy())),
+            format!("ranks: {one} first, {ten} to 10, {hundred} to 100, {thousand} to 1000, {beyond} beyond"),
+        ])
+    }
+}
+
 impl App {
     /// Opens or closes the figures of the text; a text longer than the context is scored now, in windows.
     pub(super) fn open_statistics(&mut self) {
-        self.toggle_layer(Layer::Statistics);
-        let Some(loaded) =
-            self.models.loaded.as_ref().filter(|_| self.screen.layers.last() == Some(&Layer::Statistics))
-        else {
-            return;
-        };
+        self.toggle(StatisticsView);
+        let Some(loaded) = self.models.loaded.as_ref().filter(|_| self.is_top::<StatisticsView>()) else { return };
         let revision = self.document.revision();
         let known = self.reading.long_text.done.as_ref().is_some_and(|(done, _)| *done == revision);
         if self.unscored().is_some()
@@ -135,6 +159,18 @@ impl App {
         let scores = |loaded: &Loaded| loaded.info.capabilities.prompt_logprobs;
         let without = self.models.loaded.as_ref().filter(|loaded| !scores(loaded));
         self.models.untokenised().or(without.map(|_| "this engine gives no probabilities of a text that is given"))
+    }
+
+    /// Why there are no figures.
+    pub fn no_statistics(&self) -> String {
+        match (&self.models.loaded, self.unscored()) {
+            (None, _) => "No model is loaded.".to_owned(),
+            (Some(_), Some(why)) => format!("not known: {why}"),
+            (Some(_), None) if self.is_scoring() => {
+                "Scoring the text in windows of the context; Esc leaves, it goes on.".to_owned()
+            }
+            (Some(_), None) => "The text is being read.".to_owned(),
+        }
     }
 
     /// Whether a long text is being scored.

@@ -367,7 +367,7 @@ impl Cx<'_> {
 
     /// Esc: ends a selection; where nothing else is to be left, goes from the text to its tokens and back.
     pub fn escape(&mut self) {
-        let idle = !self.app.is_running() && self.app.screen.layers.is_empty() && self.app.screen.input.is_none();
+        let idle = !self.app.is_running() && self.app.screen.overlays.is_empty() && self.app.screen.input.is_none();
         if idle && self.page.hold().is_some() {
             self.page.set_hold(None);
             return;

@@ -3,7 +3,8 @@
 use super::App;
 use super::command::{Cx, id};
 use super::log::Level;
-use super::screen::Layer;
+use super::overlay::{Item, Overlay, Picked, Rows};
+use super::question::Question;
 use super::versions::{Tree, first_words};
 use crate::session::{NodeId, Place};
 
@@ -14,8 +15,6 @@ pub struct TreeView {
     pub selected: NodeId,
     /// The version that another one is to be compared with.
     pub marked: Option<NodeId>,
-    /// Two versions side by side.
-    pub pair: Option<(NodeId, NodeId)>,
     pruned: Vec<Pruned>,
 }
 
@@ -29,7 +28,7 @@ struct Pruned {
 
 impl Default for TreeView {
     fn default() -> Self {
-        Self { selected: Tree::ROOT, marked: None, pair: None, pruned: Vec::new() }
+        Self { selected: Tree::ROOT, marked: None, pruned: Vec::new() }
     }
 }
 
@@ -42,6 +41,71 @@ pub struct TreeRow {
     pub depth: usize,
     /// Whether it is one of several that go on from the same version.
     pub is_branch: bool,
+}
+
+/// The tree of versions on the screen.
+#[derive(Debug)]
+pub struct VersionTree;
+
+impl Overlay for VersionTree {
+    fn scope(&self) -> Scope {
+        Scope::TREE
+    }
+
+    fn title(&self, app: &App) -> String {
+        format!("Versions   {}", app.tree_rows().len())
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        let rows = app.tree_rows().into_iter().filter_map(|row| app.versions.tree.node(row.id).map(|node| (row, node)));
+        let item = |(row, node): (TreeRow, &_)| {
+            let node: &crate::session::Node<_, _> = node;
+            let words = first_words(String::from_utf8_lossy(&node.piece.bytes).trim_start(), WORDS);
+            Item::new(words, app.describe(row.id))
+        };
+        Rows::Choice(rows.map(item).collect())
+    }
+
+    fn selected(&self, app: &App) -> Option<usize> {
+        Some(app.tree_selected(&app.tree_rows()))
+    }
+
+    fn select(&mut self, app: &mut App, row: usize) {
+        let id = app.tree_rows().get(row).map(|row| row.id);
+        app.tree_select(id);
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        self.select(cx.app, row);
+        if cx.tree_open() { Picked::Close } else { Picked::Stay }
+    }
+}
+
+/// Two versions side by side.
+#[derive(Debug)]
+pub struct Compare {
+    /// Which.
+    pub pair: (NodeId, NodeId),
+}
+
+impl Overlay for Compare {
+    fn scope(&self) -> Scope {
+        Scope::READER
+    }
+
+    fn title(&self, _: &App) -> String {
+        "Two versions".to_owned()
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        let tree = &app.versions.tree;
+        let text = |id: NodeId| {
+            let end = tree.node(id).map_or(0, |node| node.end());
+            let written = tree.written(Place { node: id, end });
+            format!("{}:\n{}", app.describe(id), String::from_utf8_lossy(written.bytes()))
+        };
+        Rows::Text(vec![text(self.pair.0), text(self.pair.1)])
+    }
 }
 
 impl App {
@@ -68,27 +132,20 @@ impl App {
 
     /// Opens the tree at the version on the screen, or closes it.
     pub(super) fn toggle_tree(&mut self) {
-        if !self.screen.layers.contains(&Layer::Tree) {
+        if self.overlay::<VersionTree>().is_none() {
             if !self.is_running() {
                 self.keep_versions();
             }
             self.versions.view.selected = self.versions.tree.here().node;
             self.versions.view.marked = None;
         }
-        self.toggle_layer(Layer::Tree);
+        self.toggle(VersionTree);
     }
 
     /// The row of the selected version, or the nearest one that is left.
     pub fn tree_selected(&self, rows: &[TreeRow]) -> usize {
         let up = std::iter::successors(Some(self.versions.view.selected), |id| self.versions.tree.parent(*id));
         up.filter_map(|id| rows.iter().position(|row| row.id == id)).next().unwrap_or(0)
-    }
-
-    /// So many rows down.
-    pub(super) fn tree_row(&mut self, down: isize) {
-        let rows = self.tree_rows();
-        let at = self.tree_selected(&rows).saturating_add_signed(down).min(rows.len().saturating_sub(1));
-        self.tree_select(rows.get(at).map(|row| row.id));
     }
 
     fn tree_select(&mut self, id: Option<NodeId>) {
@@ -115,7 +172,7 @@ impl App {
 
     /// To the next or previous version that goes on from the same parent.
     pub(super) fn tree_sibling(&mut self, down: isize) {
-        let Some(parent) = self.versions.tree.parent(self.versions.view.selected) else { return self.tree_row(0) };
+        let Some(parent) = self.versions.tree.parent(self.versions.view.selected) else { return };
         let siblings = self.versions.tree.shown_children(parent);
         let at = siblings.iter().position(|id| *id == self.versions.view.selected).unwrap_or(0);
         match at.checked_add_signed(down).and_then(|at| siblings.get(at)) {
@@ -164,8 +221,7 @@ impl App {
             }
             Some(marked) if marked == id => self.log.say(Level::Notice, "no longer marked"),
             Some(marked) => {
-                self.versions.view.pair = Some((marked, id));
-                self.toggle_layer(Layer::Compare);
+                self.open(Compare { pair: (marked, id) });
             }
         }
     }
@@ -173,7 +229,7 @@ impl App {
     /// Asks before a version is pruned.
     pub(super) fn tree_ask_prune(&mut self) {
         if self.versions.view.selected != Tree::ROOT && !self.refuse_while_running("pruning") {
-            self.toggle_layer(Layer::Prune);
+            self.ask_question(Question::Prune);
         }
     }
 
@@ -193,32 +249,23 @@ impl App {
 }
 
 impl Cx<'_> {
-    /// Puts the selected version on the screen.
-    pub fn tree_open(&mut self) {
+    /// Puts the selected version on the screen; says whether it did.
+    fn tree_open(&mut self) -> bool {
         if self.app.versions.view.selected == Tree::ROOT || self.app.refuse_while_running("other version") {
-            return;
+            return false;
         }
         let id = self.app.versions.view.selected;
-        let Some(end) = self.app.versions.tree.node(id).map(|node| node.end()) else { return };
+        let Some(end) = self.app.versions.tree.node(id).map(|node| node.end()) else { return false };
         self.app.keep_versions();
-        self.app.screen.layers.retain(|layer| *layer != Layer::Tree);
+        self.app.close::<VersionTree>();
         self.show_version(Place { node: id, end }, end);
         self.page.follow_end(&self.app.document);
-    }
-
-    /// "Yes": to pruning, or else to a download.
-    pub fn confirm(&mut self) {
-        if self.app.screen.layers.last() == Some(&Layer::Prune) {
-            self.app.screen.layers.pop();
-            self.prune();
-        } else {
-            self.app.confirm();
-        }
+        true
     }
 
     /// Takes the selected version out of sight, with all that goes on from it. Where it is on the screen, the text
     /// before it is left.
-    fn prune(&mut self) {
+    pub(super) fn prune(&mut self) {
         let id = self.app.versions.view.selected;
         let tree = &self.app.versions.tree;
         let Some((parent, at)) = tree.node(id).map(|node| (node.piece.parent, node.piece.at)) else { return };

@@ -6,7 +6,8 @@ use super::effect::{Effect, TerminalRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use super::run::Run;
-use super::screen::{Layer, PaneId, SizeClass};
+use super::screen::{PaneId, SizeClass};
+use super::shots::ShotsOverlay;
 
 impl App {
     pub(super) fn resize(&mut self, width: u16, height: u16) {
@@ -16,47 +17,24 @@ impl App {
             self.screen.focus = PaneId::Document;
         }
         if class.holds(PaneId::Shots) && class != SizeClass::TooSmall {
-            self.screen.layers.retain(|layer| *layer != Layer::Shots);
+            self.close::<ShotsOverlay>();
         }
     }
 
     pub(super) fn step_focus(&mut self, steps: isize) {
         self.screen.input = None;
-        if self.screen.layers.is_empty() {
+        if !self.close_top() {
             (self.screen.view.step)(self, steps);
-            self.screen.scroll = 0;
-        } else {
-            self.close_layer();
         }
     }
 
     pub(super) fn focus_pane(&mut self, pane: PaneId) {
         self.screen.input = None;
         if self.class().holds(pane) {
-            self.screen.layers.clear();
+            self.close_all();
             self.screen.focus = pane;
-            self.screen.scroll = 0;
         } else {
-            self.toggle_layer(Layer::Shots);
-        }
-    }
-
-    pub(super) fn toggle_layer(&mut self, layer: Layer) {
-        self.screen.input = None;
-        self.screen.scroll = 0;
-        if self.screen.layers.contains(&layer) {
-            self.screen.layers.retain(|open| *open != layer);
-        } else {
-            self.screen.layers.push(layer);
-        }
-    }
-
-    pub(super) fn close_layer(&mut self) {
-        self.screen.scroll = 0;
-        match self.screen.layers.pop() {
-            Some(Layer::Confirm) => self.models.job = None,
-            Some(Layer::Question) => self.screen.question = None,
-            _ => {}
+            self.toggle(ShotsOverlay);
         }
     }
 
@@ -65,9 +43,7 @@ impl App {
         if self.is_running() || self.runs.queued.is_some() {
             self.stop();
         } else if !self.log.dismiss() {
-            if !self.screen.layers.is_empty() {
-                self.close_layer();
-            } else if self.token.searched.take().is_none() {
+            if !self.close_top() && self.token.searched.take().is_none() {
                 self.leave_tokens();
                 self.screen.focus = PaneId::Document;
             }
@@ -126,17 +102,25 @@ impl App {
         self.outbox.push(Effect::Terminal(TerminalRequest::Suspend));
     }
 
-    pub(super) fn read_scroll(&mut self, rows: isize) {
-        self.screen.scroll = self.screen.scroll.saturating_add_signed(rows);
-    }
-
     pub(super) fn ask(&mut self, input: Input) {
         self.screen.input = Some(input);
     }
 
-    pub(super) fn input_edit(&mut self, edit: fn(&mut Input)) {
-        if let Some(input) = &mut self.screen.input {
-            edit(input);
+    /// The line that is typed: below the view, or on the overlay on top.
+    pub fn line(&self) -> Option<&Input> {
+        self.screen.input.as_ref().or_else(|| self.top()?.cursor.line.as_ref())
+    }
+
+    pub(super) fn line_mut(&mut self) -> Option<&mut Input> {
+        if self.screen.input.is_some() { self.screen.input.as_mut() } else { self.overlay_line() }
+    }
+
+    pub(super) fn input_edit(&mut self, edit: impl FnOnce(&mut Input)) {
+        let Some(line) = self.line_mut() else { return };
+        let before = line.text.clone();
+        edit(line);
+        if line.text != before && self.screen.input.is_none() {
+            self.overlay_line_changed();
         }
     }
 
@@ -153,8 +137,8 @@ impl App {
                 let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_deref());
                 self.sampler.accept(&input.text, tokenizer)
             }
-            // The palette has a key of its own for this.
-            Purpose::Command => Ok(()),
+            // Lines of overlays have keys of their own.
+            Purpose::Command | Purpose::Filter => Ok(()),
             Purpose::Query => {
                 self.shots_set_query(&input.text);
                 Ok(())
@@ -209,35 +193,5 @@ impl App {
         if let Err(error) = result {
             self.screen.input = Some(Input { error: Some(error), ..input });
         }
-    }
-
-    pub(super) fn pick_select(&mut self, rows: isize) {
-        let len = match self.screen.layers.last() {
-            Some(Layer::Tasks) => self.shots.tasks().len(),
-            Some(Layer::Presets) => self.sampler.presets().count(),
-            Some(Layer::Export) => crate::export::formats().len(),
-            _ => 0,
-        };
-        self.screen.picked = self.screen.picked.saturating_add_signed(rows).min(len.saturating_sub(1));
-    }
-
-    pub(super) fn pick(&mut self) {
-        let picked = self.screen.picked;
-        match self.screen.layers.pop() {
-            Some(Layer::Tasks) => self.choose_task(picked),
-            Some(Layer::Presets) => {
-                if let Some(name) = self.sampler.apply_preset(picked) {
-                    self.log.say(Level::Notice, format!("sampling preset: {name}"));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn open_presets(&mut self) {
-        self.disarm_presets();
-        let now = self.sampler.preset_name();
-        self.screen.picked = self.sampler.presets().position(|preset| Some(preset.name) == now).unwrap_or(0);
-        self.toggle_layer(Layer::Presets);
     }
 }

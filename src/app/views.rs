@@ -95,7 +95,7 @@ impl App {
     /// Shows a view; where it is shown already, the playground. Overlays and the line being typed go.
     pub fn toggle_view(&mut self, view: &'static ViewSpec) {
         let next = if *self.screen.view == *view { &PLAYGROUND } else { view };
-        self.screen.layers.clear();
+        self.close_all();
         self.screen.input = None;
         self.screen.view = next;
     }

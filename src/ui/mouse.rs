@@ -20,7 +20,7 @@ pub(super) fn target(view: &View<'_>, layout: &Layout, event: &MouseEvent) -> Ta
     if let (Some(row), Some(pane)) = (held, layout.pane(PaneId::Sampling)) {
         return Target::Sampling(row, sampling::share(view, pane, row, at.x));
     }
-    if !app.screen.layers.is_empty() {
+    if !app.screen.overlays.is_empty() {
         return if layout.body.contains(at) { Target::Layer } else { Target::Nothing };
     }
     if !app.screen.view.has_panes {

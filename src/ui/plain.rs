@@ -20,7 +20,7 @@ use crate::app::command::CommandSpec;
 use crate::app::input::Input;
 use crate::app::models::Stage;
 use crate::app::page::{Document, Hold, Motion, Page};
-use crate::app::screen::Layer;
+use crate::app::overlay::Rows;
 use crate::app::{App, Effect, Message};
 use crate::engine::Event;
 use crate::text::sanitise;
@@ -87,7 +87,8 @@ struct Plain<'a> {
 #[derive(Debug, Clone, PartialEq)]
 enum Question {
     Line(Input),
-    List(Layer),
+    /// Rows to choose from, as they were printed.
+    List(Vec<String>),
 }
 
 impl Plain<'_> {
@@ -135,7 +136,7 @@ impl Plain<'_> {
     fn take(&mut self, line: &str) -> anyhow::Result<()> {
         match self.question.take() {
             Some(Question::Line(input)) => return self.answer(input, line),
-            Some(Question::List(layer)) if !line.starts_with('/') => return self.choose(layer, line),
+            Some(Question::List(rows)) if !line.starts_with('/') => return self.choose(rows, line),
             Some(Question::List(_)) => self.close()?,
             None => {}
         }
@@ -193,9 +194,18 @@ impl Plain<'_> {
 
     /// Asks what the state asks, once.
     fn ask(&mut self) -> anyhow::Result<()> {
-        let question = match (&self.app.screen.input, self.app.screen.layers.last()) {
+        let question = match (&self.app.screen.input, self.app.top()) {
             (Some(input), _) => Some(Question::Line(input.clone())),
-            (None, Some(layer)) => Some(Question::List(*layer)),
+            (None, Some(open)) => match open.overlay.rows(&self.app) {
+                Rows::Choice(items) => Some(Question::List(words::numbered(&items))),
+                Rows::Text(lines) => {
+                    let title = open.overlay.title(&self.app);
+                    self.line(&title)?;
+                    self.lines(lines)?;
+                    self.send(Message::CloseOverlay)?;
+                    return self.ask();
+                }
+            },
             (None, None) => None,
         };
         if question == self.question {
@@ -206,13 +216,10 @@ impl Plain<'_> {
                 let text = words::question(input);
                 self.line(&text)?;
             }
-            Some(Question::List(layer)) => {
-                let list = words::list(&self.app, *layer);
-                self.lines(list)?;
-                if !words::is_choice(*layer) {
-                    self.app.screen.layers.pop();
-                    return self.ask();
-                }
+            Some(Question::List(rows)) => {
+                let head = words::choose(&self.app);
+                self.lines(head)?;
+                self.lines(rows.clone())?;
             }
             None => {}
         }
@@ -233,39 +240,24 @@ impl Plain<'_> {
         self.send(Message::Command(id::INPUT_ACCEPT))
     }
 
-    fn choose(&mut self, layer: Layer, line: &str) -> anyhow::Result<()> {
-        let len = words::choices(&self.app, layer);
+    fn choose(&mut self, rows: Vec<String>, line: &str) -> anyhow::Result<()> {
         match line.trim().parse::<usize>() {
             _ if line.trim().is_empty() => self.close(),
-            Ok(number) if (1..=len).contains(&number) => {
-                let command = match layer {
-                    Layer::Models => {
-                        self.app.models.selected = number - 1;
-                        id::MODEL_LOAD
-                    }
-                    Layer::Confirm if number == 1 => id::YES,
-                    Layer::Confirm => return self.close(),
-                    _ => {
-                        self.app.screen.picked = number - 1;
-                        id::PICK
-                    }
-                };
-                self.send(Message::Command(command))
-            }
+            Ok(number) if (1..=rows.len()).contains(&number) => self.send(Message::Pick(number - 1)),
             _ => {
+                self.line(&format!("A number from 1 to {}, or an empty line to leave.", rows.len()))?;
                 // The list was printed; it need not be printed again.
-                self.question = Some(Question::List(layer));
-                self.line(&format!("A number from 1 to {len}, or an empty line to leave."))
+                self.question = Some(Question::List(rows));
+                Ok(())
             }
         }
     }
 
     /// Leaves a list without choosing.
     fn close(&mut self) -> anyhow::Result<()> {
-        if self.app.screen.layers.last() == Some(&Layer::Confirm) {
-            self.send(Message::Command(id::NO))?;
+        while self.app.top().is_some() {
+            self.send(Message::CloseOverlay)?;
         }
-        self.app.screen.layers.clear();
         Ok(())
     }
 

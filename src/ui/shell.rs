@@ -81,8 +81,8 @@ impl Shell {
         let view = View { app: &self.app, page: &self.page, theme: &self.theme };
         status::draw_status(&view, layout.status, buf);
         let mut caret = view::draw(&view, &layout, buf);
-        for layer in &self.app.screen.layers {
-            caret = overlay::draw(*layer, &view, layout.body, buf);
+        for open in &self.app.screen.overlays {
+            caret = overlay::draw(open, &view, layout.body, buf);
         }
         let typed = status::draw_message(&view, layout.message, buf);
         status::draw_hints(&view, layout.hints, buf);

@@ -15,7 +15,8 @@ use crate::app::Scope;
 use crate::app::input::Input;
 use crate::app::log::Level;
 use crate::app::run::Phase;
-use crate::app::screen::{Layer, PaneId};
+use crate::app::screen::PaneId;
+use crate::app::shots::ShotsOverlay;
 use crate::engine::{FinishReason, Timings};
 use crate::text::figures;
 
@@ -206,7 +207,7 @@ pub(super) fn tabs(area: Rect) -> impl Iterator<Item = (PaneId, Rect)> {
 /// Draws the line being typed, or else the current message; gives the cell of the caret.
 pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
-    if let Some(input) = view.app.screen.input.as_ref().filter(|_| view.app.palette_query().is_none()) {
+    if let Some(input) = &view.app.screen.input {
         return draw_input(view, input, area, buf);
     }
     let Some(entry) = view.app.log.current() else {
@@ -260,10 +261,10 @@ pub(super) fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut B
 /// Draws hints for the keys that count everywhere, or for the line being typed.
 pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
-    let scope = match (&view.app.screen.input, view.app.screen.layers.last()) {
+    let scope = match (&view.app.screen.input, view.app.top()) {
         (Some(_), _) if view.app.is_searching() => Scope::FIND,
-        (Some(_), _) if view.app.palette_query().is_none() => Scope::INPUT,
-        (_, Some(layer)) if *layer != Layer::Shots => layer.scope(),
+        (Some(_), _) => Scope::INPUT,
+        (_, Some(open)) if !open.is::<ShotsOverlay>() => open.scope(),
         _ if view.app.screen.view.has_panes => Scope::GLOBAL,
         _ => (view.app.screen.view.scope)(view.app),
     };

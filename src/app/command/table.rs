@@ -5,7 +5,10 @@ use crate::app::input::Input;
 use crate::app::keymap::typed;
 use crate::app::page::Motion;
 use crate::app::run::Seeding;
-use crate::app::screen::{Layer, PaneId};
+use crate::app::log::MessageList;
+use crate::app::overlay::Move;
+use crate::app::screen::PaneId;
+use crate::app::shots::Preview;
 use crate::app::train::TRAIN;
 use crate::sampling::Step;
 use crate::train::Begin;
@@ -33,7 +36,7 @@ commands! {
     GLOBAL {
         GENERATE = "generate" ["ctrl-g", "f5"] "generate" [plain] "generate: go on from the end of the document" |cx| cx.generate();
         STOP = "stop" ["esc"] "stop" [anywhere] "stop; else end the selection; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
-        HELP = "help" ["f1", "?"] "help" [anywhere] "all keys" |cx| cx.app.toggle_layer(Layer::Help);
+        HELP = "help" ["f1", "?"] "help" [anywhere] "all keys" |cx| cx.app.open_help();
         PALETTE = "palette" ["ctrl-p", ":"] "commands" [anywhere unlisted] "all commands that count here, found by typing" |cx| cx.app.toggle_palette();
         NEXT_PANE = "next-pane" ["tab"] "pane" [anywhere] "next pane" |cx| cx.app.step_focus(1);
         PREVIOUS_PANE = "previous-pane" ["shift-tab"] "" [anywhere] "previous pane" |cx| cx.app.step_focus(-1);
@@ -54,7 +57,7 @@ commands! {
         INTERRUPT = "interrupt" ["ctrl-c"] "" [anywhere] "stop; when idle, twice to quit" |cx| cx.app.interrupt();
         UNDO = "undo" ["ctrl-_"] "" [plain] "undo an edit or a generation" |cx| cx.undo();
         REDO = "redo" ["alt-_"] "" [plain] "redo" |cx| cx.redo();
-        MESSAGES = "messages" ["f9"] "" [anywhere] "all messages of this run" |cx| cx.app.toggle_layer(Layer::Log);
+        MESSAGES = "messages" ["f9"] "" [anywhere] "all messages of this run" |cx| cx.app.toggle(MessageList);
         EDITOR = "editor" ["ctrl-o"] "" "edit the document in $VISUAL or $EDITOR" |cx| cx.app.open_editor();
         COPY = "copy" ["ctrl-y"] "" "copy what is selected, or else the document, also to the terminal's clipboard (OSC 52)" |cx| cx.copy();
         COPY_SEED = "copy-seed" ["alt-y"] "" "copy the seed that the last generation really used" |cx| cx.app.copy_seed();
@@ -123,9 +126,7 @@ commands! {
         FIND_LEAVE = "find-leave" ["esc"] "back" "end the search and go back to where it began" |cx| cx.find_leave();
     }
     PROMPTS {
-        PROMPT_UP = "prompt-up" ["up", "k"] "" "previous prompt" |cx| cx.app.prompts_select(-1);
-        PROMPT_DOWN = "prompt-down" ["down", "j"] "" "next prompt" |cx| cx.app.prompts_select(1);
-        PROMPT_LOAD = "prompt-load" ["enter"] "load" "load the prompt into the document (undo brings the old text back)" |cx| cx.app.load_prompt();
+        PROMPT_LOAD = "prompt-load" ["enter"] "load" "load the prompt into the document (undo brings the old text back)" |cx| cx.pick();
         PROMPT_SAVE = "prompt-save" ["s"] "save" "save the document as a prompt with a name" |cx| cx.app.ask_prompt_name();
         PROMPT_RENAME = "prompt-rename" ["r"] "rename" "give the prompt another name" |cx| cx.app.ask_prompt_rename();
         PROMPT_DELETE = "prompt-delete" ["d", "delete"] "delete" "delete the prompt, after a question" |cx| cx.app.ask_prompt_delete();
@@ -153,7 +154,7 @@ commands! {
         SHOTS_DELETE = "shots-delete" ["shift-d"] "" "delete the example" |cx| cx.app.shots_delete();
         SHOTS_RESTORE = "shots-restore" ["u"] "" "take back the last change of the examples" |cx| cx.app.shots_restore();
         SHOTS_IMPORT = "shots-import" ["shift-i"] "" "examples from a CSV, TSV or JSONL file" |cx| cx.app.shots_ask_import();
-        SHOTS_PREVIEW = "shots-preview" ["p"] "preview" [plain] "show the assembled prompt" |cx| cx.app.toggle_layer(Layer::Preview);
+        SHOTS_PREVIEW = "shots-preview" ["p"] "preview" [plain] "show the assembled prompt" |cx| cx.app.toggle(Preview);
         SHOTS_PUT = "shots-put" ["enter"] "put in" [plain] "put the assembled prompt in the document (undo brings the old text back)" |cx| cx.app.shots_put();
     }
     NEXT {
@@ -214,69 +215,71 @@ commands! {
         TRAIN_MORE = "train-more" ["right", "l"] "" "larger λ of the fine-tuning" |cx| cx.app.turn_lambda(1);
     }
     TREE {
-        TREE_OPEN = "tree-open" ["enter"] "open" "put this version in the document (undo brings the old text back)" |cx| cx.tree_open();
+        TREE_OPEN = "tree-open" ["enter"] "open" "put this version in the document (undo brings the old text back)" |cx| cx.pick();
         TREE_PARENT = "tree-parent" ["left", "h"] "" "what it goes on from" |cx| cx.app.tree_parent();
         TREE_CHILD = "tree-child" ["right", "l"] "←→↑↓ move" "what goes on from it" |cx| cx.app.tree_child();
         TREE_UP = "tree-up" ["up"] "" "previous sibling" |cx| cx.app.tree_sibling(-1);
         TREE_DOWN = "tree-down" ["down"] "" "next sibling" |cx| cx.app.tree_sibling(1);
-        TREE_ROW_UP = "tree-row-up" ["k"] "" "previous row" |cx| cx.app.tree_row(-1);
-        TREE_ROW_DOWN = "tree-row-down" ["j"] "j/k rows" "next row" |cx| cx.app.tree_row(1);
-        TREE_PAGE_UP = "tree-page-up" ["pageup"] "" "ten rows up" |cx| cx.app.tree_row(-10);
-        TREE_PAGE_DOWN = "tree-page-down" ["pagedown"] "" "ten rows down" |cx| cx.app.tree_row(10);
-        TREE_ROOT = "tree-root" ["r", "home"] "" "the first row" |cx| cx.app.tree_root();
+        TREE_ROOT = "tree-root" ["r"] "" "the first row" |cx| cx.app.tree_root();
         TREE_COMPARE = "tree-compare" ["="] "compare" "mark this version; on another one: both side by side" |cx| cx.app.tree_compare();
         TREE_BOOKMARK = "tree-bookmark" ["b", "shift-b"] "bookmark" "bookmark, or take the bookmark off" |cx| cx.app.tree_bookmark();
         TREE_NEXT_BOOKMARK = "tree-next-bookmark" ["d"] "" "next bookmark" |cx| cx.app.tree_next_bookmark(1);
         TREE_PREVIOUS_BOOKMARK = "tree-previous-bookmark" ["a"] "" "previous bookmark" |cx| cx.app.tree_next_bookmark(-1);
         TREE_PRUNE = "tree-prune" ["shift-d"] "prune" "prune: out of sight, with all that goes on from it" |cx| cx.app.tree_ask_prune();
         TREE_UNDO = "tree-undo" ["u", "ctrl-_"] "" "bring back what was pruned last" |cx| cx.tree_undo();
-        TREE_CLOSE = "tree-close" ["q"] "" "close" |cx| cx.app.close_layer();
     }
     MODELS {
-        MODEL_UP = "model-up" ["up", "k"] "" "previous model" |cx| cx.app.models_select(-1);
-        MODEL_DOWN = "model-down" ["down", "j"] "" "next model" |cx| cx.app.models_select(1);
-        MODEL_LOAD = "model-load" ["enter"] "load" "load the model, or ask before downloading it" |cx| cx.app.models_open();
+        MODEL_LOAD = "model-load" ["enter"] "load" "load the model, or ask before downloading it" |cx| cx.pick();
         MODEL_CANCEL = "model-cancel" ["x"] "cancel" "cancel the download or the load; what was downloaded is kept" |cx| cx.app.models_cancel();
         MODEL_HUB = "model-hub" ["o"] "org/name" [plain] "name any repository of the hub: org/name[@revision]" |cx| cx.app.ask_hub_id();
         MODEL_FOLDER = "model-folder" ["f"] "folder" [plain] "load a local folder" |cx| cx.app.ask_folder();
         MODEL_DTYPE = "model-dtype" ["d"] "dtype" "how weights are kept from now on: auto, f32, bf16, f16, q8_0, q4_0" |cx| cx.app.models_dtype();
         MODEL_REFRESH = "model-refresh" ["r"] "" "look again what is cached" |cx| cx.app.list_models();
     }
+    LIST {
+        LIST_UP = "list-up" ["up", "k"] "" "previous row; of a text: one line up" |cx| cx.app.move_in_overlay(Move::Rows(-1));
+        LIST_DOWN = "list-down" ["down", "j"] "" "next row; of a text: one line down" |cx| cx.app.move_in_overlay(Move::Rows(1));
+        LIST_PAGE_UP = "list-page-up" ["pageup"] "" "one page up" |cx| cx.app.move_in_overlay(Move::Pages(-1));
+        LIST_PAGE_DOWN = "list-page-down" ["pagedown"] "" "one page down" |cx| cx.app.move_in_overlay(Move::Pages(1));
+        LIST_FIRST = "list-first" ["home", "g"] "" "first row" |cx| cx.app.move_in_overlay(Move::First);
+        LIST_LAST = "list-last" ["end", "shift-g"] "" "last row" |cx| cx.app.move_in_overlay(Move::Last);
+        LIST_FILTER = "list-filter" ["/"] "filter" "show only rows that hold what is typed" |cx| cx.app.filter_overlay();
+        LIST_CLOSE = "list-close" ["q"] "" "close" |cx| cx.app.escape();
+    }
+    FILTER {
+        FILTER_KEEP = "filter-keep" ["enter"] "keep" "go on with the rows that are shown" |cx| cx.app.end_filter(true);
+        FILTER_END = "filter-end" ["esc"] "all rows" "show all rows again" |cx| cx.app.end_filter(false);
+        FILTER_UP = "filter-up" ["up"] "" "previous row" |cx| cx.app.move_in_overlay(Move::Rows(-1));
+        FILTER_DOWN = "filter-down" ["down"] "" "next row" |cx| cx.app.move_in_overlay(Move::Rows(1));
+        FILTER_PAGE_UP = "filter-page-up" ["pageup"] "" "one page up" |cx| cx.app.move_in_overlay(Move::Pages(-1));
+        FILTER_PAGE_DOWN = "filter-page-down" ["pagedown"] "" "one page down" |cx| cx.app.move_in_overlay(Move::Pages(1));
+        FILTER_FIRST = "filter-first" ["home"] "" "first row" |cx| cx.app.move_in_overlay(Move::First);
+        FILTER_LAST = "filter-last" ["end"] "" "last row" |cx| cx.app.move_in_overlay(Move::Last);
+    }
     PICKER {
-        PICK_UP = "pick-up" ["up", "k"] "" "previous entry" |cx| cx.app.pick_select(-1);
-        PICK_DOWN = "pick-down" ["down", "j"] "" "next entry" |cx| cx.app.pick_select(1);
-        PICK = "pick" ["enter", "space"] "choose" "choose this entry" |cx| cx.app.pick();
+        PICK = "pick" ["enter", "space"] "choose" "choose this entry" |cx| cx.pick();
     }
     PRESETS {
-        PRESET_UP = "preset-up" ["up", "k"] "" "previous preset" |cx| cx.app.pick_select(-1);
-        PRESET_DOWN = "preset-down" ["down", "j"] "" "next preset" |cx| cx.app.pick_select(1);
-        PRESET_USE = "preset-use" ["enter", "space"] "use" "use this preset" |cx| cx.app.pick();
+        PRESET_USE = "preset-use" ["enter", "space"] "use" "use this preset" |cx| cx.pick();
         PRESET_SAVE = "preset-save" ["s"] "save" "save the settings as they are under a name of your own" |cx| cx.app.preset_ask_name();
         PRESET_DELETE = "preset-delete" ["d", "delete"] "delete" "delete this preset, one of your own; twice" |cx| cx.app.preset_delete();
     }
     EXPORT {
-        EXPORT_UP = "export-up" ["up", "k"] "" "previous format" |cx| cx.app.pick_select(-1);
-        EXPORT_DOWN = "export-down" ["down", "j"] "" "next format" |cx| cx.app.pick_select(1);
-        EXPORT_FILE = "export-file" ["enter", "f"] "file" "to a file" |cx| cx.app.export_to_file();
+        EXPORT_FILE = "export-file" ["enter", "f"] "file" "to a file" |cx| cx.pick();
         EXPORT_COPY = "export-copy" ["y", "c"] "clipboard" "to the terminal's clipboard (OSC 52)" |cx| cx.app.export_to_clipboard();
     }
     SAMPLES {
-        SAMPLE_UP = "sample-up" ["up", "k"] "" "previous sample" |cx| cx.app.batch_select(-1);
-        SAMPLE_DOWN = "sample-down" ["down", "j"] "" "next sample" |cx| cx.app.batch_select(1);
-        SAMPLE_TAKE = "sample-take" ["enter"] "take" "put this sample into the document (undo removes it), stopping the others" |cx| cx.app.batch_take();
+        SAMPLE_TAKE = "sample-take" ["enter"] "take" "put this sample into the document (undo removes it), stopping the others" |cx| cx.pick();
         SAMPLE_BEST = "sample-best" ["b"] "best" "the sample with the largest mean log-probability" |cx| cx.app.batch_select_best();
-        SAMPLE_LEAVE = "sample-leave" ["q"] "none" "leave without taking one" |cx| cx.app.close_layer();
+        SAMPLE_LEAVE = "sample-leave" ["q"] "none" "leave without taking one" |cx| cx.app.escape();
     }
     CONFIRM {
-        YES = "yes" ["y", "enter"] "yes" "yes" |cx| cx.yes();
-        NO = "no" ["n"] "no" "no" |cx| cx.app.close_layer();
+        YES = "yes" ["y", "enter"] "yes" "yes" |cx| cx.pick_row(0);
+        NO = "no" ["n"] "no" "no" |cx| cx.pick_row(1);
     }
     READER {
-        READ_UP = "read-up" ["up", "k"] "" "scroll up" |cx| cx.app.read_scroll(-1);
-        READ_DOWN = "read-down" ["down", "j", "space"] "scroll" "scroll down" |cx| cx.app.read_scroll(1);
-        READ_PAGE_UP = "read-page-up" ["pageup"] "" "one page up" |cx| cx.app.read_scroll(-10);
-        READ_PAGE_DOWN = "read-page-down" ["pagedown"] "" "one page down" |cx| cx.app.read_scroll(10);
-        READ_CLOSE = "read-close" ["q", "enter"] "close" "close" |cx| cx.app.close_layer();
+        READ_NEXT = "read-next" ["space"] "scroll" "one page down" |cx| cx.app.move_in_overlay(Move::Pages(1));
+        READ_CLOSE = "read-close" ["enter"] "close" "close" |cx| cx.app.escape();
     }
     INPUT {
         INPUT_ACCEPT = "input-accept" ["enter"] "accept" "accept the line" |cx| cx.app.input_accept();
@@ -290,11 +293,13 @@ commands! {
         INPUT_CLEAR = "input-clear" ["ctrl-u"] "" "empty the line" |cx| cx.app.input_edit(Input::clear);
     }
     PALETTE {
-        PALETTE_RUN = "palette-run" ["enter"] "run" "run the selected command" |cx| cx.run_picked();
+        PALETTE_RUN = "palette-run" ["enter"] "run" "run the selected command" |cx| cx.pick();
         PALETTE_CLOSE = "palette-close" ["esc"] "close" "close" |cx| cx.app.toggle_palette();
-        PALETTE_UP = "palette-up" ["up", "ctrl-k"] "" "previous command" |cx| cx.app.palette_select(-1);
-        PALETTE_DOWN = "palette-down" ["down", "ctrl-j"] "" "next command" |cx| cx.app.palette_select(1);
-        PALETTE_PAGE_UP = "palette-page-up" ["pageup"] "" "ten commands up" |cx| cx.app.palette_select(-10);
-        PALETTE_PAGE_DOWN = "palette-page-down" ["pagedown"] "" "ten commands down" |cx| cx.app.palette_select(10);
+        PALETTE_UP = "palette-up" ["up", "ctrl-k"] "" "previous command" |cx| cx.app.move_in_overlay(Move::Rows(-1));
+        PALETTE_DOWN = "palette-down" ["down", "ctrl-j"] "" "next command" |cx| cx.app.move_in_overlay(Move::Rows(1));
+        PALETTE_PAGE_UP = "palette-page-up" ["pageup"] "" "one page up" |cx| cx.app.move_in_overlay(Move::Pages(-1));
+        PALETTE_PAGE_DOWN = "palette-page-down" ["pagedown"] "" "one page down" |cx| cx.app.move_in_overlay(Move::Pages(1));
+        PALETTE_FIRST = "palette-first" ["home"] "" "first command" |cx| cx.app.move_in_overlay(Move::First);
+        PALETTE_LAST = "palette-last" ["end"] "" "last command" |cx| cx.app.move_in_overlay(Move::Last);
     }
 }

@@ -1,11 +1,13 @@
 //! The keys, straight from the live map.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
-use super::{scrolled, window};
-use crate::app::Scope;
+use super::Pane;
+use crate::app::CommandSpec;
+use crate::app::help::Help;
 use crate::ui::paint;
 use crate::ui::pane::View;
 
@@ -13,22 +15,35 @@ use crate::ui::pane::View;
 const KEYS: usize = 24;
 
 /// Draws the help window: the scope that has the keys first, then all others.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let area = super::centred(body, 90, body.height);
-    let inner = window(view, area, buf, "Keys".to_owned(), Scope::READER);
-    scrolled(view, inner, buf, lines(view, inner.width));
+pub(super) fn draw(help: &Help, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let view = pane.view;
+    let (inner, caret) = pane.window(body, 90, body.height, buf);
+    pane.text(inner, buf, lines(help, pane, view, inner.width));
+    caret
 }
 
-fn lines(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
+fn lines(help: &Help, pane: &Pane<'_>, view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     let room = width.saturating_sub(u16::try_from(KEYS).unwrap_or(u16::MAX));
     let mut lines = Vec::new();
-    for scope in view.app.keymap.scopes() {
+    for scope in help.scopes(view.app) {
+        let keys = |command: &CommandSpec| shortened(&view.app.keymap.keys(command.id));
+        let lets_in = |text: &str| pane.open.cursor.lets_in(text);
+        let holds = |command: &&'static CommandSpec| lets_in(&keys(command)) || lets_in(command.doc);
+        let commands: Vec<_> = view.app.keymap.scope(scope).filter(|it| lets_in(scope.title) || holds(it)).collect();
+        if commands.is_empty() {
+            continue;
+        }
         if !lines.is_empty() {
             lines.push(Line::default());
         }
         lines.push(Line::styled(scope.title, view.theme.focus));
-        for command in view.app.keymap.scope(scope) {
-            let keys = shortened(&view.app.keymap.keys(command.id));
+        for command in commands {
+            let keys = keys(command);
+            if keys.width() >= KEYS {
+                // Names that are wider than their column have a row of their own.
+                lines.push(Line::styled(keys.clone(), view.theme.strong));
+            }
+            let keys = if keys.width() >= KEYS { String::new() } else { keys };
             for (at, doc) in paint::wrap(command.doc, room).into_iter().enumerate() {
                 let keys = if at == 0 { keys.as_str() } else { "" };
                 lines.push(Line::from(vec![

@@ -1,21 +1,19 @@
 //! All messages of this run.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
-use super::{scrolled, window};
-use crate::app::Scope;
-use crate::app::log::Level;
+use super::Pane;
+use crate::app::log::{Level, MessageList};
 use crate::ui::paint;
-use crate::ui::pane::View;
 
 /// Draws the messages, newest first.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let area = super::centred(body, 90, body.height);
-    let inner = window(view, area, buf, "Messages, newest first".to_owned(), Scope::READER);
+pub(super) fn draw(_: &MessageList, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let view = pane.view;
+    let (inner, caret) = pane.window(body, 90, body.height, buf);
     let mut lines = Vec::new();
-    for entry in view.app.log.entries().iter().rev() {
+    for entry in view.app.log.entries().iter().rev().filter(|entry| pane.open.cursor.lets_in(&entry.text)) {
         let style = match entry.level {
             Level::Notice => view.theme.text,
             Level::Warning => view.theme.warning,
@@ -26,5 +24,6 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     if lines.is_empty() {
         lines.push(Line::styled("Nothing to report.", view.theme.dim));
     }
-    scrolled(view, inner, buf, lines);
+    pane.text(inner, buf, lines);
+    caret
 }

@@ -1,20 +1,20 @@
 //! Models: what is offered, what is here, and what is under way.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
-use super::window;
-use crate::app::Scope;
+use super::Pane;
 use crate::app::models::{Cached, ModelJob, ModelRow, Stage};
+use crate::app::open::ModelList;
 use crate::files::Files;
 use crate::text::figures;
 use crate::ui::paint;
 use crate::ui::pane::View;
-use crate::ui::widget::{Bar, visible_rows};
+use crate::ui::widget::Bar;
 
 /// Columns of parameters, download, memory, state.
 const COLUMNS: [usize; 4] = [8, 10, 12, 16];
@@ -24,11 +24,12 @@ const FEW: [usize; 4] = [0, 10, 0, 16];
 const NARROW: u16 = 72;
 
 /// Draws the list, and below it what is under way.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(_: &ModelList, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let view = pane.view;
     let models = &view.app.models;
     let rows = models.rows.as_deref().unwrap_or_default();
     let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(8).max(12);
-    let inner = window(view, super::centred(body, 96, height), buf, "Models".to_owned(), Scope::MODELS);
+    let (inner, caret) = pane.window(body, 96, height, buf);
     let (list, foot) = paint::split_bottom(inner, if inner.height > 9 { 4 } else { 3 });
     let columns = if inner.width < NARROW { FEW } else { COLUMNS };
     let head = cells(
@@ -42,24 +43,19 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     if models.rows.is_none() {
         paint::line(buf, list, &Line::styled("reading the list ...", view.theme.dim));
     }
-    let visible = visible_rows(models.selected, rows.len(), list.height);
-    paint::more(buf, view.theme, list, &visible, rows.len());
-    for (row, index) in paint::rows(list).zip(visible) {
-        let Some(model) = rows.get(index) else { continue };
-        paint::line(buf, row, &model_line(view, model, inner.width, columns));
-        if index == models.selected {
-            paint::highlight(buf, row, view.theme.selected);
-        }
-    }
+    pane.list(list, buf, |index| {
+        rows.get(index).map(|model| model_line(view, model, inner.width, columns)).unwrap_or_default()
+    });
     match &models.job {
         Some(job) => draw_job(view, job, paint::below(foot, 1), buf),
         None => {
-            let about = models.row().map(|row| row.about.clone()).unwrap_or_default();
+            let about = view.app.model_row().map(|row| row.about.clone()).unwrap_or_default();
             let weights = format!("Weights as {}: {}.", models.dtype, models.dtype.about());
             let rows = [about, weights].into_iter().flat_map(|text| paint::wrap(&text, inner.width));
             paint::lines(buf, paint::below(foot, 1), rows.map(|row| Line::styled(row, view.theme.dim)));
         }
     }
+    caret
 }
 
 fn model_line(view: &View<'_>, model: &ModelRow, width: u16, columns: [usize; 4]) -> Line<'static> {

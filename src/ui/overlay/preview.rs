@@ -1,30 +1,22 @@
 //! The assembled few-shot prompt, exactly as the model would read it.
 
-use crate::app::command::id;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{scrolled, window};
-use crate::app::Scope;
+use super::Pane;
+use crate::app::shots::Preview;
 use crate::ui::paint;
-use crate::ui::pane::View;
 
 /// Draws the prompt with its line ends made visible.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let area = super::centred(body, 90, body.height);
-    let tokens = view.app.shots.tokens().map(|n| format!("   {n} tokens")).unwrap_or_default();
-    let inner = window(view, area, buf, format!("Assembled prompt{tokens}"), Scope::READER);
-    let Some(prompt) = view.app.shots.prompt() else {
-        let (shots, task) = (view.app.keymap.hint(id::SHOTS), view.app.keymap.hint(id::SHOTS_TASK));
-        let text = format!("No task is chosen: {shots}, then {task}.");
-        paint::line(buf, inner, &Line::styled(text, view.theme.dim));
-        return;
-    };
+pub(super) fn draw(_: &Preview, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let view = pane.view;
+    let Some(prompt) = view.app.shots.prompt() else { return super::plain::draw(pane, body, buf) };
+    let (inner, caret) = pane.window(body, 90, body.height, buf);
     let prompt = &prompt.text;
     let mut lines = Vec::new();
     let last = prompt.split('\n').count() - 1;
-    for (at, text) in prompt.split('\n').enumerate() {
+    for (at, text) in prompt.split('\n').enumerate().filter(|(_, text)| pane.open.cursor.lets_in(text)) {
         let mut rows: Vec<Line<'static>> =
             paint::wrap(text, inner.width.saturating_sub(1)).into_iter().map(Line::from).collect();
         if let (Some(row), true) = (rows.last_mut(), at < last) {
@@ -32,5 +24,6 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         }
         lines.extend(rows);
     }
-    scrolled(view, inner, buf, lines);
+    pane.text(inner, buf, lines);
+    caret
 }

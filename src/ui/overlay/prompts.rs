@@ -2,16 +2,14 @@
 
 use crate::app::command::id;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::window;
-use crate::app::Scope;
+use super::Pane;
+use crate::app::saved::PromptList;
 use crate::text::figures;
 use crate::ui::paint;
-use crate::ui::pane::View;
-use crate::ui::widget::visible_rows;
 
 /// Rows of the preview, with the line above it.
 const PREVIEW: u16 = 7;
@@ -19,11 +17,12 @@ const PREVIEW: u16 = 7;
 const SIZE: usize = 8;
 
 /// Draws the list, and below it the start of the selected prompt.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(_: &PromptList, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let view = pane.view;
     let saved = &view.app.storage.prompts;
     let rows = saved.rows.as_deref().unwrap_or_default();
     let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(2 + PREVIEW).max(PREVIEW + 5);
-    let inner = window(view, super::centred(body, 80, height), buf, "Saved prompts".to_owned(), Scope::PROMPTS);
+    let (inner, caret) = pane.window(body, 80, height, buf);
     let (list, preview) = paint::split_bottom(inner, PREVIEW.min(inner.height / 2));
     let ellipsis = view.theme.glyphs.ellipsis;
     if rows.is_empty() {
@@ -37,28 +36,23 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         };
         let lines = paint::wrap(&text, list.width).into_iter().map(|row| Line::styled(row, view.theme.dim));
         paint::lines(buf, list, lines);
-        return;
+        return caret;
     }
-    let visible = visible_rows(saved.selected, rows.len(), list.height);
-    paint::more(buf, view.theme, list, &visible, rows.len());
-    for (row, index) in paint::rows(list).zip(visible) {
-        let Some(prompt) = rows.get(index) else { continue };
+    pane.list(list, buf, |index| {
+        let Some(prompt) = rows.get(index) else { return Line::default() };
         let room = usize::from(list.width).saturating_sub(SIZE);
         let name = paint::cut(&prompt.name, room.saturating_sub(1), ellipsis);
         let gap = room.saturating_sub(name.width());
-        let line = Line::from(vec![
+        Line::from(vec![
             Span::styled(name, view.theme.strong),
             Span::styled(format!("{:gap$}{:>SIZE$}", "", figures::bytes(prompt.bytes)), view.theme.dim),
-        ]);
-        paint::line(buf, row, &line);
-        if index == saved.selected {
-            paint::highlight(buf, row, view.theme.selected);
-        }
-    }
+        ])
+    });
     let rule = view.theme.glyphs.border.horizontal_top.repeat(usize::from(preview.width));
     paint::line(buf, preview, &Line::styled(rule, view.theme.dim));
-    if let Some(prompt) = saved.row() {
+    if let Some(prompt) = view.app.prompt_row() {
         let text = prompt.preview.split('\n').flat_map(|line| paint::wrap(line, preview.width)).map(Line::from);
         paint::lines(buf, paint::below(preview, 1), text);
     }
+    caret
 }

@@ -1,14 +1,13 @@
 //! Figures of the whole text: perplexity, bits per byte, ranks, and the surprisal of every token.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::window;
-use crate::app::Scope;
-use crate::app::statistics::Statistics;
+use super::Pane;
+use crate::app::statistics::{Statistics, StatisticsView};
 use crate::app::token::Colouring;
 use crate::text::figures;
 use crate::ui::paint;
@@ -19,20 +18,12 @@ use crate::ui::widget::{Bar, Mark, Plot, Series};
 const NAME: usize = 16;
 
 /// Draws the figures.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
-    let area = super::centred(body, 96, body.height);
-    let inner = window(view, area, buf, "The text under the model".to_owned(), Scope::READER);
+pub(super) fn draw(_: &StatisticsView, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let view = pane.view;
+    let (inner, caret) = pane.window(body, 96, body.height, buf);
     let Some(all) = view.app.statistics() else {
-        let text = match view.app.models.loaded {
-            None => "No model is loaded.",
-            Some(_) if view.app.unscored().is_some() => {
-                let why = view.app.unscored().unwrap_or_default();
-                return paint::line(buf, inner, &Line::styled(format!("not known: {why}"), view.theme.dim));
-            }
-            Some(_) if view.app.is_scoring() => "Scoring the text in windows of the context; Esc leaves, it goes on.",
-            Some(_) => "The text is being read.",
-        };
-        return paint::line(buf, inner, &Line::styled(text, view.theme.dim));
+        paint::line(buf, inner, &Line::styled(view.app.no_statistics(), view.theme.dim));
+        return caret;
     };
     let theme = view.theme;
     let mut lines = figures_of(view, &all);
@@ -56,6 +47,7 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
         }
         .render(paint::below(rest, 2), buf);
     }
+    caret
 }
 
 /// The figures, a line each.

@@ -2,19 +2,17 @@
 
 use crate::app::command::id;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::window;
-use crate::app::Scope;
-use crate::app::tree::TreeRow;
+use super::Pane;
+use crate::app::tree::{TreeRow, VersionTree};
 use crate::app::versions::{Figures, Tree, first_words};
 use crate::session::{NodeId, Place};
 use crate::ui::paint;
 use crate::ui::pane::View;
-use crate::ui::widget::visible_rows;
 
 /// Columns of the tokens, the mean log-probability and the seed, to the right of their figures.
 const COLUMNS: [usize; 3] = [8, 8, 12];
@@ -30,16 +28,16 @@ const MARKS: usize = 5;
 const SHOWN: usize = 2000;
 
 /// Draws the list and the text of the selected version.
-pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
+pub(super) fn draw(_: &VersionTree, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
+    let view = pane.view;
     let rows = view.app.tree_rows();
-    let title = format!("Versions   {}", rows.len());
-    let inner = window(view, super::centred(body, 110, body.height), buf, title, Scope::TREE);
+    let (inner, caret) = pane.window(body, 110, body.height, buf);
     if rows.is_empty() {
         let generate = view.app.keymap.hint(id::GENERATE);
         let text =
             format!("Nothing is kept yet. Type a text: {generate} generates, and every generation is kept here.");
         paint::lines(buf, inner, paint::wrap(&text, inner.width).into_iter().map(Line::from));
-        return;
+        return caret;
     }
     let foot = (inner.height / 3).clamp(3, 10);
     let (list, foot) = paint::split_bottom(inner, foot);
@@ -50,18 +48,13 @@ pub(super) fn draw(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let list = paint::below(list, 1);
     let selected = view.app.tree_selected(&rows);
     let path = view.app.versions.tree.path(view.app.versions.tree.here().node);
-    let visible = visible_rows(selected, rows.len(), list.height);
-    paint::more(buf, view.theme, list, &visible, rows.len());
-    for (area, index) in paint::rows(list).zip(visible) {
-        let Some(row) = rows.get(index) else { continue };
-        paint::line(buf, area, &version(view, *row, &path, inner.width, columns));
-        if index == selected {
-            paint::highlight(buf, area, view.theme.selected);
-        }
-    }
+    pane.list(list, buf, |index| {
+        rows.get(index).map(|row| version(view, *row, &path, inner.width, columns)).unwrap_or_default()
+    });
     if let Some(row) = rows.get(selected) {
         draw_text(view, row.id, foot, buf);
     }
+    caret
 }
 
 fn version(view: &View<'_>, row: TreeRow, path: &[NodeId], width: u16, columns: [usize; 3]) -> Line<'static> {

@@ -14,7 +14,8 @@ use ratatui::widgets::{Block, Widget};
 use super::page::PageView;
 use super::paint;
 use super::theme::Theme;
-use crate::app::screen::{Layer, PaneId};
+use crate::app::screen::PaneId;
+use crate::app::shots::ShotsOverlay;
 use crate::app::{App, Scope};
 
 /// What a pane may look at.
@@ -97,8 +98,8 @@ pub(super) fn frame(view: &View<'_>, area: Rect, buf: &mut Buffer, what: Frame) 
 impl View<'_> {
     /// Whether keys go to this pane.
     pub(in crate::ui) fn has_keys(&self, id: PaneId) -> bool {
-        match self.app.screen.layers.last() {
-            Some(Layer::Shots) => id == PaneId::Shots,
+        match self.app.top() {
+            Some(open) if open.is::<ShotsOverlay>() => id == PaneId::Shots,
             Some(_) => false,
             None => self.app.screen.view.has_panes && self.app.screen.focus == id,
         }

@@ -3,12 +3,12 @@
 use crate::app::App;
 use crate::app::command::CommandSpec;
 use crate::app::input::Input;
-use crate::app::models::{Cached, Stage};
+use crate::app::models::Stage;
+use crate::app::overlay::Item;
+use crate::app::question::Ask;
 use crate::app::sampler::{Row, Sampler};
-use crate::app::screen::Layer;
-use crate::sampling::presets;
 use crate::session::Author;
-use crate::text::{figures, nearest};
+use crate::text::nearest;
 use crate::ui::overlay::job_text;
 
 /// Commands of this mode alone.
@@ -123,59 +123,24 @@ pub(super) fn question(input: &Input) -> String {
     }
 }
 
-/// Whether a layer wants a choice; the others only tell.
-pub(super) fn is_choice(layer: Layer) -> bool {
-    matches!(layer, Layer::Models | Layer::Tasks | Layer::Presets | Layer::Confirm)
-}
-
-fn entries(app: &App, layer: Layer) -> Vec<String> {
-    match layer {
-        Layer::Models => {
-            let rows = app.models.rows.iter().flatten();
-            rows.map(|row| {
-                let state = match (&row.cached, row.download) {
-                    (Cached::Yes(_), _) => "here".to_owned(),
-                    (_, Some(bytes)) => format!("to download, {}", figures::bytes(bytes)),
-                    (_, None) => "to download".to_owned(),
-                };
-                format!("{} ({state}): {}", row.name, row.about)
-            })
-            .collect()
-        }
-        Layer::Tasks => app.shots.tasks().iter().map(|task| format!("{}: {}", task.name, task.title)).collect(),
-        Layer::Presets => presets().iter().map(|preset| format!("{}: {}", preset.name, preset.doc)).collect(),
-        Layer::Confirm => vec!["yes".to_owned(), "no".to_owned()],
-        _ => Vec::new(),
-    }
-}
-
-/// How many entries there are to choose from.
-pub(super) fn choices(app: &App, layer: Layer) -> usize {
-    entries(app, layer).len()
-}
-
-/// What a layer shows: a numbered list, or what it tells.
-pub(super) fn list(app: &App, layer: Layer) -> Vec<String> {
-    let head = match (layer, &app.models.job) {
-        (Layer::Confirm, Some(job)) => match &job.stage {
-            Stage::Asking(offer) => format!(
-                "Download {}? {} are needed, {} of them are here; they go to {}.",
-                offer.name,
-                figures::bytes(offer.total),
-                figures::bytes(offer.have),
-                offer.to
-            ),
-            _ => "Go on?".to_owned(),
-        },
-        (Layer::Preview, _) => {
-            let prompt = app.shots.prompt().map(|prompt| prompt.text.clone());
-            return vec![prompt.unwrap_or_else(|| "There is no task yet; /shots-task chooses one.".to_owned())];
-        }
-        (layer, _) if is_choice(layer) => "Choose by number; an empty line leaves.".to_owned(),
-        _ => return Vec::new(),
+/// The rows of a list, each with its number.
+pub(super) fn numbered(items: &[Item]) -> Vec<String> {
+    let row = |item: &Item| match item.about.as_str() {
+        "" => item.name.clone(),
+        about => format!("{}: {about}", item.name),
     };
-    let numbered = entries(app, layer).into_iter().enumerate().map(|(at, entry)| format!("{}. {entry}", at + 1));
-    [head].into_iter().chain(numbered).collect()
+    items.iter().enumerate().map(|(at, item)| format!("{}. {}", at + 1, row(item))).collect()
+}
+
+/// What stands above a list.
+pub(super) fn choose(app: &App) -> Vec<String> {
+    let Some(open) = app.top() else { return Vec::new() };
+    let mut lines = vec![open.overlay.title(app)];
+    if let Some(ask) = open.get::<Ask>() {
+        lines.extend(ask.question.about(app));
+    }
+    lines.push("Choose by number; an empty line leaves.".to_owned());
+    lines
 }
 
 /// Why the generation ended.
