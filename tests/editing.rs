@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use kshot::app::page::Page;
 use kshot::app::sampler::Sampler;
-use kshot::app::screen::Layer;
+use kshot::app::saved::PromptList;
 use kshot::app::{App, Message, keymap};
 use kshot::engine::FinishReason;
 use kshot::prompt::Library;
@@ -363,7 +363,7 @@ fn a_prompt_is_saved_listed_loaded_renamed_and_deleted() {
     let shown = screen(&driver);
     assert!(shown.contains("river") && shown.contains("sea -> mer"), "{shown}");
     driver.run("<Enter>").unwrap();
-    assert_eq!((text(&driver).as_str(), driver.shell.app.screen.layers.len()), ("sea -> mer", 0));
+    assert_eq!((text(&driver).as_str(), driver.shell.app.screen.overlays.len()), ("sea -> mer", 0));
     driver.run("<Ctrl+_>").unwrap();
     assert_eq!(text(&driver), "other", "undo brings the old text back");
     driver.run("<Alt+O>r<Ctrl+U>river<Enter>").unwrap();
@@ -371,7 +371,7 @@ fn a_prompt_is_saved_listed_loaded_renamed_and_deleted() {
     driver.run("<Esc>r<Ctrl+U>ocean<Enter>").unwrap();
     assert_eq!((file("ocean.txt").is_some(), file("sea.txt")), (true, None), "{}", screen(&driver));
     driver.run("dn").unwrap();
-    assert!(file("ocean.txt").is_some() && driver.shell.app.screen.layers == [Layer::Prompts]);
+    assert!(file("ocean.txt").is_some() && driver.shell.app.is_top::<PromptList>());
     driver.run("d").unwrap();
     assert!(screen(&driver).contains("Delete the prompt?"), "{}", screen(&driver));
     driver.run("y").unwrap();
@@ -741,7 +741,7 @@ fn random_editing_agrees_with_a_plain_model() {
             assert_eq!(app.document.bytes(), model.bytes, "seed {seed}, step {step}");
             assert!(driver.shell.page.caret() <= app.document.len());
             assert!(driver.shell.page.selection().is_none_or(|range| range.end <= app.document.len()));
-            assert!(driver.shell.app.screen.layers.is_empty() && !driver.shell.app.is_searching());
+            assert!(driver.shell.app.screen.overlays.is_empty() && !driver.shell.app.is_searching());
             if step % 16 == 0 {
                 driver.pump().unwrap();
             }

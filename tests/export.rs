@@ -12,7 +12,7 @@ use std::process::Command;
 
 use kshot::app::IoEvent;
 use kshot::app::export::Exported;
-use kshot::app::screen::Layer;
+use kshot::app::samples::SampleList;
 use kshot::disk::Existing;
 use kshot::engine::{Drawn, Event, Finish, FinishReason, JobId, Timings};
 use kshot::export::formats;
@@ -404,7 +404,7 @@ fn a_table_goes_to_the_clipboard() {
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 8 + 3, "{copied}");
     assert_eq!((&rows[8][2], &rows[8][3], &rows[8][5]), (" eau", "model", "1"));
-    assert!(driver.shell.app.screen.layers.is_empty(), "the overlay closes");
+    assert!(driver.shell.app.screen.overlays.is_empty(), "the overlay closes");
 }
 
 #[test]
@@ -505,7 +505,7 @@ fn samples_grow_side_by_side_and_one_is_taken() {
         driver.run("b<Enter>").unwrap();
         assert_eq!(text(&driver), "sun mer");
         let app = &driver.shell.app;
-        assert!(app.screen.layers.is_empty() && app.runs.batch.is_none());
+        assert!(app.screen.overlays.is_empty() && app.runs.batch.is_none());
         assert_eq!(app.runs.current.as_ref().unwrap().steps.len(), 1);
         assert!(app.runs.current.as_ref().unwrap().ending().unwrap().contains("stop string"));
         assert!(app.document.tokens().last().unwrap().info.is_some(), "its figures come along");
@@ -547,10 +547,10 @@ fn a_sample_taken_early_stops_the_others_first() {
 fn leaving_the_samples_changes_nothing() {
     let (mut driver, job) = sampling((120, 36));
     driver.run("<Esc>").unwrap();
-    assert!(driver.shell.app.screen.layers.contains(&Layer::Samples), "the first Esc stops");
+    assert!(driver.shell.app.overlay::<SampleList>().is_some(), "the first Esc stops");
     end(&mut driver, job);
     driver.run("<Esc>").unwrap();
-    assert!(driver.shell.app.runs.batch.is_none() && driver.shell.app.screen.layers.is_empty());
+    assert!(driver.shell.app.runs.batch.is_none() && driver.shell.app.screen.overlays.is_empty());
     grow(&mut driver, job, 2, " une", -1.0);
     assert_eq!(text(&driver), "sun", "late tokens are dropped");
     // Another overlay or pane in its place ends it too.

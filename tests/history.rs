@@ -8,7 +8,7 @@ mod scripted;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use kshot::app::screen::Layer;
+use kshot::app::tree::VersionTree;
 use kshot::app::{COMMANDS, Message, keymap};
 use kshot::engine::FinishReason;
 use kshot::session::record::{self, HEAD};
@@ -223,7 +223,7 @@ fn an_empty_tree_says_what_to_do() {
     driver.run("<Alt+V>").unwrap();
     assert!(screen(&driver).contains("Nothing is kept yet"), "{}", screen(&driver));
     driver.run("=Dba<Enter>ujkr<Left><Right><Up><Down>").unwrap();
-    assert_eq!(driver.shell.app.screen.layers, [Layer::Tree]);
+    assert!(driver.shell.app.is_top::<VersionTree>());
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn the_tree_is_walked_and_opened() {
     assert_eq!(selected(&driver), "The word for water is");
     driver.run("j<Enter>").unwrap();
     assert_eq!(text(&driver), "The word for water is eau de la mer");
-    assert!(driver.shell.app.screen.layers.is_empty());
+    assert!(driver.shell.app.screen.overlays.is_empty());
 }
 
 #[test]

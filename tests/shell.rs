@@ -7,7 +7,12 @@ mod scripted;
 
 use std::path::Path;
 
-use kshot::app::screen::{Layer, PaneId};
+use kshot::app::help::Help;
+use kshot::app::open::ModelList;
+use kshot::app::overlay::Open;
+use kshot::app::palette::Palette;
+use kshot::app::presets::PresetList;
+use kshot::app::screen::PaneId;
 use kshot::app::{Entry, KeyMap, Message, TerminalRequest};
 use kshot::config;
 use kshot::engine::FinishReason;
@@ -37,6 +42,16 @@ fn rebound(size: (u16, u16), keymap: &str) -> Driver<Scripted> {
     driver
 }
 
+/// What the palette offers.
+fn entries(driver: &Driver<Scripted>) -> Vec<Entry> {
+    driver.shell.app.overlay::<Palette>().map(|palette| palette.entries(&driver.shell.app)).unwrap_or_default()
+}
+
+/// Whether an overlay of that kind is the only one.
+fn alone<T: kshot::app::overlay::Overlay>(driver: &Driver<Scripted>) -> bool {
+    matches!(driver.shell.app.screen.overlays.as_slice(), [open] if Open::is::<T>(open))
+}
+
 #[test]
 fn keys_of_ones_own_run_and_are_shown_wherever_keys_are_shown() {
     let keymap = "[global]\ngenerate = [\"ctrl-j\"]\nquit = \"f11\"\n[shots]\nshots-move-down = \"alt-down\"\n";
@@ -64,9 +79,7 @@ fn keys_of_ones_own_run_and_are_shown_wherever_keys_are_shown() {
 fn the_palette_finds_commands_of_the_place_and_of_everywhere_by_typing() {
     let mut driver = loaded((120, 36));
     driver.run("<F3><Ctrl+P>").unwrap();
-    let names = |driver: &Driver<Scripted>| -> Vec<&'static str> {
-        driver.shell.app.palette_entries().iter().map(Entry::name).collect()
-    };
+    let names = |driver: &Driver<Scripted>| -> Vec<&'static str> { entries(driver).iter().map(Entry::name).collect() };
     let all = names(&driver);
     assert!(all.contains(&"presets") && all.contains(&"generate"), "{all:?}");
     assert!(!all.contains(&"newline") && !all.contains(&"palette"), "{all:?}");
@@ -75,14 +88,14 @@ fn the_palette_finds_commands_of_the_place_and_of_everywhere_by_typing() {
     let shown = screen(&driver);
     assert!(shown.contains("command: prest") && shown.contains("choose a preset"), "{shown}");
     driver.run("<Enter>").unwrap();
-    assert_eq!(driver.shell.app.screen.layers, [Layer::Presets], "the command ran, and the palette is gone");
+    assert!(alone::<PresetList>(&driver), "the command ran, and the palette is gone");
     assert_eq!(driver.shell.app.screen.input, None);
 
     // Words of the explanation are found too; what is chosen by arrow runs.
     driver.run("<Esc 2>text<Ctrl+P>redraw<Ctrl+U>seed").unwrap();
     assert!(names(&driver).starts_with(&["regenerate"]) || names(&driver).contains(&"regenerate"));
     driver.run("<Ctrl+U>help<Down><Up><Enter>").unwrap();
-    assert_eq!(driver.shell.app.screen.layers, [Layer::Help]);
+    assert!(alone::<Help>(&driver));
     assert_eq!(driver.shell.app.document.text(), "text", "nothing of the line went into the text");
 }
 
@@ -92,15 +105,15 @@ fn the_palette_opens_with_a_colon_only_where_nothing_is_typed_and_leaves_nothing
     driver.run(":").unwrap();
     assert_eq!(driver.shell.app.document.text(), ":");
     driver.run("<F3>:").unwrap();
-    assert_eq!(driver.shell.app.screen.layers, [Layer::Palette]);
+    assert!(alone::<Palette>(&driver));
     driver.run("zzzz<Enter>").unwrap();
     assert!(said(&driver).contains("nothing matches") && screen(&driver).contains("Nothing matches."));
     for leave in ["<Esc>", "<Ctrl+P>", "<F1><Esc>", "<F2><Esc>", "<Tab>", "<Ctrl+G>"] {
         driver.run("<Esc 3><F3><Ctrl+P>abc").unwrap();
-        assert!(driver.shell.app.palette_query().is_some(), "{leave}");
+        assert!(driver.shell.app.is_top::<Palette>(), "{leave}");
         driver.run(leave).unwrap();
         assert!(
-            driver.shell.app.screen.layers.is_empty() && driver.shell.app.screen.input.is_none(),
+            driver.shell.app.screen.overlays.is_empty() && driver.shell.app.screen.input.is_none(),
             "{leave}: {}",
             screen(&driver)
         );
@@ -114,10 +127,7 @@ fn the_palette_goes_to_a_sampling_setting() {
     assert!(screen(&driver).contains("top_p"), "{}", screen(&driver));
     driver.run("<Enter>").unwrap();
     let app = &driver.shell.app;
-    assert_eq!(
-        (app.screen.focus, app.screen.layers.as_slice(), app.sampler.row().key()),
-        (PaneId::Sampling, &[][..], "top_p")
-    );
+    assert_eq!((app.screen.focus, app.screen.overlays.len(), app.sampler.row().key()), (PaneId::Sampling, 0, "top_p"));
     assert_eq!(app.document.text(), "text");
     driver.run("<F8><Ctrl+P>top_k<Enter>").unwrap();
     let app = &driver.shell.app;
@@ -131,16 +141,16 @@ fn the_palette_goes_to_a_sampling_setting() {
 fn every_command_can_be_run_from_the_palette_without_a_panic() {
     let mut driver = loaded((120, 36));
     driver.run("text<Ctrl+P>").unwrap();
-    let names: Vec<&str> = driver.shell.app.palette_entries().iter().map(Entry::name).collect();
+    let names: Vec<&str> = entries(&driver).iter().map(Entry::name).collect();
     for name in names.iter().filter(|name| !["quit", "interrupt"].contains(name)) {
         driver.run("<Esc 3>").unwrap();
         if driver.shell.app.token.at.is_some() {
             driver.run("<Esc>").unwrap();
         }
         driver.run(&format!("<Ctrl+P>{name}")).unwrap();
-        assert!(driver.shell.app.palette_entries().iter().any(|entry| entry.name() == *name), "{name}");
+        assert!(entries(&driver).iter().any(|entry| entry.name() == *name), "{name}");
         driver.run("<Enter>").unwrap();
-        assert!(driver.shell.app.palette_query().is_none(), "{name}");
+        assert!(driver.shell.app.overlay::<Palette>().is_none(), "{name}");
         if driver.shell.app.is_running() {
             Player::new(&driver).finish(&mut driver, FinishReason::Length);
         }
@@ -173,10 +183,7 @@ fn clicks_focus_panes_and_put_the_caret() {
     }
     // Under an overlay nothing is clicked.
     driver.run("<F1><click 3,3>").unwrap();
-    assert_eq!(
-        (driver.shell.app.screen.focus, driver.shell.app.screen.layers.as_slice()),
-        (PaneId::Shots, [Layer::Help].as_slice())
-    );
+    assert!(driver.shell.app.screen.focus == PaneId::Shots && alone::<Help>(&driver));
 }
 
 #[test]
@@ -211,7 +218,8 @@ fn the_wheel_scrolls_what_is_under_it() {
     driver.run(&"<wheel-down 50,10>".repeat(40)).unwrap();
     assert!(screen(&driver).contains("line 99"), "{}", screen(&driver));
     driver.run("<F2><wheel-down 50,10>").unwrap();
-    assert_eq!(driver.shell.app.models.selected, 1);
+    let open = driver.shell.app.top().filter(|open| open.is::<ModelList>()).unwrap();
+    assert_eq!(open.selected(&driver.shell.app, &open.shown(&driver.shell.app)), 1);
     driver.run("<Esc><F1>").unwrap();
     let before = screen(&driver);
     driver.run("<wheel-down 50,10>").unwrap();

@@ -32,7 +32,9 @@ impl Overlay for Help {
 
     fn rows(&self, app: &App) -> Rows {
         let commands = self.scopes(app).into_iter().flat_map(|scope| app.keymap.scope(scope));
-        Rows::Text(commands.map(|command| format!("{}: {}", app.keymap.keys(command.id).join(", "), command.doc)).collect())
+        Rows::Text(
+            commands.map(|command| format!("{}: {}", app.keymap.keys(command.id).join(", "), command.doc)).collect(),
+        )
     }
 }
 

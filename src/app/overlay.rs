@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use super::App;
 use super::command::{Cx, Scope};
 use super::input::{Input, Purpose};
+use super::log::Level;
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,11 @@ pub trait Overlay: Any + Debug {
 
     /// It has gone, however that came about.
     fn closed(&mut self, _app: &mut App) {}
+
+    /// Whether its rows can be filtered.
+    fn can_filter(&self) -> bool {
+        true
+    }
 
     /// Whether its rows follow the line that is typed by themselves, so that they are not filtered again.
     fn filters_itself(&self) -> bool {
@@ -143,11 +149,6 @@ impl Open {
         any.downcast_ref()
     }
 
-    fn get_mut<T: Overlay>(&mut self) -> Option<&mut T> {
-        let any: &mut dyn Any = self.overlay.as_mut();
-        any.downcast_mut()
-    }
-
     /// Its scope while a line is typed in it.
     pub fn scope(&self) -> Scope {
         match self.cursor.line {
@@ -214,6 +215,10 @@ impl App {
     pub(super) fn open_at<T: Overlay>(&mut self, overlay: T, selected: usize) {
         self.screen.input = None;
         self.close::<T>();
+        // The line of the palette belongs to its window: it does not wait under another one.
+        if self.top().is_some_and(|open| open.overlay.filters_itself()) {
+            self.close_top();
+        }
         let cursor = Cursor { selected, ..Cursor::default() };
         self.screen.overlays.push(Open { overlay: Box::new(overlay), cursor });
     }
@@ -259,11 +264,6 @@ impl App {
     /// The open overlay of a kind.
     pub fn overlay<T: Overlay>(&self) -> Option<&T> {
         self.screen.overlays.iter().find_map(Open::get)
-    }
-
-    /// The open overlay of a kind, to be changed.
-    pub(super) fn overlay_mut<T: Overlay>(&mut self) -> Option<&mut T> {
-        self.screen.overlays.iter_mut().find_map(Open::get_mut)
     }
 
     /// The selected row of the open overlay of a kind.
@@ -314,7 +314,7 @@ impl App {
 
     /// Begins to type what rows have to hold.
     pub(super) fn filter_overlay(&mut self) {
-        if let Some(open) = self.screen.overlays.last_mut() {
+        if let Some(open) = self.screen.overlays.last_mut().filter(|open| open.overlay.can_filter()) {
             open.cursor.line = Some(Input::new(Purpose::Filter, "filter", open.cursor.filter.clone()));
         }
     }
@@ -336,6 +336,8 @@ impl Cx<'_> {
         let row = open.selected(self.app, &shown);
         if matches!(open.overlay.rows(self.app), Rows::Text(_)) || shown.contains(&row) {
             self.pick_row(row);
+        } else {
+            self.app.log.say(Level::Notice, "nothing matches");
         }
     }
 

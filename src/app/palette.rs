@@ -94,8 +94,7 @@ impl Palette {
             let mut matcher = Matcher::new(Config::DEFAULT);
             let mut score = |by: &Pattern, text: &str| by.score(Utf32Str::new(text, &mut Vec::new()), &mut matcher);
             // A hit in the name is worth a little more than the same one in the words that explain it.
-            let mut of =
-                |entry: &Entry| score(&name, entry.name()).map(|n| n + n / 4).max(score(&doc, entry.doc()));
+            let mut of = |entry: &Entry| score(&name, entry.name()).map(|n| n + n / 4).max(score(&doc, entry.doc()));
             commands.chain(settings).filter_map(|entry| Some((of(&entry)?, entry))).collect()
         };
         entries.sort_by_key(|(score, entry)| {
@@ -120,7 +119,6 @@ impl App {
             open.cursor.line = Some(Input::new(Purpose::Command, "command", ""));
         }
     }
-
 }
 
 impl Cx<'_> {

@@ -115,6 +115,10 @@ impl Overlay for Ask {
             app.models.job = None;
         }
     }
+
+    fn can_filter(&self) -> bool {
+        false
+    }
 }
 
 impl App {

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::App;
-use super::command::id;
+use super::command::{Cx, Scope, id};
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
-use super::screen::Layer;
+use super::overlay::{Item, Overlay, Picked, Rows};
+use super::screen::PaneId;
 use super::shot_edit::{Before, Draft};
 use crate::prompt::{Assembly, Entry, Instruction, Library, Origin, Prompt, Query, Selection, Task, TaskError};
 use crate::session::ShotsChoice;
@@ -203,6 +204,17 @@ impl Shots {
         self.changed();
     }
 
+    /// The examples in their order, as rows of a list.
+    fn items(&self) -> Vec<Item> {
+        let (Some(task), Some(chosen)) = (self.task(), &self.chosen) else { return Vec::new() };
+        let row = |entry: &Entry| {
+            let fields = task.examples.get(entry.example).into_iter().flat_map(|example| example.doc.values());
+            let fields: Vec<String> = fields.map(|it| it.as_str().map_or(it.to_string(), str::to_owned)).collect();
+            Item::new(if entry.on { "on" } else { "off" }, fields.join(" | "))
+        };
+        chosen.selection.entries().iter().map(row).collect()
+    }
+
     /// The assembled prompt.
     pub fn prompt(&self) -> Option<&Prompt> {
         self.chosen.as_ref().map(|chosen| &chosen.prompt)
@@ -337,6 +349,10 @@ impl Overlay for ShotsOverlay {
     fn pick(&mut self, cx: &mut Cx<'_>, _: usize) -> Picked {
         cx.app.shots_put();
         Picked::Stay
+    }
+
+    fn can_filter(&self) -> bool {
+        false
     }
 }
 

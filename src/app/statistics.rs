@@ -99,6 +99,10 @@ impl Overlay for StatisticsView {
             format!("ranks: {one} first, {ten} to 10, {hundred} to 100, {thousand} to 1000, {beyond} beyond"),
         ])
     }
+
+    fn can_filter(&self) -> bool {
+        false
+    }
 }
 
 impl App {

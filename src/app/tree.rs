@@ -1,12 +1,15 @@
 //! The tree of versions as a list: selection, bookmarks, pruning, two versions side by side.
 
 use super::App;
-use super::command::{Cx, id};
+use super::command::{Cx, Scope, id};
 use super::log::Level;
 use super::overlay::{Item, Overlay, Picked, Rows};
 use super::question::Question;
 use super::versions::{Tree, first_words};
 use crate::session::{NodeId, Place};
+
+/// Characters of a version that a row says.
+const WORDS: usize = 60;
 
 /// What the tree view knows beside the tree.
 #[derive(Debug)]
@@ -57,13 +60,12 @@ impl Overlay for VersionTree {
     }
 
     fn rows(&self, app: &App) -> Rows {
-        let rows = app.tree_rows().into_iter().filter_map(|row| app.versions.tree.node(row.id).map(|node| (row, node)));
-        let item = |(row, node): (TreeRow, &_)| {
-            let node: &crate::session::Node<_, _> = node;
-            let words = first_words(String::from_utf8_lossy(&node.piece.bytes).trim_start(), WORDS);
+        let item = |row: TreeRow| {
+            let bytes = app.versions.tree.node(row.id).map_or(&[][..], |node| &node.piece.bytes);
+            let words = first_words(String::from_utf8_lossy(bytes).trim_start(), WORDS);
             Item::new(words, app.describe(row.id))
         };
-        Rows::Choice(rows.map(item).collect())
+        Rows::Choice(app.tree_rows().into_iter().map(item).collect())
     }
 
     fn selected(&self, app: &App) -> Option<usize> {
@@ -105,6 +107,10 @@ impl Overlay for Compare {
             format!("{}:\n{}", app.describe(id), String::from_utf8_lossy(written.bytes()))
         };
         Rows::Text(vec![text(self.pair.0), text(self.pair.1)])
+    }
+
+    fn can_filter(&self) -> bool {
+        false
     }
 }
 

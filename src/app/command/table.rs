@@ -3,10 +3,10 @@
 use super::{CommandSpec, Scope};
 use crate::app::input::Input;
 use crate::app::keymap::typed;
-use crate::app::page::Motion;
-use crate::app::run::Seeding;
 use crate::app::log::MessageList;
 use crate::app::overlay::Move;
+use crate::app::page::Motion;
+use crate::app::run::Seeding;
 use crate::app::screen::PaneId;
 use crate::app::shots::Preview;
 use crate::app::train::TRAIN;

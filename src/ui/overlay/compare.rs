@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Line;
 
-use super::tree::{parted, whole};
 use super::Pane;
+use super::tree::{parted, whole};
 use crate::app::tree::Compare;
 use crate::session::NodeId;
 use crate::ui::paint;

@@ -28,6 +28,7 @@ use super::widget::visible_rows;
 use crate::app::command::id;
 use crate::app::help::Help;
 use crate::app::log::MessageList;
+use crate::app::open::ModelList;
 use crate::app::overlay::Open;
 use crate::app::palette::Palette;
 use crate::app::question::Ask;
@@ -37,7 +38,6 @@ use crate::app::screen::PaneId;
 use crate::app::shots::{Preview, ShotsOverlay};
 use crate::app::statistics::StatisticsView;
 use crate::app::tree::{Compare, VersionTree};
-use crate::app::open::ModelList;
 
 /// Draws an overlay over `body`; gives the cell of the caret where it has one. A list or a text needs nothing here; what
 /// is drawn in another way has a row.

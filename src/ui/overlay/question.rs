@@ -21,9 +21,10 @@ pub(super) fn draw(ask: &Ask, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> 
     // What is asked about stands first where there is more to say.
     let first = if about.len() > 1 { view.theme.strong } else { view.theme.text };
     let styles = std::iter::once(first).chain(std::iter::repeat(view.theme.text));
-    let lines = about.iter().zip(styles).flat_map(|(text, style)| {
-        rows(text).into_iter().map(move |row| Line::styled(row, style))
-    });
+    let lines = about
+        .iter()
+        .zip(styles)
+        .flat_map(|(text, style)| rows(text).into_iter().map(move |row| Line::styled(row, style)));
     paint::lines(buf, paint::below(inner, 1), lines);
     caret
 }
