@@ -127,13 +127,13 @@ fn the_palette_goes_to_a_sampling_setting() {
     assert!(screen(&driver).contains("top_p"), "{}", screen(&driver));
     driver.run("<Enter>").unwrap();
     let app = &driver.shell.app;
-    assert_eq!((app.screen.focus, app.screen.overlays.len(), app.sampler.row().key()), (PaneId::Sampling, 0, "top_p"));
+    assert_eq!((app.screen.focus, app.screen.overlays.len(), app.sampler.row().key()), (PaneId::SAMPLING, 0, "top_p"));
     assert_eq!(app.document.text(), "text");
     driver.run("<F8><Ctrl+P>top_k<Enter>").unwrap();
     let app = &driver.shell.app;
     assert_eq!(
         (*app.screen.view, app.screen.focus, app.sampler.row().key()),
-        (kshot::app::views::PLAYGROUND, PaneId::Sampling, "top_k")
+        (kshot::app::views::PLAYGROUND, PaneId::SAMPLING, "top_k")
     );
 }
 
@@ -169,21 +169,21 @@ fn clicks_focus_panes_and_put_the_caret() {
     driver.run("<F3>").unwrap();
     driver.run(&format!("<click {x},{y}>X")).unwrap();
     assert_eq!(driver.shell.app.document.text(), "one Xtwo");
-    for (title, pane) in [("Few-shot", PaneId::Shots), ("Next token", PaneId::Next), ("Sampling", PaneId::Sampling)] {
+    for (title, pane) in [("Few-shot", PaneId::SHOTS), ("Next token", PaneId::NEXT), ("Sampling", PaneId::SAMPLING)] {
         let (x, y) = place(&driver, title);
         driver.run(&format!("<click {x},{y}>")).unwrap();
         assert_eq!(driver.shell.app.screen.focus, pane);
     }
     // One pane at a time: its tabs.
     let mut driver = loaded((60, 16));
-    for pane in [PaneId::Sampling, PaneId::Next, PaneId::Document, PaneId::Shots] {
+    for pane in [PaneId::SAMPLING, PaneId::NEXT, PaneId::DOCUMENT, PaneId::SHOTS] {
         let (x, y) = place(&driver, pane.name());
         driver.run(&format!("<click {x},{y}>")).unwrap();
         assert_eq!(driver.shell.app.screen.focus, pane);
     }
     // Under an overlay nothing is clicked.
     driver.run("<F1><click 3,3>").unwrap();
-    assert!(driver.shell.app.screen.focus == PaneId::Shots && alone::<Help>(&driver));
+    assert!(driver.shell.app.screen.focus == PaneId::SHOTS && alone::<Help>(&driver));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_drag_sets_the_slider_it_began_on_wherever_the_pointer_goes() {
         let end = screen(&driver).lines().nth(usize::from(y)).unwrap().chars().position(|c| c == '●').unwrap() as u16;
         driver.run(&format!("<drag {end},{y} {x},0>")).unwrap();
         assert_eq!(value(&driver, ParamId::TopP), 0.0, "{size:?}");
-        assert_eq!(driver.shell.app.screen.focus, PaneId::Sampling);
+        assert_eq!(driver.shell.app.screen.focus, PaneId::SAMPLING);
         driver.run(&format!("<drag {},{y} {},{}>", end - 2, size.0 - 1, y + 3)).unwrap();
         assert_eq!(value(&driver, ParamId::TopP), 1.0, "{size:?}");
         assert_eq!(value(&driver, ParamId::Temperature), temperature, "{size:?}");
@@ -267,7 +267,7 @@ fn any_size_is_drawn_and_shows_the_caret_also_while_the_model_writes() {
             continue;
         }
         // The caret is on the screen, inside the pane, and the terminal is told so.
-        assert_eq!(driver.shell.app.screen.focus, PaneId::Document);
+        assert_eq!(driver.shell.app.screen.focus, PaneId::DOCUMENT);
         let caret = driver.shell.render(ratatui::layout::Rect::new(0, 0, width, height), &mut driver.buffer().clone());
         let caret = caret.unwrap_or_else(|| panic!("no caret at {width}x{height}"));
         assert!(

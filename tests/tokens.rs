@@ -103,7 +103,7 @@ fn walking_and_jumping_through_tokens() {
     assert_eq!(at(&driver), Some(3));
     driver.run("G").unwrap();
     assert_eq!(at(&driver), None);
-    assert_eq!(driver.shell.app.screen.focus, PaneId::Document);
+    assert_eq!(driver.shell.app.screen.focus, PaneId::DOCUMENT);
     driver.run("!<Esc>h<Esc>?").unwrap();
     assert_eq!((text(&driver).len(), at(&driver)), (10, None), "back in the text, keys are text");
 }
@@ -132,7 +132,7 @@ fn another_token_is_taken_and_gone_on_from() {
 fn you_are_the_sampler() {
     let mut driver = loaded((120, 36));
     driver.run("ab<Tab><Tab>").unwrap();
-    assert_eq!(driver.shell.app.screen.focus, PaneId::Next);
+    assert_eq!(driver.shell.app.screen.focus, PaneId::NEXT);
     driver.run("<Space><Down><Space>").unwrap();
     assert_eq!(text(&driver), "ab eau l");
     assert!(driver.executor.asked.borrow().generation.is_none(), "nothing was sampled");

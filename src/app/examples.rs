@@ -35,7 +35,7 @@ impl App {
 
     /// Whether the keys of the list count.
     pub(super) fn offers_examples(&self) -> bool {
-        let has_keys = self.screen.focus == PaneId::Document && self.in_playground();
+        let has_keys = self.screen.focus == PaneId::DOCUMENT && self.in_playground();
         has_keys && self.screen.overlays.is_empty() && self.screen.input.is_none() && !self.examples().is_empty()
     }
 

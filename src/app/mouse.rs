@@ -11,7 +11,7 @@ use super::sampler::{Row, Sampler};
 use super::screen::PaneId;
 
 /// Rows of text for one click of the wheel.
-const WHEEL: isize = 3;
+pub(super) const WHEEL: isize = 3;
 
 /// What is under the pointer; the screen knows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -83,22 +83,28 @@ impl Cx<'_> {
             Target::Token(token) => self.look_at(Some(token)),
             // While tokens are walked, a click on one looks at it.
             Target::Text(at) if self.app.token.at.is_some() => {
-                self.app.focus_pane(PaneId::Document);
+                self.app.focus_pane(PaneId::DOCUMENT);
                 self.look_at(self.app.document.token_at(at).map(|(token, _)| token));
             }
             Target::Text(at) => {
-                self.app.focus_pane(PaneId::Document);
+                self.app.focus_pane(PaneId::DOCUMENT);
                 if self.app.runs.current.as_ref().is_none_or(|run| !run.takes_steps()) {
                     self.app.document.seal();
                 }
                 self.page.set_caret(&self.app.document, at);
             }
             Target::Sampling(row, share) if row < Sampler::rows().count() => {
-                self.app.focus_pane(PaneId::Sampling);
+                self.app.focus_pane(PaneId::SAMPLING);
                 self.app.screen.dragged = share.map(|_| row);
                 self.app.point_at_row(row, share);
             }
-            Target::Sampling(..) => self.app.focus_pane(PaneId::Sampling),
+            Target::Sampling(..) => self.app.focus_pane(PaneId::SAMPLING),
+        }
+    }
+
+    fn wheel_pane(&mut self, pane: PaneId, rows: isize) {
+        if let Some(pane) = self.app.screen.pane(pane) {
+            (pane.wheel)(self, rows);
         }
     }
 
@@ -106,10 +112,10 @@ impl Cx<'_> {
         match target {
             Target::Nothing => {}
             Target::View => (self.app.screen.view.step)(self.app, rows),
-            Target::Text(_) | Target::Pane(PaneId::Document) => self.page.scroll(&self.app.document, WHEEL * rows),
-            Target::Pane(PaneId::Next) | Target::Token(_) => self.app.candidate_select(rows),
-            Target::Pane(PaneId::Shots) => self.app.shots_select(rows),
-            Target::Pane(PaneId::Sampling) | Target::Sampling(..) => self.app.sampler_select(rows),
+            Target::Text(_) => self.wheel_pane(PaneId::DOCUMENT, rows),
+            Target::Token(_) => self.wheel_pane(PaneId::NEXT, rows),
+            Target::Sampling(..) => self.wheel_pane(PaneId::SAMPLING, rows),
+            Target::Pane(pane) => self.wheel_pane(pane, rows),
             Target::Layer => {
                 // A text goes by lines, as the document does; a list by rows.
                 let text = self.app.top().is_some_and(|open| matches!(open.overlay.rows(self.app), Rows::Text(_)));

@@ -128,7 +128,7 @@ impl Cx<'_> {
             Entry::Command(command) => command,
             Entry::Setting(row, _) => {
                 self.app.screen.view = &PLAYGROUND;
-                self.app.focus_pane(PaneId::Sampling);
+                self.app.focus_pane(PaneId::SAMPLING);
                 self.app.sampler.selected = row;
                 return;
             }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use super::App;
+use super::command::{Cx, Scope};
 use super::input::Input;
+use super::mouse::WHEEL;
 use super::overlay::Open;
+use super::shots::ShotsOverlay;
 use super::train::TRAIN;
 use super::views::{PLAYGROUND, States, ViewSpec};
 
@@ -35,51 +39,128 @@ impl SizeClass {
             _ => Self::Single,
         }
     }
-
-    /// Whether a pane has a place of its own, so that Tab reaches it.
-    pub fn holds(self, pane: PaneId) -> bool {
-        self != Self::Stacked || pane != PaneId::Shots
-    }
 }
 
-/// The panes, in the order of Tab.
+/// Names a pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PaneId {
-    /// The one buffer of prompt and output.
-    Document,
-    /// The few-shot task: examples, query, instruction.
-    Shots,
-    /// The candidates of a step.
-    Next,
-    /// Sampling parameters and their order.
-    Sampling,
-}
+pub struct PaneId(pub &'static str);
 
 impl PaneId {
-    /// All panes in the order of Tab.
-    pub const ALL: [Self; 4] = [Self::Document, Self::Shots, Self::Next, Self::Sampling];
+    /// The one buffer of prompt and output.
+    pub const DOCUMENT: Self = Self("Document");
+    /// The few-shot task: examples, query, instruction.
+    pub const SHOTS: Self = Self("Few-shot");
+    /// The candidates of a step.
+    pub const NEXT: Self = Self("Next token");
+    /// Sampling parameters and their order.
+    pub const SAMPLING: Self = Self("Sampling");
 
     /// The name on tabs and in help.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Document => "Document",
-            Self::Shots => "Few-shot",
-            Self::Next => "Next token",
-            Self::Sampling => "Sampling",
-        }
+        self.0
+    }
+}
+
+/// The column that a pane stands in where the screen is wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// Beside the document, on its left.
+    Left,
+    /// In the middle, with what the others leave.
+    Main,
+    /// On its right.
+    Right,
+}
+
+/// A row of the table of panes: what the state and the layout have to know of one. How it is drawn, the screen knows.
+#[derive(Debug, Clone, Copy)]
+pub struct PaneSpec {
+    /// Its name.
+    pub id: PaneId,
+    /// Whose keys count in it.
+    pub scope: fn(&App) -> Scope,
+    /// What the wheel does over it.
+    pub wheel: fn(&mut Cx<'_>, isize),
+    /// Its column.
+    pub column: Column,
+    /// Rows it needs where it shares a column, its border included; `None`: what is left.
+    pub rows: Option<u16>,
+    /// Whether it has a place of its own where the screen has one column ([`SizeClass::Stacked`]); else it opens as an
+    /// overlay.
+    pub stacked: bool,
+    /// Opens it as an overlay.
+    pub as_overlay: fn(&mut App),
+}
+
+impl PaneSpec {
+    /// Whether it has a place of its own in a class, so that Tab reaches it.
+    pub fn has_place(&self, class: SizeClass) -> bool {
+        class != SizeClass::Stacked || self.stacked
+    }
+}
+
+/// The panes of the playground, in the order of Tab.
+pub static PANES: [PaneSpec; 4] = [
+    PaneSpec {
+        id: PaneId::DOCUMENT,
+        scope: |app| if app.token.at.is_some() { Scope::NEXT } else { Scope::DOCUMENT },
+        wheel: |cx, rows| cx.page.scroll(&cx.app.document, WHEEL * rows),
+        column: Column::Main,
+        rows: None,
+        stacked: true,
+        as_overlay: |_| {},
+    },
+    PaneSpec {
+        id: PaneId::SHOTS,
+        scope: |_| Scope::SHOTS,
+        wheel: |cx, rows| cx.app.shots_select(rows),
+        column: Column::Left,
+        rows: None,
+        stacked: false,
+        as_overlay: |app| app.toggle(ShotsOverlay),
+    },
+    PaneSpec {
+        id: PaneId::NEXT,
+        scope: |_| Scope::NEXT,
+        wheel: |cx, rows| cx.app.candidate_select(rows),
+        column: Column::Right,
+        rows: None,
+        stacked: true,
+        as_overlay: |_| {},
+    },
+    PaneSpec {
+        id: PaneId::SAMPLING,
+        scope: |_| Scope::SAMPLING,
+        wheel: |cx, rows| cx.app.sampler_select(rows),
+        column: Column::Right,
+        // Its rows, the order of the stages, the border.
+        rows: Some(19),
+        stacked: true,
+        as_overlay: |_| {},
+    },
+];
+
+impl Screen {
+    /// The row of a pane.
+    pub fn pane(&self, id: PaneId) -> Option<&'static PaneSpec> {
+        self.panes.iter().copied().find(|pane| pane.id == id)
     }
 
     /// The pane `steps` further in the order of Tab among those that have a place on the screen.
-    pub fn step(self, steps: isize, class: SizeClass) -> Self {
-        let places: Vec<Self> = Self::ALL.into_iter().filter(|pane| class.holds(*pane)).collect();
-        let here = places.iter().position(|pane| *pane == self).unwrap_or(0);
+    pub(super) fn pane_after(&self, steps: isize) -> PaneId {
+        let class = SizeClass::of(self.size.0, self.size.1);
+        let places: Vec<PaneId> = self.panes.iter().filter(|pane| pane.has_place(class)).map(|pane| pane.id).collect();
+        let here = places.iter().position(|pane| *pane == self.focus).unwrap_or(0);
         let there = (here as isize + steps).rem_euclid(places.len().max(1) as isize);
-        places.get(there as usize).copied().unwrap_or(self)
+        places.get(there as usize).copied().unwrap_or(self.focus)
     }
 }
 
 /// The views of a state that no screen has furnished with all of them.
 static VIEWS: [&ViewSpec; 2] = [&PLAYGROUND, &TRAIN];
+
+/// The panes of such a state.
+static PANE_REFS: [&PaneSpec; 4] = [&PANES[0], &PANES[1], &PANES[2], &PANES[3]];
 
 /// What is in front of the user.
 #[derive(Debug)]
@@ -90,6 +171,8 @@ pub struct Screen {
     pub views: &'static [&'static ViewSpec],
     /// What views keep for themselves.
     pub states: States,
+    /// All panes there are, in the order of Tab.
+    pub panes: &'static [&'static PaneSpec],
     /// The pane that has the keys where no overlay has them.
     pub focus: PaneId,
     /// The overlays, the topmost last.
@@ -114,7 +197,8 @@ impl Default for Screen {
             view: &PLAYGROUND,
             views: &VIEWS,
             states: States::default(),
-            focus: PaneId::Document,
+            panes: &PANE_REFS,
+            focus: PaneId::DOCUMENT,
             overlays: Vec::new(),
             input: None,
             mouse: false,

@@ -329,7 +329,7 @@ impl Overlay for ShotsOverlay {
     }
 
     fn title(&self, _: &App) -> String {
-        PaneId::Shots.name().to_owned()
+        PaneId::SHOTS.name().to_owned()
     }
 
     fn rows(&self, app: &App) -> Rows {

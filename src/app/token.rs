@@ -343,7 +343,7 @@ impl Cx<'_> {
     /// Looks at the token under the caret, or goes back to the text.
     pub fn toggle_tokens(&mut self) {
         if self.app.leave_tokens() {
-            self.app.screen.focus = PaneId::Document;
+            self.app.screen.focus = PaneId::DOCUMENT;
             return;
         }
         let tokens = self.app.document.tokens().len();
@@ -353,8 +353,8 @@ impl Cx<'_> {
             None => return self.app.log.say(Level::Notice, "there is no token to look at yet"),
         }
         // The arrow keys are to walk the tokens, wherever they went before.
-        if self.app.screen.focus != PaneId::Next {
-            self.app.screen.focus = PaneId::Document;
+        if self.app.screen.focus != PaneId::NEXT {
+            self.app.screen.focus = PaneId::DOCUMENT;
         }
     }
 
@@ -373,7 +373,7 @@ impl Cx<'_> {
             return;
         }
         let in_text = idle
-            && self.app.screen.focus == PaneId::Document
+            && self.app.screen.focus == PaneId::DOCUMENT
             && self.app.token.at.is_none()
             && !self.app.document.is_empty();
         if in_text && self.app.log.current().is_none() && self.app.models.loaded.is_some() {

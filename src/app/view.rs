@@ -13,10 +13,14 @@ impl App {
     pub(super) fn resize(&mut self, width: u16, height: u16) {
         self.screen.size = (width, height);
         let class = self.class();
-        if class != SizeClass::TooSmall && !class.holds(self.screen.focus) {
-            self.screen.focus = PaneId::Document;
+        if class == SizeClass::TooSmall {
+            return;
         }
-        if class.holds(PaneId::Shots) && class != SizeClass::TooSmall {
+        let has_place = |app: &Self, id| app.screen.pane(id).is_some_and(|pane| pane.has_place(class));
+        if !has_place(self, self.screen.focus) {
+            self.screen.focus = PaneId::DOCUMENT;
+        }
+        if has_place(self, PaneId::SHOTS) {
             self.close::<ShotsOverlay>();
         }
     }
@@ -30,11 +34,12 @@ impl App {
 
     pub(super) fn focus_pane(&mut self, pane: PaneId) {
         self.screen.input = None;
-        if self.class().holds(pane) {
+        let Some(spec) = self.screen.pane(pane) else { return };
+        if spec.has_place(self.class()) {
             self.close_all();
             self.screen.focus = pane;
         } else {
-            self.toggle(ShotsOverlay);
+            (spec.as_overlay)(self);
         }
     }
 
@@ -45,7 +50,7 @@ impl App {
         } else if !self.log.dismiss() {
             if !self.close_top() && self.token.searched.take().is_none() {
                 self.leave_tokens();
-                self.screen.focus = PaneId::Document;
+                self.screen.focus = PaneId::DOCUMENT;
             }
             self.token.candidate = 0;
         }

@@ -5,7 +5,6 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
 use super::command::{CommandSpec, Cx, Scope};
-use super::screen::PaneId;
 use super::{App, Message};
 
 /// A row of the table of views: what the program's state has to know of one. How it is drawn, the screen knows.
@@ -59,15 +58,9 @@ impl Eq for ViewSpec {}
 /// The document with its panes: where the program starts.
 pub static PLAYGROUND: ViewSpec = ViewSpec {
     has_panes: true,
-    step: |app, steps| {
-        app.screen.focus = app.screen.focus.step(steps, app.class());
-    },
-    ..ViewSpec::new("playground", "Playground", |app| match app.screen.focus {
-        PaneId::Document if app.token.at.is_some() => Scope::NEXT,
-        PaneId::Document => Scope::DOCUMENT,
-        PaneId::Shots => Scope::SHOTS,
-        PaneId::Next => Scope::NEXT,
-        PaneId::Sampling => Scope::SAMPLING,
+    step: |app, steps| app.screen.focus = app.screen.pane_after(steps),
+    ..ViewSpec::new("playground", "Playground", |app| {
+        app.screen.pane(app.screen.focus).map_or(Scope::DOCUMENT, |pane| (pane.scope)(app))
     })
 };
 

@@ -3,16 +3,14 @@
 use ratatui::layout::Rect;
 
 use super::paint::{below, split_bottom};
-use crate::app::screen::{PaneId, SizeClass};
+use crate::app::screen::{Column, PaneId, PaneSpec, SizeClass};
 
-/// Columns of the few-shot pane.
-const LEFT: u16 = 30;
-/// Columns of the next-token and sampling panes.
-const RIGHT: u16 = 38;
+/// Columns of the left column: a share of the screen, between these.
+const LEFT: (u16, u16) = (30, 50);
+/// Columns of the right column: a share of the screen, between these.
+const RIGHT: (u16, u16) = (38, 60);
 /// Rows below which two panes do not share a column.
 const SHARED: u16 = 26;
-/// Rows of the sampling pane where the column is shared: its rows, the order, the border.
-const SAMPLING: u16 = 19;
 
 /// The parts of a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +31,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Shares out a screen that is large enough.
-    pub(super) fn new(screen: Rect, focus: PaneId) -> Self {
+    pub(super) fn new(screen: Rect, focus: PaneId, specs: &[&PaneSpec]) -> Self {
         let (rest, hints) = split_bottom(screen, 1);
         let (rest, message) = split_bottom(rest, 1);
         let status = Rect { height: rest.height.min(1), ..rest };
@@ -41,8 +39,8 @@ impl Layout {
         let (tabs, panes) = match SizeClass::of(screen.width, screen.height) {
             SizeClass::TooSmall => (None, Vec::new()),
             SizeClass::Single => (Some(Rect { height: 1, ..body }), vec![(focus, below(body, 1))]),
-            SizeClass::Stacked => (None, stacked(body)),
-            SizeClass::Columns => (None, columns(body, focus)),
+            SizeClass::Stacked => (None, stacked(body, specs)),
+            SizeClass::Columns => (None, columns(body, focus, specs)),
         };
         Self { status, tabs, panes, body, message, hints }
     }
@@ -53,40 +51,69 @@ impl Layout {
     }
 }
 
-fn stacked(body: Rect) -> Vec<(PaneId, Rect)> {
-    let lower = (body.height / 2).clamp(9, 16);
+/// The main pane on top, the others that have a place side by side below it.
+fn stacked(body: Rect, specs: &[&PaneSpec]) -> Vec<(PaneId, Rect)> {
+    let (main, others): (Vec<&PaneSpec>, Vec<&PaneSpec>) =
+        specs.iter().copied().filter(|pane| pane.stacked).partition(|pane| pane.column == Column::Main);
+    let lower = if others.is_empty() { 0 } else { (body.height / 2).clamp(9, 16) };
     let (top, bottom) = split_bottom(body, lower);
-    let left = bottom.width / 2;
-    let next = Rect { width: left, ..bottom };
-    let sampling = Rect { x: bottom.x + left, width: bottom.width - left, ..bottom };
-    vec![(PaneId::Document, top), (PaneId::Next, next), (PaneId::Sampling, sampling)]
+    let share = |at: usize| (usize::from(bottom.width) * at / others.len().max(1)) as u16;
+    let below = others
+        .iter()
+        .enumerate()
+        .map(|(at, pane)| (pane.id, Rect { x: bottom.x + share(at), width: share(at + 1) - share(at), ..bottom }));
+    main.iter().map(|pane| (pane.id, top)).chain(below).collect()
 }
 
-fn columns(body: Rect, focus: PaneId) -> Vec<(PaneId, Rect)> {
-    let shots = Rect { width: LEFT, ..body };
-    let right = Rect { x: body.right().saturating_sub(RIGHT), width: RIGHT, ..body };
-    let document = Rect { x: body.x + LEFT, width: body.width.saturating_sub(LEFT + RIGHT), ..body };
-    let mut panes = vec![(PaneId::Document, document), (PaneId::Shots, shots)];
-    if body.height >= SHARED {
-        let (next, sampling) = split_bottom(right, SAMPLING);
-        panes.extend([(PaneId::Next, next), (PaneId::Sampling, sampling)]);
-    } else if focus == PaneId::Next {
-        panes.push((PaneId::Next, right));
-    } else {
-        panes.push((PaneId::Sampling, right));
+/// Three columns; the main one has what the others leave.
+fn columns(body: Rect, focus: PaneId, specs: &[&PaneSpec]) -> Vec<(PaneId, Rect)> {
+    let of = |column: Column| specs.iter().copied().filter(move |pane| pane.column == column).collect::<Vec<_>>();
+    let width = |column: Column, share: u16, (least, most): (u16, u16)| {
+        if of(column).is_empty() { 0 } else { share.clamp(least, most) }
+    };
+    let left = width(Column::Left, body.width / 4, LEFT);
+    let right = width(Column::Right, (u32::from(body.width) * 3 / 10) as u16, RIGHT);
+    let areas = [
+        (Column::Main, Rect { x: body.x + left, width: body.width.saturating_sub(left + right), ..body }),
+        (Column::Left, Rect { width: left, ..body }),
+        (Column::Right, Rect { x: body.right().saturating_sub(right), width: right, ..body }),
+    ];
+    areas.into_iter().flat_map(|(column, area)| share(area, focus, &of(column))).collect()
+}
+
+/// The panes of one column below each other: those that say how many rows they need from the bottom, the others in what is
+/// left. Where there is no room for all, the one with the keys, or else the last.
+fn share(area: Rect, focus: PaneId, panes: &[&PaneSpec]) -> Vec<(PaneId, Rect)> {
+    if panes.len() > 1 && area.height < SHARED {
+        let shown = panes.iter().find(|pane| pane.id == focus).or(panes.last());
+        return shown.map(|pane| (pane.id, area)).into_iter().collect();
     }
-    panes
+    let mut rest = area;
+    let mut placed = Vec::new();
+    for pane in panes.iter().rev().filter(|pane| pane.rows.is_some()) {
+        let (above, below) = split_bottom(rest, pane.rows.unwrap_or(0));
+        placed.push((pane.id, below));
+        rest = above;
+    }
+    let open: Vec<_> = panes.iter().filter(|pane| pane.rows.is_none()).collect();
+    let edge = |at: usize| (usize::from(rest.height) * at / open.len().max(1)) as u16;
+    let shared = open
+        .iter()
+        .enumerate()
+        .map(|(at, pane)| (pane.id, Rect { y: rest.y + edge(at), height: edge(at + 1) - edge(at), ..rest }));
+    shared.chain(placed.into_iter().rev()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::screen::PANES;
 
     #[test]
     fn panes_tile_the_body_at_every_size() {
         for (width, height) in [(60, 16), (79, 40), (80, 22), (80, 24), (109, 30), (110, 16), (120, 36), (400, 300)] {
-            for focus in PaneId::ALL {
-                let layout = Layout::new(Rect::new(0, 0, width, height), focus);
+            for focus in PANES.map(|pane| pane.id) {
+                let layout = Layout::new(Rect::new(0, 0, width, height), focus, &PANES.iter().collect::<Vec<_>>());
                 let tabs = layout.tabs.map_or(0, Rect::area);
                 let covered: u32 = layout.panes.iter().map(|(_, area)| area.area()).sum::<u32>() + tabs;
                 assert_eq!(covered, layout.body.area(), "{width}x{height} {focus:?}");

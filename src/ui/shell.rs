@@ -31,21 +31,25 @@ impl Shell {
     /// A shell around a state.
     pub fn new(mut app: App, theme: Theme) -> Self {
         app.screen.views = view::specs();
+        app.screen.panes = pane::specs();
         Self { app, page: PageView::default(), theme, dirty: true }
     }
 
     /// Takes in a message; gives what is to be done.
     pub fn update(&mut self, now: Duration, mut message: Message) -> Vec<Effect> {
         if let Message::Mouse(event, target) = &mut message {
-            let layout =
-                Layout::new(Rect::new(0, 0, self.app.screen.size.0, self.app.screen.size.1), self.app.screen.focus);
+            let layout = Layout::new(
+                Rect::new(0, 0, self.app.screen.size.0, self.app.screen.size.1),
+                self.app.screen.focus,
+                self.app.screen.panes,
+            );
             let view = View { app: &self.app, page: &self.page, theme: &self.theme };
             *target = mouse::target(&view, &layout, event);
         }
         self.dirty = true;
         self.app.screen.now = now;
         if let Message::Resize(width, height) = message {
-            self.lay_out(Rect::new(0, 0, width, height), PaneId::Document);
+            self.lay_out(Rect::new(0, 0, width, height), PaneId::DOCUMENT);
         }
         self.app.update(now, message, &mut self.page)
     }
@@ -92,8 +96,8 @@ impl Shell {
 
     /// Wraps the document for the screen it is on.
     fn lay_out(&mut self, screen: Rect, focus: PaneId) -> Layout {
-        let layout = Layout::new(screen, focus);
-        if let Some(area) = layout.pane(PaneId::Document) {
+        let layout = Layout::new(screen, focus, self.app.screen.panes);
+        if let Some(area) = layout.pane(PaneId::DOCUMENT) {
             let inner = pane::document::text_area(area);
             self.page.resize(Size::new(inner.width, inner.height));
             self.page.sync(&self.app.document);

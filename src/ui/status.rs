@@ -15,7 +15,7 @@ use crate::app::Scope;
 use crate::app::input::Input;
 use crate::app::log::Level;
 use crate::app::run::Phase;
-use crate::app::screen::PaneId;
+use crate::app::screen::{PaneId, PaneSpec};
 use crate::app::shots::ShotsOverlay;
 use crate::engine::{FinishReason, Timings};
 use crate::text::figures;
@@ -187,16 +187,16 @@ fn state(view: &View<'_>) -> Piece {
 
 /// Draws the names of the panes, the shown one marked.
 pub(super) fn draw_tabs(view: &View<'_>, area: Rect, buf: &mut Buffer) {
-    for (pane, tab) in tabs(area) {
+    for (pane, tab) in tabs(view.app.screen.panes, area) {
         let style = if pane == view.app.screen.focus { view.theme.selected } else { view.theme.dim };
         paint::line(buf, tab, &Line::styled(format!(" {} ", pane.name()), style));
     }
 }
 
 /// Where the names of the panes are.
-pub(super) fn tabs(area: Rect) -> impl Iterator<Item = (PaneId, Rect)> {
+pub(super) fn tabs(panes: &'static [&'static PaneSpec], area: Rect) -> impl Iterator<Item = (PaneId, Rect)> {
     let mut x = area.x;
-    PaneId::ALL.into_iter().map(move |pane| {
+    panes.iter().map(|pane| pane.id).map(move |pane| {
         let width = pane.name().width() as u16 + 2;
         let tab = Rect { x, width, ..area }.intersection(area);
         x = x.saturating_add(width + 1);

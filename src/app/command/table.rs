@@ -44,8 +44,8 @@ commands! {
         STEP = "step" ["f6"] "" "draw one token" |cx| cx.app.step_once();
         STATISTICS = "statistics" ["f7"] "" "perplexity, bits per byte, ranks and surprisal of the text" |cx| cx.app.open_statistics();
         MODELS = "models" ["f2"] "models" [anywhere plain] "models: load, download, folder" |cx| cx.app.open_models();
-        SHOTS = "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::Shots);
-        SAMPLING = "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::Sampling);
+        SHOTS = "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::SHOTS);
+        SAMPLING = "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::SAMPLING);
         SWEEP = "sweep" ["alt-g"] "" "the continuation at six temperatures from 0 to 2, side by side, of which one can be taken" |cx| cx.sweep();
         REGENERATE = "regenerate" ["ctrl-r"] "regenerate" [plain] "another version of the last generation, with a new seed" |cx| cx.app.regenerate(Seeding::New);
         REGENERATE_SAME = "regenerate-same" ["alt-r"] "" [plain] "another version of the last generation, with the same seed" |cx| cx.app.regenerate(Seeding::Same);

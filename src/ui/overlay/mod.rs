@@ -69,7 +69,7 @@ pub(super) fn draw(open: &Open, view: &View<'_>, body: Rect, buf: &mut Buffer) -
 fn shots(_: &ShotsOverlay, pane: &Pane<'_>, body: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = centred(body, 60, body.height);
     clear(area, buf);
-    pane::draw(PaneId::Shots, pane.view, area, buf)
+    pane::draw(PaneId::SHOTS, pane.view, area, buf)
 }
 
 /// An overlay and what it may look at.

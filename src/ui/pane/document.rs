@@ -1,6 +1,7 @@
 //! The document: typed and generated text in one buffer.
 
 use crate::app::command::id;
+use crate::app::screen::{PANES, PaneSpec};
 use std::ops::Range;
 
 use ratatui::buffer::Buffer;
@@ -10,7 +11,6 @@ use ratatui::text::{Line, Span};
 
 use super::marks::Marks;
 use super::{Pane, View, inside};
-use crate::app::Scope;
 use crate::app::token::Colouring;
 use crate::session::Author;
 use crate::ui::paint;
@@ -26,19 +26,15 @@ pub(in crate::ui) fn text_area(pane: Rect) -> Rect {
 }
 
 impl Pane for DocumentPane {
+    fn spec(&self) -> &'static PaneSpec {
+        &PANES[0]
+    }
+
     fn title(&self, view: &View<'_>, width: usize) -> Line<'static> {
         let fits = |title: &Line<'_>| title.width() <= width;
         let titles = [Wording::Full, Wording::Short, Wording::Bare].map(|wording| title(view, wording));
         let [full, short, bare] = titles;
         [full, short].into_iter().find(fits).unwrap_or(bare)
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::DOCUMENT
-    }
-
-    fn scope_now(&self, view: &View<'_>) -> Scope {
-        if view.app.token.at.is_some() { Scope::NEXT } else { Scope::DOCUMENT }
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {

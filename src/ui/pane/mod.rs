@@ -6,6 +6,8 @@ pub(super) mod next;
 pub(super) mod sampling;
 mod shots;
 
+use std::sync::LazyLock;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Margin, Position, Rect};
 use ratatui::text::{Line, Span};
@@ -14,7 +16,7 @@ use ratatui::widgets::{Block, Widget};
 use super::page::PageView;
 use super::paint;
 use super::theme::Theme;
-use crate::app::screen::PaneId;
+use crate::app::screen::{PaneId, PaneSpec};
 use crate::app::shots::ShotsOverlay;
 use crate::app::{App, Scope};
 
@@ -32,32 +34,29 @@ pub(super) struct View<'a> {
 /// Something that draws itself in a frame of its own. Keys are none of its business: they are rows of the command table
 /// under its scope.
 pub(super) trait Pane: Sync {
+    /// What the state and the layout have to know of it.
+    fn spec(&self) -> &'static PaneSpec;
     /// The words on the upper border, `width` columns wide.
     fn title(&self, view: &View<'_>, width: usize) -> Line<'static>;
-    /// The commands hinted at on the lower border.
-    fn scope(&self) -> Scope;
-    /// The same in the mode that the pane is in.
-    fn scope_now(&self, _view: &View<'_>) -> Scope {
-        self.scope()
-    }
     /// Draws the inside; gives the cell of the caret.
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position>;
 }
 
-/// All panes.
-pub(super) const PANES: [(PaneId, &dyn Pane); 4] = [
-    (PaneId::Document, &document::DocumentPane),
-    (PaneId::Shots, &shots::ShotsPane),
-    (PaneId::Next, &next::NextPane),
-    (PaneId::Sampling, &sampling::SamplingPane),
-];
+/// All panes, in the order of Tab.
+const PANES: [&dyn Pane; 4] = [&document::DocumentPane, &shots::ShotsPane, &next::NextPane, &sampling::SamplingPane];
+
+/// What the state and the layout have to know of all panes.
+pub(super) fn specs() -> &'static [&'static PaneSpec] {
+    static SPECS: LazyLock<Vec<&'static PaneSpec>> = LazyLock::new(|| PANES.iter().map(|pane| pane.spec()).collect());
+    &SPECS
+}
 
 /// Draws a pane with its frame; gives the cell of the caret.
 pub(super) fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
-    let (_, pane) = PANES.iter().find(|(pane, _)| *pane == id)?;
+    let pane = PANES.iter().find(|pane| pane.spec().id == id)?;
     let style = if view.has_keys(id) { view.theme.focus } else { view.theme.border };
     let title = pane.title(view, usize::from(room(area)));
-    let inner = frame(view, area, buf, Frame { title, scope: pane.scope_now(view), style });
+    let inner = frame(view, area, buf, Frame { title, scope: (pane.spec().scope)(view.app), style });
     pane.draw(view, inner, buf)
 }
 
@@ -99,7 +98,7 @@ impl View<'_> {
     /// Whether keys go to this pane.
     pub(in crate::ui) fn has_keys(&self, id: PaneId) -> bool {
         match self.app.top() {
-            Some(open) if open.is::<ShotsOverlay>() => id == PaneId::Shots,
+            Some(open) if open.is::<ShotsOverlay>() => id == PaneId::SHOTS,
             Some(_) => false,
             None => self.app.screen.view.has_panes && self.app.screen.focus == id,
         }

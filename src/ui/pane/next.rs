@@ -8,8 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::{Pane, View};
-use crate::app::Scope;
-use crate::app::screen::PaneId;
+use crate::app::screen::{PANES, PaneId, PaneSpec};
 use crate::app::token::{After, Listed};
 use crate::engine::TokenScore;
 use crate::sampling::{StageCount, StageId};
@@ -24,6 +23,10 @@ pub(super) struct NextPane;
 const FIGURE: u16 = 7;
 
 impl Pane for NextPane {
+    fn spec(&self) -> &'static PaneSpec {
+        &PANES[2]
+    }
+
     fn title(&self, view: &View<'_>, _width: usize) -> Line<'static> {
         let app = view.app;
         let tokens = app.document.tokens().len();
@@ -34,10 +37,6 @@ impl Pane for NextPane {
             (None, None) if running => "Next token (live)".to_owned(),
             (None, None) => "Next token".to_owned(),
         })
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::NEXT
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -66,7 +65,7 @@ impl Pane for NextPane {
             shown.pop();
             shown.push(row);
         }
-        let keys = view.has_keys(PaneId::Next) || view.app.token.at.is_some();
+        let keys = view.has_keys(PaneId::NEXT) || view.app.token.at.is_some();
         for ((row, listed), index) in paint::rows(rows).zip(&shown).zip(visible) {
             table.row(listed, row, buf);
             if keys && index == selected {

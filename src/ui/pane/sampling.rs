@@ -8,9 +8,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::{Pane, View};
-use crate::app::Scope;
 use crate::app::sampler::{Row, Sampler};
-use crate::app::screen::PaneId;
+use crate::app::screen::{PANES, PaneId, PaneSpec};
 use crate::sampling::{ParamId, ParamSpec};
 use crate::ui::paint;
 use crate::ui::widget::{Slider, visible_rows};
@@ -21,13 +20,13 @@ pub(super) struct SamplingPane;
 const LABEL: u16 = 18;
 
 impl Pane for SamplingPane {
+    fn spec(&self) -> &'static PaneSpec {
+        &PANES[3]
+    }
+
     fn title(&self, view: &View<'_>, _width: usize) -> Line<'static> {
         let preset = view.app.sampler.preset_name().unwrap_or("your own").to_owned();
         Line::from(format!("Sampling   preset: {preset}"))
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::SAMPLING
     }
 
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
@@ -40,7 +39,7 @@ impl Pane for SamplingPane {
             if let Some(row) = rows.get(index) {
                 draw_row(view, *row, area, buf);
             }
-            if view.has_keys(PaneId::Sampling) && index == sampler.selected {
+            if view.has_keys(PaneId::SAMPLING) && index == sampler.selected {
                 paint::highlight(buf, Rect { width: LABEL.min(area.width), ..area }, view.theme.selected);
             }
         }
@@ -83,7 +82,7 @@ fn foot_lines(view: &View<'_>, area: Rect) -> Vec<Line<'static>> {
         lines.extend(paint::wrap(&text, area.width).into_iter().map(|row| Line::styled(row, theme.warning)));
     }
     lines.extend(paint::wrap(&order_text(sampler), area.width).into_iter().map(|row| Line::styled(row, theme.dim)));
-    if view.has_keys(PaneId::Sampling) && lines.len() + doc.len() <= usize::from(area.height) {
+    if view.has_keys(PaneId::SAMPLING) && lines.len() + doc.len() <= usize::from(area.height) {
         lines.extend(doc.into_iter().map(|row| Line::styled(row, theme.text)));
     }
     lines

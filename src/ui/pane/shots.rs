@@ -6,8 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{Pane, View};
-use crate::app::Scope;
-use crate::app::screen::PaneId;
+use crate::app::screen::{PANES, PaneId, PaneSpec};
 use crate::app::shots::Chosen;
 use crate::prompt::{Entry, Instruction, Task};
 use crate::text::{figures, sanitise};
@@ -27,20 +26,20 @@ const LOW: u16 = 14;
 const LABEL: usize = 8;
 
 impl Pane for ShotsPane {
+    fn spec(&self) -> &'static PaneSpec {
+        &PANES[1]
+    }
+
     fn title(&self, view: &View<'_>, _width: usize) -> Line<'static> {
         let Some(chosen) = view.app.shots.chosen() else { return Line::from("Few-shot") };
         let (shown, all) = (chosen.selection.shots(), chosen.selection.entries().len());
         Line::from(format!("Few-shot   {shown} of {all}"))
     }
 
-    fn scope(&self) -> Scope {
-        Scope::SHOTS
-    }
-
     fn draw(&self, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
         let (Some(task), Some(chosen)) = (view.app.shots.task(), view.app.shots.chosen()) else {
             let (focus, choose) = (view.app.keymap.hint(id::SHOTS), view.app.keymap.hint(id::SHOTS_TASK));
-            let here = view.has_keys(PaneId::Shots);
+            let here = view.has_keys(PaneId::SHOTS);
             let keys = if here { choose } else { format!("{focus}, then {choose}") };
             let text = format!(
                 "No task is chosen. {keys} opens the library of {} tasks: translation, questions, arithmetic and more, each with examples to switch on and off.",
@@ -85,7 +84,7 @@ fn draw_examples(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf:
         let rows = Rect { height: per.min(place.height), ..place };
         let lines = example(view, task, *entry, rows);
         paint::lines(buf, rows, lines);
-        if index == chosen.selected && view.has_keys(PaneId::Shots) {
+        if index == chosen.selected && view.has_keys(PaneId::SHOTS) {
             paint::highlight(buf, Rect { height: rows.height.min(1), ..rows }, view.theme.selected);
         }
     }
