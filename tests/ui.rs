@@ -12,7 +12,6 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use kshot::app::command::id;
 use kshot::app::models::Progress;
 use kshot::app::run::Phase;
-use kshot::app::screen::PaneId;
 use kshot::app::train::TRAIN;
 use kshot::app::train::TrainPhase;
 use kshot::app::views::PLAYGROUND;
