@@ -337,3 +337,32 @@ fn a_bad_model_leaves_the_one_in_use() {
     driver.run("The water<Ctrl+G>").unwrap();
     assert!(driver.executor.asked.borrow().generation.is_some());
 }
+
+/// Token mode cannot be missed, and a letter that is no command of it goes into the text.
+#[test]
+fn a_letter_that_is_no_command_goes_back_to_the_text() {
+    let mut driver = loaded((120, 36));
+    driver.run("sea<Esc>").unwrap();
+    assert!(driver.shell.app.token.at.is_some());
+    assert!(screen(&driver).contains("TOKEN MODE"), "{}", screen(&driver));
+    driver.run("a").unwrap();
+    assert!(driver.shell.app.token.at.is_none());
+    assert_eq!(driver.shell.app.document.text(), "seaa");
+    assert!(said(&driver).contains("the text again"), "{}", said(&driver));
+}
+
+/// What the status line says of a generation goes as soon as the text is another one.
+#[test]
+fn figures_of_a_generation_do_not_outlive_its_text() {
+    let mut driver = loaded((120, 36));
+    driver.run("a<Ctrl+G>").unwrap();
+    let mut player = Player::new(&driver);
+    player.tokens(&mut driver, &[" b"]);
+    player.finish(&mut driver, FinishReason::Stop);
+    let status = |driver: &Driver<Scripted>| screen(driver).lines().next().unwrap().to_owned();
+    assert!(status(&driver).contains("seed 42") && status(&driver).contains("stop string"), "{}", status(&driver));
+    driver.run("c").unwrap();
+    assert!(!status(&driver).contains("seed") && !status(&driver).contains("stop string"), "{}", status(&driver));
+    driver.run("<Ctrl+_>").unwrap();
+    assert_eq!(driver.shell.app.document.text(), "a b");
+}

@@ -69,15 +69,6 @@ impl Cx<'_> {
         }
     }
 
-    /// A digit puts that example in; one that no example has is text.
-    pub fn examples_digit(&mut self) {
-        let digit = self.digit();
-        match digit.checked_sub(1).filter(|at| *at < self.app.examples().len()) {
-            Some(at) => self.put_example(at),
-            None => self.type_text(&digit.to_string()),
-        }
-    }
-
     /// A digit with Alt: puts that example in and generates.
     pub fn examples_run(&mut self) {
         let digit = self.digit();

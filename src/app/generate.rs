@@ -173,7 +173,10 @@ impl App {
             let key = self.keymap.hint(id::GENERATE);
             let said = match (&self.runs.current, self.versions.tree.is_empty()) {
                 (None, true) => "nothing was generated yet".to_owned(),
-                _ => format!("the text was changed after the generation: {key} goes on from its end"),
+                _ => {
+                    let undo = self.keymap.hint(id::UNDO);
+                    format!("the text was changed after the generation: {undo} takes the change back, {key} goes on from its end")
+                }
             };
             self.log.say(Level::Warning, said);
             return;
@@ -272,6 +275,13 @@ impl App {
                 self.log.say(Level::Error, chain(error) + &stays);
             }
         }
+    }
+
+    /// The generation whose figures belong to what is on the screen: one that goes on, or the last one as long as the text
+    /// still ends with what it left.
+    pub fn shown_run(&self) -> Option<&Run> {
+        let ends_with_it = |run: &Run| run.is_running() || run.left_at == self.document.revision();
+        self.runs.current.as_ref().filter(|run| ends_with_it(run))
     }
 
     /// The seed that the run on the screen used.

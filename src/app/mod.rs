@@ -233,6 +233,12 @@ impl App {
                 Some(_) => self.input_edit(|line| line.insert(text)),
                 None => self.cx(page).type_text(text),
             }
+        } else if let (Some(c), true) = (keymap::typed(key), self.walks_tokens()) {
+            // A letter that is no command of token mode is meant for the text.
+            self.leave_tokens();
+            let back = self.keymap.hint(id::TOKENS);
+            self.log.say(Level::Notice, format!("typing goes into the text again; {back} looks at its tokens"));
+            self.cx(page).type_text(c.encode_utf8(&mut [0; 4]));
         }
     }
 

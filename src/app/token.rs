@@ -258,6 +258,12 @@ impl App {
         self.token.candidate = self.token.candidate.saturating_add_signed(rows).min(last);
     }
 
+    /// Whether the keys of the document walk its tokens.
+    pub fn walks_tokens(&self) -> bool {
+        let in_document = self.screen.focus == PaneId::DOCUMENT && self.in_playground();
+        in_document && self.token.at.is_some() && self.screen.overlays.is_empty() && self.screen.input.is_none()
+    }
+
     /// Leaves token mode, if it is on.
     pub(super) fn leave_tokens(&mut self) -> bool {
         (self.token.candidate, self.token.searched) = (0, None);

@@ -156,7 +156,7 @@ pub fn picture(shell: &mut Shell) -> String {
     let area = ratatui::layout::Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     shell.render(area, &mut buffer);
-    to_svg(&buffer, &SvgTheme::DARK)
+    to_svg(&buffer, SvgTheme::of(shell.theme.ground))
 }
 
 enum Happening {

@@ -102,7 +102,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
             pieces.push(context(view, info.context));
         }
     }
-    if let Some(run) = &app.runs.current {
+    if let Some(run) = app.shown_run() {
         if let Some(finish) = run.finish() {
             pieces.push(Piece::new(5, theme.dim, format!("seed {}", finish.seed)));
         }
@@ -123,7 +123,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
         let text = format!("training {} {}/{}", run.name(), run.step(), run.steps());
         pieces.push(Piece::new(6, theme.good, text).or_short(format!("training {}", run.step())));
     }
-    if app.runs.current.is_some() || app.models.job.is_none() {
+    if app.shown_run().is_some() || app.models.job.is_none() {
         pieces.push(state(view));
     }
     pieces
@@ -160,7 +160,7 @@ fn state(view: &View<'_>) -> Piece {
         let of = format!("{longest}/{}", batch.request.max_tokens);
         return Piece::new(10, theme.good, format!("{} samples {of}", batch.samples.len())).or_short(of);
     }
-    let Some(run) = &view.app.runs.current else {
+    let Some(run) = view.app.shown_run() else {
         return Piece::new(4, theme.dim, "idle");
     };
     match &run.phase {

@@ -10,6 +10,8 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 
+use super::theme::Ground;
+
 /// Width of a cell in pixels, height of a row, size of the type, its baseline below the top of a row, the margin.
 const CELL: f32 = 8.4;
 const ROW: f32 = 18.0;
@@ -29,6 +31,11 @@ pub struct SvgTheme {
 }
 
 impl SvgTheme {
+    /// The one for a terminal's background; where that is not known, light text on a dark one.
+    pub fn of(ground: Ground) -> &'static Self {
+        if ground == Ground::Light { &Self::LIGHT } else { &Self::DARK }
+    }
+
     /// Light text on a dark ground.
     pub const DARK: Self = Self { foreground: [0xd8, 0xdb, 0xe0], background: [0x16, 0x18, 0x1d], ansi: ANSI };
     /// Dark text on a light ground.

@@ -110,6 +110,19 @@ impl Theme {
         }
     }
 
+    /// A style on a shade a little off the terminal's background, where that is known and the style has none of its own.
+    pub fn shade(&self, style: Style) -> Style {
+        // The greys of the 256 colours nearest to black and to white that are seen beside them.
+        let grey = match self.ground {
+            Ground::Dark => 237,
+            Ground::Light => 253,
+            Ground::Unknown => return style,
+        };
+        let free = style.bg.is_none() && !style.add_modifier.contains(Modifier::REVERSED);
+        let many = matches!(self.palette, Palette::Ansi256 | Palette::True);
+        if free && many { style.bg(Color::Indexed(grey)) } else { style }
+    }
+
     /// The style of a token's class, 0 (expected) to 4 (surprising).
     pub fn level(&self, class: usize) -> Style {
         self.scale((4.5 - class.min(4) as f64) / 5.0)

@@ -35,17 +35,18 @@ macro_rules! commands {
 commands! {
     GLOBAL {
         GENERATE = "generate" ["ctrl-g", "f5"] "generate" [plain] "generate: go on from the end of the document" |cx| cx.generate();
-        STOP = "stop" ["esc"] "stop" [anywhere] "stop; else end the selection; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
         HELP = "help" ["f1", "?"] "help" [anywhere] "all keys" |cx| cx.app.open_help();
         PALETTE = "palette" ["ctrl-p", ":"] "commands" [anywhere unlisted] "all commands that count here, found by typing" |cx| cx.app.toggle_palette();
+        MODELS = "models" ["f2"] "models" [anywhere plain] "models: load, download, folder" |cx| cx.app.open_models();
+        SAMPLING = "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::SAMPLING);
+        SHOTS = "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::SHOTS);
+        TRAIN = "train" ["f8"] "train" [anywhere] "the train view: a small training run, live; again: back" |cx| cx.app.toggle_view(&TRAIN);
+        TOKENS = "tokens" ["ctrl-t"] "tokens" "token mode: look at any token, take another; again: back to the text" |cx| cx.toggle_tokens();
+        STATISTICS = "statistics" ["f7"] "figures" "perplexity, bits per byte, ranks and surprisal of the text" |cx| cx.app.open_statistics();
+        STOP = "stop" ["esc"] "stop" [anywhere] "stop; else end the selection; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
         NEXT_PANE = "next-pane" ["tab"] "pane" [anywhere] "next pane" |cx| cx.app.step_focus(1);
         PREVIOUS_PANE = "previous-pane" ["shift-tab"] "" [anywhere] "previous pane" |cx| cx.app.step_focus(-1);
-        TOKENS = "tokens" ["ctrl-t"] "tokens" "token mode: look at any token, take another; again: back to the text" |cx| cx.toggle_tokens();
         STEP = "step" ["f6"] "" "draw one token" |cx| cx.app.step_once();
-        STATISTICS = "statistics" ["f7"] "" "perplexity, bits per byte, ranks and surprisal of the text" |cx| cx.app.open_statistics();
-        MODELS = "models" ["f2"] "models" [anywhere plain] "models: load, download, folder" |cx| cx.app.open_models();
-        SHOTS = "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::SHOTS);
-        SAMPLING = "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::SAMPLING);
         SWEEP = "sweep" ["alt-g"] "" "the continuation at six temperatures from 0 to 2, side by side, of which one can be taken" |cx| cx.sweep();
         REGENERATE = "regenerate" ["ctrl-r"] "regenerate" [plain] "another version of the last generation, with a new seed" |cx| cx.app.regenerate(Seeding::New);
         REGENERATE_SAME = "regenerate-same" ["alt-r"] "" [plain] "another version of the last generation, with the same seed" |cx| cx.app.regenerate(Seeding::Same);
@@ -53,7 +54,6 @@ commands! {
         PREVIOUS_VERSION = "previous-version" ["alt-,", "["] "" "the previous version from there" |cx| cx.turn_version(-1);
         TREE = "tree" ["alt-v", "f10"] "" "all versions of the text, as a tree" |cx| cx.app.toggle_tree();
         NEW_SESSION = "new-session" ["ctrl-n"] "" "an empty page in a new session; the old one stays on disk" |cx| cx.new_session();
-        TRAIN = "train" ["f8"] "train" [anywhere] "the train view: a small training run, live; again: back" |cx| cx.app.toggle_view(&TRAIN);
         INTERRUPT = "interrupt" ["ctrl-c"] "" [anywhere] "stop; when idle, twice to quit" |cx| cx.app.interrupt();
         UNDO = "undo" ["ctrl-_"] "" [plain] "undo an edit or a generation" |cx| cx.undo();
         REDO = "redo" ["alt-_"] "" [plain] "redo" |cx| cx.redo();
@@ -112,7 +112,6 @@ commands! {
         PASTE = "paste" ["ctrl-v"] "" "put in what was copied or cut last" |cx| cx.put_back();
     }
     EXAMPLES {
-        EXAMPLE_DIGIT = "example-digit" ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] "" [unlisted] "put this example in" |cx| cx.examples_digit();
         EXAMPLE_RUN = "example-run" ["alt-1", "alt-2", "alt-3", "alt-4", "alt-5", "alt-6", "alt-7", "alt-8", "alt-9"] "" [unlisted] "put this example in and generate" |cx| cx.examples_run();
         EXAMPLE_UP = "example-up" ["up"] "" "previous example" |cx| cx.app.examples_select(-1);
         EXAMPLE_DOWN = "example-down" ["down"] "" "next example" |cx| cx.app.examples_select(1);

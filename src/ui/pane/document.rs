@@ -98,8 +98,9 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
     }
     if view.app.token.at.is_some() {
         let key = view.app.keymap.hint(id::STOP);
-        let text = if full { format!("tokens ({key}: text)") } else { format!("{key}: text") };
-        parts.push(vec![Span::styled(text, view.theme.strong)]);
+        let text = if full { format!("TOKEN MODE: letters are commands, {key} goes back to the text") } else { format!("TOKENS {key}: text") };
+        // What is typed here are commands: nobody should learn that from what happens.
+        parts.insert(0, vec![Span::styled(format!(" {text} "), view.theme.selected)]);
     }
     if view.app.ends_in_trap() {
         let key = view.app.keymap.hint(id::TRIM);
@@ -147,7 +148,8 @@ fn examples(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
     }
     let hint = |command| view.app.keymap.hint(command);
     let (up, down, run) = (hint(id::EXAMPLE_UP), hint(id::EXAMPLE_DOWN), hint(id::EXAMPLE_RUN));
-    let head = format!("Examples: a digit, {up} {down} Enter; {run} also runs it");
+    let take = view.app.keymap.hint(id::EXAMPLE_TAKE);
+    let head = format!("Examples: {up} {down} {take} puts one in; {run} to Alt+{} runs it", examples.len());
     let mut lines: Vec<Line<'static>> =
         paint::wrap(&head, width).into_iter().map(|row| Line::styled(row, view.theme.dim)).collect();
     for (at, example) in examples.iter().enumerate() {

@@ -32,10 +32,11 @@ impl<'a> Marks<'a> {
         }
     }
 
-    /// Every second token is underlined, and nothing else is: boundaries show with and without colour.
+    /// Every second token is underlined and stands on a shade of its own, and nothing else does: boundaries show with and
+    /// without colour, and on a projector.
     fn token(&self, at: usize, style: Style) -> Style {
         match self.view.app.document.token_at(at) {
-            Some((index, _)) if index % 2 == 1 => style.add_modifier(Modifier::UNDERLINED),
+            Some((index, _)) if index % 2 == 1 => self.view.theme.shade(style).add_modifier(Modifier::UNDERLINED),
             _ => style.remove_modifier(Modifier::UNDERLINED),
         }
     }
