@@ -77,6 +77,20 @@ fn imports_point_down() {
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
 
+/// A file that a reader cannot take in at once is two files.
+#[test]
+fn files_stay_short() {
+    const LINES: usize = 600;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let long: Vec<String> = rust_files(&source)
+        .into_iter()
+        .map(|file| (fs::read_to_string(&file).unwrap().lines().count(), file))
+        .filter(|(lines, _)| *lines > LINES)
+        .map(|(lines, file)| format!("{}: {lines} lines", file.display()))
+        .collect();
+    assert!(long.is_empty(), "more than {LINES} lines:\n{}", long.join("\n"));
+}
+
 /// The first names of the paths that follow `prefix` in a line, groups in braces included.
 fn paths_after(code: &str, prefix: &str) -> Vec<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
