@@ -204,11 +204,13 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn zero() -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm256_setzero_ps(), _mm256_setzero_ps()) }
         }
 
         #[inline(always)]
         unsafe fn splat(at: *const f32) -> Self {
+            // SAFETY: the caller has a processor of this tier and 4 bytes at `at`, for which no alignment is needed.
             unsafe {
                 let value = _mm256_broadcast_ss(&*at);
                 Self(value, value)
@@ -217,11 +219,13 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn load(at: *const f32) -> Self {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe { Self(_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8))) }
         }
 
         #[inline(always)]
         unsafe fn load_f16(at: *const u8) -> Self {
+            // SAFETY: the caller has a processor of this tier and 32 bytes at `at`, for which no alignment is needed.
             unsafe {
                 let eight = |at: *const u8| _mm256_cvtph_ps(_mm_loadu_si128(at.cast()));
                 Self(eight(at), eight(at.add(16)))
@@ -230,6 +234,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn load_bf16_pairs(at: *const u8) -> (Self, Self) {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe {
                 let (a, b) = (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(32).cast()));
                 let first = |pairs| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs));
@@ -241,6 +246,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn store(self, at: *mut f32) {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe {
                 _mm256_storeu_ps(at, self.0);
                 _mm256_storeu_ps(at.add(8), self.1);
@@ -249,21 +255,25 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
         }
 
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
         }
 
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
         }
 
         #[inline(always)]
         unsafe fn prefetch(at: *const u8) {
+            // SAFETY: a prefetch reads nothing that the program sees, at any address; the caller has a processor of this tier.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
     }
@@ -278,11 +288,13 @@ mod x86 {
     impl Sums<Avx2Integers> for Avx2Small {
         #[inline(always)]
         unsafe fn begin(_: i32) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm256_setzero_si256(), _mm256_setzero_si256()) }
         }
 
         #[inline(always)]
         unsafe fn dot(self, weights: (__m256i, __m256i), x: *const i8) -> Self {
+            // SAFETY: the caller has a processor of this tier and 4 bytes at `x`, for which no alignment is needed.
             unsafe {
                 let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
                 // Eight times at most 2 · 15 · 127: 30,480, which 16 bits hold.
@@ -293,6 +305,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn whole(self, value: i32) -> Avx2Integers {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe {
                 let (ones, value) = (_mm256_set1_epi16(1), _mm256_set1_epi32(value));
                 let whole = |sums| _mm256_add_epi32(value, _mm256_madd_epi16(sums, ones));
@@ -310,11 +323,13 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn splat(value: i32) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm256_set1_epi32(value), _mm256_set1_epi32(value)) }
         }
 
         #[inline(always)]
         unsafe fn load_q8(at: *const u8) -> Self::Bytes {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe {
                 let top = _mm256_set1_epi8(-128);
                 let signed = |at: *const u8| _mm256_xor_si256(_mm256_loadu_si256(at.cast()), top);
@@ -324,6 +339,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn load_q4(at: *const u8) -> (Self::Bytes, Self::Bytes) {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe {
                 let (a, b) = (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(32).cast()));
                 let mask = _mm256_set1_epi8(15);
@@ -335,6 +351,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn dot_q8(self, weights: Self::Bytes, x: *const i8) -> Self {
+            // SAFETY: the caller has a processor of this tier and 4 bytes at `x`, for which no alignment is needed.
             unsafe {
                 let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
                 let (size, ones) = (_mm256_abs_epi8(x), _mm256_set1_epi16(1));
@@ -346,6 +363,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn floats(self) -> Avx2Floats {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Avx2Floats(_mm256_cvtepi32_ps(self.0), _mm256_cvtepi32_ps(self.1)) }
         }
     }
@@ -358,26 +376,31 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn zero() -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm512_setzero_ps()) }
         }
 
         #[inline(always)]
         unsafe fn splat(at: *const f32) -> Self {
+            // SAFETY: the caller has a processor of this tier and 4 bytes at `at`, for which no alignment is needed.
             unsafe { Self(_mm512_set1_ps(*at)) }
         }
 
         #[inline(always)]
         unsafe fn load(at: *const f32) -> Self {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe { Self(_mm512_loadu_ps(at)) }
         }
 
         #[inline(always)]
         unsafe fn load_f16(at: *const u8) -> Self {
+            // SAFETY: the caller has a processor of this tier and 32 bytes at `at`, for which no alignment is needed.
             unsafe { Self(_mm512_cvtph_ps(_mm256_loadu_si256(at.cast()))) }
         }
 
         #[inline(always)]
         unsafe fn load_bf16_pairs(at: *const u8) -> (Self, Self) {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe {
                 let pairs = _mm512_loadu_si512(at.cast());
                 let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
@@ -388,26 +411,31 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn store(self, at: *mut f32) {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe { _mm512_storeu_ps(at, self.0) }
         }
 
         #[inline(always)]
         unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm512_fmadd_ps(a.0, b.0, self.0)) }
         }
 
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm512_add_ps(self.0, other.0)) }
         }
 
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
         }
 
         #[inline(always)]
         unsafe fn prefetch(at: *const u8) {
+            // SAFETY: a prefetch reads nothing that the program sees, at any address; the caller has a processor of this tier.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
     }
@@ -423,16 +451,19 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn splat(value: i32) -> Self {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Self(_mm512_set1_epi32(value)) }
         }
 
         #[inline(always)]
         unsafe fn load_q8(at: *const u8) -> Self::Bytes {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe { _mm512_loadu_si512(at.cast()) }
         }
 
         #[inline(always)]
         unsafe fn load_q4(at: *const u8) -> (Self::Bytes, Self::Bytes) {
+            // SAFETY: the caller has a processor of this tier and 64 bytes at `at`, for which no alignment is needed.
             unsafe {
                 let (bytes, mask) = (_mm512_loadu_si512(at.cast()), _mm512_set1_epi8(15));
                 (_mm512_and_si512(bytes, mask), _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), mask))
@@ -441,11 +472,13 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn dot_q8(self, weights: Self::Bytes, x: *const i8) -> Self {
+            // SAFETY: the caller has a processor of this tier and 4 bytes at `x`, for which no alignment is needed.
             unsafe { Self(_mm512_dpbusd_epi32(self.0, weights, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()))) }
         }
 
         #[inline(always)]
         unsafe fn floats(self) -> Avx512Floats {
+            // SAFETY: registers alone; the caller has a processor of this tier.
             unsafe { Avx512Floats(_mm512_cvtepi32_ps(self.0)) }
         }
     }

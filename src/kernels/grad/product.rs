@@ -358,6 +358,7 @@ fn kernel(tier: Tier) -> (Kernel, usize) {
 /// The tile must describe memory that can be read and written.
 #[inline(always)]
 unsafe fn tile<F: Floats, const M: usize, const P: usize, const STEP: usize>(tile: &Tile) -> usize {
+    // SAFETY: all reads and writes are of rows and columns that the caller describes in `tile`.
     unsafe {
         let mut sums = [[F::zero(); P]; M];
         let (mut a, mut b) = (tile.a, tile.b);

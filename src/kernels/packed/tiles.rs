@@ -177,6 +177,7 @@ impl<F: Floats> FloatWeights<F> for AsF32 {
     const BYTES: usize = DEPTH * LANES * 4;
     #[inline(always)]
     unsafe fn pair(block: *const u8, pair: usize) -> (F, F) {
+        // SAFETY: the caller has a whole block of this dtype at `block` and `pair` below 32.
         unsafe { (F::load(block.add(pair * 128).cast()), F::load(block.add(pair * 128 + 64).cast())) }
     }
 }
@@ -185,6 +186,7 @@ impl<F: Floats> FloatWeights<F> for AsBf16 {
     const BYTES: usize = DEPTH * LANES * 2;
     #[inline(always)]
     unsafe fn pair(block: *const u8, pair: usize) -> (F, F) {
+        // SAFETY: the caller has a whole block of this dtype at `block` and `pair` below 32.
         unsafe { F::load_bf16_pairs(block.add(pair * 64)) }
     }
 }
@@ -193,6 +195,7 @@ impl<F: Floats> FloatWeights<F> for AsF16 {
     const BYTES: usize = DEPTH * LANES * 2;
     #[inline(always)]
     unsafe fn pair(block: *const u8, pair: usize) -> (F, F) {
+        // SAFETY: the caller has a whole block of this dtype at `block` and `pair` below 32.
         unsafe { (F::load_f16(block.add(pair * 64)), F::load_f16(block.add(pair * 64 + 32))) }
     }
 }
@@ -216,6 +219,7 @@ unsafe fn advance<T, const N: usize>(pointers: &mut [*const T; N], count: usize)
 /// Writes the products of a row with a panel.
 #[inline(always)]
 unsafe fn put<F: Floats>(sums: F, tile: &Tile, row: usize, panel: usize) {
+    // SAFETY: the caller describes a tile whose outputs can be read and written, and `row` and `panel` lie inside.
     unsafe {
         let to = tile.out.add(row * tile.out_stride + panel * LANES);
         let sums = if tile.add { F::load(to).add(sums) } else { sums };
@@ -230,6 +234,7 @@ unsafe fn put<F: Floats>(sums: F, tile: &Tile, row: usize, panel: usize) {
 /// The tile must describe memory that can be read, M its rows.
 #[inline(always)]
 unsafe fn floats<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const WIDE: usize>(tile: &Tile) {
+    // SAFETY: all reads are of rows of x, blocks of the panels and the outputs that the caller describes in `tile`; prefetches may lie anywhere.
     unsafe {
         let mut even = [[F::zero(); P]; M];
         let mut odd = [[F::zero(); P]; M];
@@ -294,6 +299,7 @@ impl<I: Integers> IntegerWeights<I> for AsQ8 {
 
     #[inline(always)]
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes {
+        // SAFETY: the caller has half a block of this dtype at `half` and `four` below 8.
         unsafe { I::load_q8(half.add(four * 64)) }
     }
 }
@@ -306,6 +312,7 @@ impl<I: Integers> IntegerWeights<I> for AsQ4 {
     #[inline(always)]
     unsafe fn four(half: *const u8, four: usize) -> I::Bytes {
         const HALF: usize = GROUP / 8;
+        // SAFETY: the caller has half a block of this dtype at `half` and `four` below 8.
         unsafe {
             let (lower, upper) = I::load_q4(half.add(four % HALF * 64));
             if four < HALF { lower } else { upper }
@@ -317,6 +324,7 @@ impl<I: Integers> IntegerWeights<I> for AsQ4 {
 /// As [`floats`].
 #[inline(always)]
 unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: usize, const WIDE: usize>(tile: &Tile) {
+    // SAFETY: all reads are of rows of x, their groups, blocks of the panels and the outputs that the caller describes in `tile`; prefetches may lie anywhere.
     unsafe {
         let mut total = [[<I::Floats as Floats>::zero(); P]; M];
         let mut rows = [tile.x.cast::<i8>(); M];
@@ -460,6 +468,7 @@ mod avx512 {
     /// As [`floats`].
     #[inline(always)]
     unsafe fn bf16_dot<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const WIDE: usize>(tile: &Tile) {
+        // SAFETY: as in `floats`; the processor has AVX512_BF16, for the tier that calls this asks for it.
         unsafe {
             let mut even = [[<Avx512Floats as Floats>::zero().0; P]; M];
             let mut odd = even;

@@ -23,7 +23,8 @@ impl Decoder {
         let family = family::of_config(checkpoint.config()).map_err(bad)?;
         let mut config = (family.config)(checkpoint.config()).map_err(bad)?;
         // A head of its own in the file wins over the switch, as in transformers (`tie_weights` finds it loaded).
-        config.tie_word_embeddings &= !checkpoint.has(&(family.tensor)(Part::LmHead, 0));
+        let head = checkpoint.has(&(family.tensor)(Part::LmHead, 0));
+        config.tie_word_embeddings &= !head || table_is_head(checkpoint, family, prefix_of(checkpoint, family));
         Ok((config, family))
     }
 
@@ -173,10 +174,21 @@ impl Parts<'_> {
     }
 }
 
-/// The first prefix under which the checkpoint has a token embedding; none if it has it under no name.
+/// The first prefix under which the checkpoint has embeddings; none if it has them under no name.
 fn prefix_of(checkpoint: &Checkpoint, family: &Family) -> &'static str {
-    let wte = (family.tensor)(Part::Wte, 0);
-    family.prefixes.iter().find(|prefix| checkpoint.has(&format!("{prefix}{wte}"))).copied().unwrap_or("")
+    let of = |part| {
+        let name = (family.tensor)(part, 0);
+        family.prefixes.iter().find(|prefix| checkpoint.has(&format!("{prefix}{name}"))).copied()
+    };
+    of(Part::Wte).or_else(|| of(Part::Wpe)).unwrap_or("")
+}
+
+/// Whether the table of a tied model is in the file under the name of the head alone: safetensors' `save_model` keeps
+/// one name of several that share memory (transformers #38870).
+fn table_is_head(checkpoint: &Checkpoint, family: &Family, prefix: &str) -> bool {
+    let wte = format!("{prefix}{}", (family.tensor)(Part::Wte, 0));
+    let tied = || (family.config)(checkpoint.config()).is_ok_and(|config| config.tie_word_embeddings);
+    !checkpoint.has(&wte) && checkpoint.has(&(family.tensor)(Part::LmHead, 0)) && tied()
 }
 
 /// What the weights become.
@@ -190,6 +202,8 @@ pub(in crate::model) struct Reader<'a> {
     checkpoint: &'a Checkpoint,
     family: &'static Family,
     prefix: &'static str,
+    /// The token embedding has the name of the head.
+    table_is_head: bool,
     form: Form,
     done: u64,
     total: u64,
@@ -204,11 +218,13 @@ impl<'a> Reader<'a> {
         progress: &'a mut dyn FnMut(u64, u64) -> bool,
     ) -> Self {
         let prefix = prefix_of(checkpoint, family);
-        Self { checkpoint, family, prefix, form, done: 0, total: 0, progress }
+        let table_is_head = table_is_head(checkpoint, family, prefix);
+        Self { checkpoint, family, prefix, table_is_head, form, done: 0, total: 0, progress }
     }
 
     /// The output head stands beside the prefixed body, as transformers writes it.
     fn name(&self, part: Part, layer: usize) -> String {
+        let part = if part == Part::Wte && self.table_is_head { Part::LmHead } else { part };
         let prefix = if part == Part::LmHead { "" } else { self.prefix };
         format!("{prefix}{}", (self.family.tensor)(part, layer))
     }
