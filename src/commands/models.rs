@@ -172,7 +172,7 @@ fn info_of_files(name: &str, files: &Files, as_json: bool, cx: &mut Context) -> 
     let Description { family, parameters, context, memory } = Description::of(files, DtypeChoice::Is(Dtype::F32))?;
     let sizes = sizes(files)?;
     let total: u64 = sizes.iter().map(|(_, size)| size).sum();
-    let card = files.read(builtin::CARD).ok().map(|card| String::from_utf8_lossy(&card).into_owned());
+    let card = files.read(builtin::CARD, 4 << 20).ok().map(|card| String::from_utf8_lossy(&card).into_owned());
     if as_json {
         let listed: Vec<Value> = sizes.iter().map(|(name, bytes)| json!({ "file": name, "bytes": bytes })).collect();
         cx.out.json(&json!({

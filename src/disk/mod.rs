@@ -5,5 +5,5 @@
 mod read;
 mod write;
 
-pub use read::{ReadError, read, read_start, read_text};
+pub use read::{ReadError, open, read, read_start, read_text};
 pub use write::{Existing, WriteError, exchange_file, private_folder, sync_folder, write_file, write_private};

@@ -46,6 +46,15 @@ pub enum ReadError {
     },
 }
 
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io { source, .. } => source,
+            other => Self::other(other),
+        }
+    }
+}
+
 impl ReadError {
     /// Whether there is no such file.
     pub fn is_missing(&self) -> bool {
@@ -91,7 +100,10 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, ReadError> {
 
 /// Opens a regular file. A pipe that nothing is written to would let `open` itself wait, so the kind is known before, and
 /// again afterwards, since another program may have put something else there.
-fn open(path: &Path) -> Result<File, ReadError> {
+///
+/// # Errors
+/// [`ReadError`].
+pub fn open(path: &Path) -> Result<File, ReadError> {
     let about = path.metadata().map_err(|error| failed(path, error))?;
     refuse_special(path, about.file_type())?;
     let mut options = OpenOptions::new();

@@ -86,7 +86,7 @@ impl ModelIdentity {
         let (mut hash, mut bytes) = (Sha256::new(), 0);
         let mut buffer = vec![0; 1 << 20];
         for name in info.files.names().into_iter().filter(|name| is_of_model(name)) {
-            let (mut file, _) = info.files.open(&name).map_err(|e| failed(&name, e))?;
+            let (mut file, _) = info.files.open(&name).map_err(|e| failed(&name, e.into()))?;
             // Each file by the hash of its own, so that no byte can move from one to the next unseen.
             let mut own = Sha256::new();
             loop {

@@ -72,7 +72,7 @@ fn cpu_field(name: &str) -> Option<String> {
 pub(super) fn weights_sha256(files: &Files) -> Result<BTreeMap<String, String>, EngineError> {
     let hash = |name: String| {
         let failed = |source| ModelError::Io { path: files.path(&name), source };
-        let (mut stream, _) = files.open(&name).map_err(failed)?;
+        let (mut stream, _) = files.open(&name).map_err(ModelError::from)?;
         let (mut sha256, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
         loop {
             match stream.read(&mut buffer) {
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_built_in_weights_have_the_hash_that_their_card_names() {
         let hashes = weights_sha256(&Files::BuiltIn).unwrap();
-        let card = Files::BuiltIn.read("CARD.md").unwrap().into_owned();
+        let card = Files::BuiltIn.read("CARD.md", 1 << 20).unwrap().into_owned();
         let line = format!("{}  model.safetensors", hashes["model.safetensors"]);
         assert!(String::from_utf8(card).unwrap().contains(&line), "{line}");
     }

@@ -1,5 +1,6 @@
 //! What a model's name means: the model in the program, a folder, or a repository of the hub.
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
@@ -50,8 +51,12 @@ impl Source {
 /// # Errors
 /// A file that cannot be read.
 pub fn verify_files(files: &Files) -> Result<Vec<FileCheck>, HubError> {
-    let read = |name: &str| files.read(name).map_err(HubError::io("read", files.path(name)));
-    let card = if files.has(builtin::CARD) { read(builtin::CARD)? } else { Vec::new().into() };
+    let card = match files.has(builtin::CARD) {
+        true => files
+            .read(builtin::CARD, MAX_CARD)
+            .map_err(|e| HubError::io("read", files.path(builtin::CARD))(e.into()))?,
+        false => Vec::new().into(),
+    };
     let card = String::from_utf8_lossy(&card);
     let named = |name: &str| {
         let pairs = card.lines().filter_map(|line| line.trim().split_once("  "));
@@ -60,17 +65,37 @@ pub fn verify_files(files: &Files) -> Result<Vec<FileCheck>, HubError> {
     };
     let names = files.names().into_iter().filter(|name| name != builtin::CARD);
     let check = |name: String| {
-        let bytes = read(&name)?;
+        let (got, bytes) = sha256(files, &name).map_err(HubError::io("read", files.path(&name)))?;
         let state = match named(&name) {
             None => FileState::Unnamed,
-            Some(expected) => {
-                let got = super::hash::hex(&Sha256::digest(&bytes));
-                if got == expected { FileState::Intact } else { FileState::Damaged { expected, got } }
-            }
+            Some(expected) if got == expected => FileState::Intact,
+            Some(expected) => FileState::Damaged { expected, got },
         };
-        Ok(FileCheck { bytes: bytes.len() as u64, file: name, state })
+        Ok(FileCheck { bytes, file: name, state })
     };
     names.map(check).collect()
+}
+
+/// Longest model card.
+const MAX_CARD: u64 = 4 << 20;
+
+/// The hash of a file, and its length.
+fn sha256(files: &Files, name: &str) -> io::Result<(String, u64)> {
+    let (mut stream, _) = files.open(name)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok((super::hash::hex(&hash.finalize()), bytes)),
+            Ok(read) => {
+                hash.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn expand_home(name: &str) -> PathBuf {

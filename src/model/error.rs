@@ -13,6 +13,9 @@ pub enum ModelError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file is missing, no regular file, or too large.
+    #[error(transparent)]
+    Read(#[from] crate::disk::ReadError),
     /// `config.json` is missing or says something that cannot be honoured.
     #[error("{}: {reason}", path.display())]
     Config {

@@ -193,6 +193,9 @@ fn config(json: &Map<String, Value>) -> Result<DecoderConfig, String> {
     let n_embd = size(json, "n_embd", 768)?;
     let n_head = size(json, "n_head", 12)?;
     let n_layer = size(json, "n_layer", 12)?;
+    if n_layer > MOST_LAYERS {
+        return Err(format!("n_layer = {n_layer} is more than {MOST_LAYERS}"));
+    }
     if n_embd % n_head != 0 {
         return Err(format!("n_embd {n_embd} is not divisible by n_head {n_head}"));
     }
@@ -254,6 +257,9 @@ fn is_on(value: &Value) -> bool {
 
 /// Upper bound of every size: far above any checkpoint, low enough that products of a few cannot overflow.
 const LARGEST: u64 = 1 << 20;
+
+/// Most blocks; GPT-3 has 96.
+const MOST_LAYERS: usize = 4096;
 
 fn size(json: &Map<String, Value>, key: &str, default: usize) -> Result<usize, String> {
     match json.get(key) {

@@ -154,6 +154,7 @@ impl Activation {
     ///
     /// # Errors
     /// A failing tensor operation.
+    #[expect(clippy::approx_constant, reason = "the digits that transformers has for `laplace`")]
     pub fn forward(self, x: &Tensor, path: Path) -> Result<Tensor> {
         Ok(match self {
             Self::GeluTanh if path == Path::Fused && rowwise::serves(x) => rowwise::gelu_tanh(x)?,

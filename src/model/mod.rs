@@ -12,6 +12,7 @@ mod dtype;
 mod error;
 mod family;
 mod gpt2;
+mod header;
 mod layers;
 mod memory;
 mod parameters;

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
 use serde_json::{Map, Value};
 
+use super::header::{Header, HeaderError};
 use super::{ModelError, Result, stored};
 use crate::files::{Files, Stream};
 use crate::kernels::packed::{DEPTH, Dtype as PackedDtype, LANES, Packed};
@@ -24,8 +24,11 @@ const CHUNK: usize = 4 << 20;
 /// Bytes of a matrix that one thread reads at a time.
 const PIECE: usize = 1 << 20;
 
-/// Longest safetensors header, the format's own limit (safetensors/src/tensor.rs, `MAX_HEADER_SIZE`).
-const MAX_HEADER: u64 = 100_000_000;
+/// Longest config.json; the longest in use name a few thousand classes.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// Longest index of shards; that of DeepSeek-V3 with its 92,000 tensors has 9 MB.
+const MAX_INDEX: u64 = 1 << 24;
 
 /// The weights in one file, and the file that says which ones they are in.
 const SINGLE: &str = "model.safetensors";
@@ -63,7 +66,7 @@ impl WeightFile {
         let free = self.streams.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut stream = match free {
             Some(stream) => stream,
-            None => files.open(&self.name).map_err(|source| self.error(source))?.0,
+            None => files.open(&self.name)?.0,
         };
         let read = stream.seek(SeekFrom::Start(offset)).and_then(|_| stored::read(&mut *stream, dtype, out));
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
@@ -105,7 +108,7 @@ impl Checkpoint {
     /// A missing or malformed file, by name; a folder without safetensors is told with what it has instead.
     pub fn open(files: impl Into<Files>) -> Result<Self> {
         let files = files.into();
-        let config = read_json(&files, "config.json")?;
+        let config = read_json(&files, "config.json", MAX_CONFIG)?;
         let sharded = !files.has(SINGLE) && files.has(INDEX);
         let index = if sharded { read_index(&files)? } else { BTreeMap::new() };
         let names = if sharded { shards(&index) } else { weight_files(&files)? };
@@ -240,37 +243,13 @@ impl Checkpoint {
 
     fn add(&mut self, name: &str) -> Result<()> {
         let path = self.files.path(name);
-        let io = |source| ModelError::Io { path: path.clone(), source };
-        let invalid = |reason: String| ModelError::Safetensors { path: path.clone(), reason };
-        let (mut stream, length) = self.files.open(name).map_err(io)?;
-
-        let mut prefix = [0u8; 8];
-        if length < 8 {
-            return Err(invalid(format!("it is only {length} bytes long")));
-        }
-        stream.read_exact(&mut prefix).map_err(io)?;
-        let header_length = u64::from_le_bytes(prefix);
-        if header_length > MAX_HEADER || header_length > length - 8 {
-            let looks_like = match prefix {
-                [b'<', ..] => " (it looks like a web page)",
-                [b'v', b'e', b'r', b's', ..] => {
-                    " (it looks like a Git LFS pointer: the weights themselves were not fetched)"
-                }
-                _ => "",
-            };
-            return Err(invalid(format!("its header would be {header_length} bytes long{looks_like}")));
-        }
-        let mut header = vec![0u8; header_length as usize];
-        stream.read_exact(&mut header).map_err(io)?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|error| invalid(format!("its header: {error}")))?;
-        let expected = 8 + header_length + metadata.data_len() as u64;
-        if expected != length {
-            return Err(invalid(format!("its header describes {expected} bytes and it is {length} bytes long")));
-        }
-
+        let (mut stream, length) = self.files.open(name)?;
+        let header = Header::read(&mut *stream, length).map_err(|problem| match problem {
+            HeaderError::Io(source) => ModelError::Io { path: path.clone(), source },
+            HeaderError::Invalid(reason) => ModelError::Safetensors { path: path.clone(), reason },
+        })?;
         let index = self.weights.len();
-        for (tensor, info) in metadata.tensors() {
+        for (tensor, info) in header.tensors {
             // Where several files have it, the index says which counts.
             let counts = self.index.get(&tensor).is_none_or(|file| file == name);
             if !counts {
@@ -278,17 +257,18 @@ impl Checkpoint {
             }
             let located = Located {
                 file: index,
-                offset: 8 + header_length + info.data_offsets.0 as u64,
+                offset: info.offset,
                 dtype: info.dtype,
                 width: stored::width(info.dtype).unwrap_or(0),
-                shape: info.shape.clone(),
+                shape: info.shape,
             };
-            if self.tensors.insert(tensor.clone(), located).is_some() {
+            if self.tensors.contains_key(&tensor) {
                 let path = self.files.path(INDEX);
                 let reason =
                     format!("tensor {tensor} is in {name} and in another file, and it does not say which counts");
                 return Err(ModelError::Config { path, reason });
             }
+            self.tensors.insert(tensor, located);
         }
         self.weights.push(WeightFile { name: name.to_owned(), path, streams: Mutex::new(vec![stream]) });
         Ok(())
@@ -314,8 +294,8 @@ fn proceed(on_bytes: OnBytes<'_>, bytes: usize) -> Result<()> {
     if on_bytes(bytes) { Ok(()) } else { Err(ModelError::Cancelled) }
 }
 
-fn read_json(files: &Files, name: &str) -> Result<Map<String, Value>> {
-    let text = files.read(name).map_err(|source| ModelError::Io { path: files.path(name), source })?;
+fn read_json(files: &Files, name: &str, limit: u64) -> Result<Map<String, Value>> {
+    let text = files.read(name, limit)?;
     serde_json::from_slice(&text)
         .map_err(|error| ModelError::Config { path: files.path(name), reason: error.to_string() })
 }
@@ -323,7 +303,7 @@ fn read_json(files: &Files, name: &str) -> Result<Map<String, Value>> {
 /// The file of each tensor, as the index says; a name that leaves the folder is refused.
 fn read_index(files: &Files) -> Result<BTreeMap<String, String>> {
     let bad = |reason: String| ModelError::Config { path: files.path(INDEX), reason };
-    let json = read_json(files, INDEX)?;
+    let json = read_json(files, INDEX, MAX_INDEX)?;
     let map =
         json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("it has no \"weight_map\"".into()))?;
     if map.is_empty() {

@@ -15,14 +15,9 @@ pub enum TextError {
         missing: &'static str,
     },
 
-    /// A file is there and cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// A file that cannot be read, is no regular file, or is too large.
+    #[error(transparent)]
+    Read(#[from] crate::disk::ReadError),
 
     /// A file's content is not what its name says.
     #[error("{} is malformed: {reason}", file.display())]
@@ -31,6 +26,23 @@ pub enum TextError {
         file: PathBuf,
         /// What is wrong, with the line or key.
         reason: String,
+    },
+
+    /// Merges that do not lead to the entries of the vocabulary.
+    #[error(
+        "{}: {lost} of the {entries} entries of the vocabulary cannot be reached by its {merges} merges, so text would become \
+         single bytes; the merges are cut short or belong to another vocabulary. Fetch the tokenizer files again",
+        file.display()
+    )]
+    Unreachable {
+        /// The file with the vocabulary.
+        file: PathBuf,
+        /// Entries that no text becomes.
+        lost: usize,
+        /// Entries in all.
+        entries: usize,
+        /// Merges that there are.
+        merges: usize,
     },
 
     /// The tokenizer is built from a part that is not byte-level BPE, or that would change the text.

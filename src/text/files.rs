@@ -1,7 +1,6 @@
 //! Tokenizer files of a checkpoint, read into [`Parts`] and checked.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -16,8 +15,14 @@ const TOKENIZER: &str = "tokenizer.json";
 const VOCAB: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
 
-/// Largest id that we build a table for; the largest vocabularies in use have about 260,000 entries.
-const MAX_ID: TokenId = 1 << 22;
+/// Largest id that has a place in the table of bytes; the largest vocabularies in use have about 260,000 entries.
+const MAX_ID: TokenId = 1 << 20;
+
+/// Longest tokenizer.json, vocab.json or merges.txt; that of Gemma 3 has 33 MB.
+const MAX_VOCABULARY: u64 = 64 << 20;
+
+/// Longest of the files beside them.
+const MAX_BESIDE: u64 = 4 << 20;
 
 /// Everything that a byte-level BPE tokenizer is made of.
 pub(super) struct Parts {
@@ -26,7 +31,10 @@ pub(super) struct Parts {
     pub(super) vocab: Vec<(String, TokenId)>,
     /// Pairs in order of rank.
     pub(super) merges: Vec<(String, String)>,
+    /// Tokens that are found in a text before it is cut into words; each id once.
     pub(super) added: Vec<(TokenId, AddedToken)>,
+    /// Where in `added` each id stands.
+    places: HashMap<TokenId, usize>,
     /// The `pre_tokenizer` of tokenizer.json; None is GPT-2's.
     pub(super) pre_tokenizer: Option<Value>,
     pub(super) ignore_merges: bool,
@@ -70,11 +78,11 @@ impl Parts {
 
     pub(super) fn read(files: &Files) -> Result<Self, TextError> {
         let mut parts = match (files.has(TOKENIZER), files.has(VOCAB), files.has(MERGES)) {
-            (true, ..) => from_tokenizer_json(files.path(TOKENIZER), &read_json(files, TOKENIZER)?)?,
+            (true, ..) => from_tokenizer_json(files.path(TOKENIZER), &read_json(files, TOKENIZER, MAX_VOCABULARY)?)?,
             (_, true, true) => {
                 let vocab = files.path(VOCAB);
                 let merges = parse_merges(files, MERGES)?;
-                Parts::plain(vocab.clone(), parse_vocab(&vocab, &read_json(files, VOCAB)?)?, merges)
+                Parts::plain(vocab.clone(), parse_vocab(&vocab, &read_json(files, VOCAB, MAX_VOCABULARY)?)?, merges)
             }
             (_, has_vocab, has_merges) => {
                 let missing = match (has_vocab, has_merges) {
@@ -98,6 +106,7 @@ impl Parts {
             vocab,
             merges,
             added: Vec::new(),
+            places: HashMap::new(),
             pre_tokenizer: None,
             ignore_merges: false,
             ends,
@@ -135,8 +144,39 @@ impl Parts {
                 return Err(malformed(format!("merge {rank} ({left} {right}): {absent:?} is not in the vocabulary")));
             }
         }
+        drop(tokens);
         self.keep_default_special();
-        Ok(())
+        self.check_reach()
+    }
+
+    /// Refuses a vocabulary that its merges do not lead to: a text would become single bytes without a word, as where
+    /// merges.txt is empty or cut short (llama.cpp #3732).
+    fn check_reach(&self) -> Result<(), TextError> {
+        if self.ignore_merges {
+            return Ok(());
+        }
+        let mut reached: HashSet<String> = HashSet::with_capacity(self.vocab.len());
+        let single = self.vocab.iter().filter(|(token, _)| token.chars().nth(1).is_none());
+        reached.extend(single.map(|(token, _)| token.clone()));
+        reached.extend(self.added.iter().map(|(_, token)| token.content.clone()));
+        let before = reached.len();
+        for (left, right) in &self.merges {
+            if reached.contains(left) && reached.contains(right) {
+                reached.insert(format!("{left}{right}"));
+            }
+        }
+        // Some vocabularies have entries that were reserved, or cut off by hand.
+        let longer = self.vocab.len().saturating_sub(before);
+        let lost = self.vocab.iter().filter(|(token, _)| !reached.contains(token)).count();
+        if lost <= longer / 4 {
+            return Ok(());
+        }
+        Err(TextError::Unreachable {
+            file: self.file.clone(),
+            lost,
+            entries: self.vocab.len(),
+            merges: self.merges.len(),
+        })
     }
 
     /// Adds the special tokens named beside the vocabulary. A token that no file gives an id is left out: the
@@ -157,6 +197,9 @@ impl Parts {
                 self.add(id.parse().ok(), added_token(token, false));
             }
         }
+        let vocab = self.vocab.iter().map(|(token, id)| (token.clone(), *id));
+        let added = self.added.iter().map(|(id, token)| (token.content.clone(), *id));
+        let known: HashMap<String, TokenId> = vocab.chain(added).collect();
         for source in [&config, &map] {
             for (role, named) in source.iter().filter(|(role, _)| role.ends_with("_token") || role.ends_with("_tokens"))
             {
@@ -168,8 +211,7 @@ impl Parts {
                         "eos_token" => self.ends.eos = Some(token.content.clone()),
                         _ => {}
                     }
-                    let id = self.id_of(&token.content);
-                    self.add(id, token);
+                    self.add(known.get(&token.content).copied(), token);
                 }
             }
         }
@@ -187,9 +229,12 @@ impl Parts {
         if token.content.is_empty() {
             return;
         }
-        match self.added.iter_mut().find(|(known, _)| *known == id) {
+        match self.places.get(&id).and_then(|place| self.added.get_mut(*place)) {
             Some((_, known)) => known.special |= token.special && known.content == token.content,
-            None => self.added.push((id, token)),
+            None => {
+                self.places.insert(id, self.added.len());
+                self.added.push((id, token));
+            }
         }
     }
 }
@@ -215,7 +260,7 @@ pub(super) fn parse_vocab(file: &Path, vocab: &Value) -> Result<Vec<(String, Tok
 /// merges.txt: a `#version` line, then one pair a line.
 fn parse_merges(files: &Files, name: &str) -> Result<Vec<(String, String)>, TextError> {
     let file = files.path(name);
-    let content = String::from_utf8(read(files, name)?.into_owned())
+    let content = String::from_utf8(files.read(name, MAX_VOCABULARY)?.into_owned())
         .map_err(|e| TextError::Malformed { file: file.clone(), reason: format!("it is not UTF-8 ({e})") })?;
     let lines = content.lines().enumerate().filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
     let pair = |(i, line): (usize, &str)| {
@@ -247,17 +292,13 @@ pub(super) fn read_object_if_there(files: &Files, name: &str) -> Result<Map<Stri
     if !files.has(name) {
         return Ok(Map::new());
     }
-    match read_json(files, name)? {
+    match read_json(files, name, MAX_BESIDE)? {
         Value::Object(object) => Ok(object),
         _ => Err(TextError::Malformed { file: files.path(name), reason: "it is not an object".to_owned() }),
     }
 }
 
-fn read_json(files: &Files, name: &str) -> Result<Value, TextError> {
-    serde_json::from_slice(&read(files, name)?)
+fn read_json(files: &Files, name: &str, limit: u64) -> Result<Value, TextError> {
+    serde_json::from_slice(&files.read(name, limit)?)
         .map_err(|e| TextError::Malformed { file: files.path(name), reason: e.to_string() })
-}
-
-fn read(files: &Files, name: &str) -> Result<Cow<'static, [u8]>, TextError> {
-    files.read(name).map_err(|source| TextError::Read { file: files.path(name), source })
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ struct Inner {
     /// Bytes by id; None for ids that no token has.
     bytes: Vec<Option<Box<[u8]>>>,
     ids: HashMap<String, TokenId>,
-    special: Vec<TokenId>,
+    special: HashSet<TokenId>,
     ends: SpecialIds,
     notes: Vec<String>,
     /// Whether a long text may be cut into tokens in [`parts`].

@@ -75,6 +75,9 @@ fn accept_pre_tokenizer(component: &mut Value) -> Result<bool, String> {
             let Some(Value::Array(steps)) = component.get_mut("pretokenizers") else {
                 return Err("Sequence without steps".to_owned());
             };
+            if steps.len() > MOST_STEPS {
+                return Err(format!("Sequence of {} steps", steps.len()));
+            }
             let Some((last, splits)) = steps.split_last_mut() else {
                 return Err("Sequence without steps".to_owned());
             };
@@ -84,6 +87,14 @@ fn accept_pre_tokenizer(component: &mut Value) -> Result<bool, String> {
                 if !matches!(name.as_str(), "Split" | "Digits") || drops_text {
                     return Err(format!("Sequence with {name}"));
                 }
+                let regex = split.pointer("/pattern/Regex").and_then(Value::as_str).unwrap_or_default();
+                if regex.len() > LONGEST_REGEX || repetitions(regex) > MOST_REPETITIONS {
+                    return Err(format!(
+                        "Split by a regular expression of {} bytes and {} repetitions",
+                        regex.len(),
+                        repetitions(regex)
+                    ));
+                }
             }
             match component_name(last).as_str() {
                 "ByteLevel" => accept_pre_tokenizer(last),
@@ -92,6 +103,24 @@ fn accept_pre_tokenizer(component: &mut Value) -> Result<bool, String> {
         }
         other => Err(other.to_owned()),
     }
+}
+
+/// Longest regular expression of a Split; those in use have up to 300 bytes.
+const LONGEST_REGEX: usize = 4096;
+
+/// Most copies that counted repetitions make of a part of a regular expression; those in use say `{1,3}`.
+const MOST_REPETITIONS: u64 = 1000;
+
+/// Most steps of a Sequence; those in use have up to five.
+const MOST_STEPS: usize = 32;
+
+/// The product of all counted repetitions (`{3}`, `{1,3}`) of a regular expression, since they may lie in each other.
+fn repetitions(regex: &str) -> u64 {
+    let counts = regex.split('{').skip(1).filter_map(|rest| {
+        let numbers = rest.split_once('}')?.0.split(',').filter(|number| !number.is_empty());
+        numbers.map(|number| number.trim().parse::<u64>()).try_fold(0, |most, number| number.ok().map(|n| n.max(most)))
+    });
+    counts.fold(1, |product: u64, count| product.saturating_mul(count.max(1)))
 }
 
 /// Whether a normalizer leaves every text as it is: none, or a sequence of such.

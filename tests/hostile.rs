@@ -1,0 +1,382 @@
+//! P8: hostile model files. Mutations of small checkpoints, from a seed: each ends in an error or loads, within 2 s and
+//! with no more memory than the files' sizes and 64 MB.
+//!
+//! `KSHOT_FUZZ_CASES` (100,000) and `KSHOT_FUZZ_SEED` (1) for more or others; a case that fails says its number, and
+//! `KSHOT_FUZZ_CASE` runs it alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and its figures are of interest"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use kshot::engine::{CancelToken, Device, LoadRequest, LocalModel};
+use kshot::files::Files;
+use kshot::model::{Checkpoint, Decoder, Dtype, DtypeChoice};
+use kshot::text::{SpecialTokens, Tokenizer};
+use rand_chacha::ChaCha8Rng;
+use rand08::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+/// Counts bytes in use and their peak.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is the system allocator's, which keeps the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = IN_USE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(now, Ordering::Relaxed);
+        // SAFETY: the caller's layout.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: memory and layout of `alloc`.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MEMORY: usize = 64 << 20;
+const TIME: Duration = Duration::from_secs(2);
+
+type Folder = BTreeMap<&'static str, Vec<u8>>;
+
+/// A GPT-2 of one block over 256 bytes, a merge and `<|endoftext|>`.
+fn config() -> Value {
+    json!({
+        "model_type": "gpt2", "vocab_size": 258, "n_positions": 8, "n_embd": 4, "n_head": 2, "n_layer": 1, "n_inner": 8,
+        "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": true,
+        "scale_attn_weights": true, "eos_token_id": [257], "bos_token_id": 257, "architectures": ["GPT2LMHeadModel"],
+        "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}}
+    })
+}
+
+fn weights() -> Vec<u8> {
+    let (v, p, c, f) = (258, 8, 4, 8);
+    let block: [(&str, Vec<usize>); 12] = [
+        ("ln_1.weight", vec![c]),
+        ("ln_1.bias", vec![c]),
+        ("attn.c_attn.weight", vec![c, 3 * c]),
+        ("attn.c_attn.bias", vec![3 * c]),
+        ("attn.c_proj.weight", vec![c, c]),
+        ("attn.c_proj.bias", vec![c]),
+        ("ln_2.weight", vec![c]),
+        ("ln_2.bias", vec![c]),
+        ("mlp.c_fc.weight", vec![c, f]),
+        ("mlp.c_fc.bias", vec![f]),
+        ("mlp.c_proj.weight", vec![f, c]),
+        ("mlp.c_proj.bias", vec![c]),
+    ];
+    let outside =
+        [("wte.weight", vec![v, c]), ("wpe.weight", vec![p, c]), ("ln_f.weight", vec![c]), ("ln_f.bias", vec![c])];
+    let named = block.map(|(name, shape)| (format!("transformer.h.0.{name}"), shape)).into_iter();
+    let tensors = named.chain(outside.map(|(name, shape)| (format!("transformer.{name}"), shape)));
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .map(|(name, shape)| {
+            let count = shape.iter().product::<usize>();
+            let bytes = (0..count).flat_map(|at| half::bf16::from_f32((at % 7) as f32 / 7.0).to_le_bytes()).collect();
+            (name, shape, bytes)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (name, safetensors::tensor::TensorView::new(safetensors::Dtype::BF16, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+/// The checkpoint in both layouts: tokenizer.json and one file; vocab.json, merges.txt and an index.
+fn seeds() -> [Folder; 2] {
+    let mut vocab: serde_json::Map<String, Value> =
+        (0..=255u8).map(|byte| (kshot::text::byte_symbol(byte).to_string(), json!(byte))).collect();
+    vocab.insert("ab".to_owned(), json!(256));
+    let end = json!({"id": 257, "content": "<|endoftext|>", "special": true, "lstrip": false, "normalized": false});
+    let split = json!({"type": "Split", "pattern": {"Regex": "\\p{L}+| ?\\p{N}{1,3}|\\s+(?!\\S)|\\s+"},
+        "behavior": "Isolated", "invert": false});
+    let pre = json!({"type": "Sequence", "pretokenizers": [split,
+        {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]});
+    let tokenizer = json!({"version": "1.0", "added_tokens": [end], "normalizer": null, "pre_tokenizer": pre,
+        "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": vocab.clone(), "merges": ["a b"]}});
+    let config = config().to_string().into_bytes();
+    let tokenizer_config = json!({"eos_token": {"content": "<|endoftext|>"}, "bos_token": "<|endoftext|>",
+        "added_tokens_decoder": {"257": {"content": "<|endoftext|>", "special": true}}, "add_prefix_space": false});
+    let single = Folder::from([
+        ("config.json", config.clone()),
+        ("generation_config.json", json!({"eos_token_id": [257, 10], "bos_token_id": 257}).to_string().into_bytes()),
+        ("model.safetensors", weights()),
+        ("tokenizer.json", tokenizer.to_string().into_bytes()),
+        ("tokenizer_config.json", tokenizer_config.to_string().into_bytes()),
+    ]);
+    vocab.insert("<|endoftext|>".to_owned(), json!(257));
+    let names = safetensors::SafeTensors::deserialize(&single["model.safetensors"]).unwrap();
+    let weight_map: serde_json::Map<String, Value> =
+        names.names().into_iter().map(|name| (name.to_owned(), json!("model-00001-of-00001.safetensors"))).collect();
+    let pair = Folder::from([
+        ("added_tokens.json", json!({"<|endoftext|>": 257}).to_string().into_bytes()),
+        ("config.json", config),
+        ("merges.txt", b"#version: 0.2\na b\n".to_vec()),
+        ("model-00001-of-00001.safetensors", weights()),
+        ("model.safetensors.index.json", json!({"metadata": {}, "weight_map": weight_map}).to_string().into_bytes()),
+        ("special_tokens_map.json", json!({"eos_token": "<|endoftext|>"}).to_string().into_bytes()),
+        ("vocab.json", Value::Object(vocab).to_string().into_bytes()),
+    ]);
+    [single, pair]
+}
+
+/// What stands well in the place of a number, a word or a piece.
+const PIECES: &[&str] = &[
+    "0",
+    "-1",
+    "1",
+    "255",
+    "256",
+    "257",
+    "258",
+    "65535",
+    "1048576",
+    "1048577",
+    "4294967295",
+    "4294967296",
+    "9223372036854775807",
+    "18446744073709551615",
+    "18446744073709551616",
+    "1e400",
+    "-1e400",
+    "0.5",
+    "1e-400",
+    "null",
+    "true",
+    "false",
+    "[]",
+    "{}",
+    "\"\"",
+    "\"x\"",
+    "[0,0]",
+    "[1048576,1048576]",
+    "[4294967296,4294967296]",
+    "[9223372036854775807,2]",
+    "\"F64\"",
+    "\"BOOL\"",
+    "\"F4\"",
+    "\"F8_E8M0\"",
+    "\"gelu\"",
+    "\"prelu\"",
+    "\"../x\"",
+    "\"(a{1000}){1000}\"",
+    "\"(?=a){99}\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "\u{1b}[2J",
+    "\r\n",
+    " ",
+    "a b\nb a\n",
+    "\"Sequence\"",
+    "\"__metadata__\"",
+    "NaN",
+    "Infinity",
+    "//",
+    "[[[[[[[[[[[[[[[[",
+    "{\"a\":{\"a\":{\"a\":",
+];
+
+/// Ranges of numbers, words in quotes and bare words.
+fn values(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        match bytes[at] {
+            b'"' => {
+                at += 1;
+                while at < bytes.len() && bytes[at] != b'"' {
+                    at += 1 + usize::from(bytes[at] == b'\\');
+                }
+                at = (at + 1).min(bytes.len());
+                found.push(start..at);
+            }
+            b'0'..=b'9' | b'-' | b'a'..=b'z' => {
+                while at < bytes.len() && matches!(bytes[at], b'0'..=b'9' | b'-' | b'.' | b'a'..=b'z' | b'+') {
+                    at += 1;
+                }
+                found.push(start..at);
+            }
+            _ => at += 1,
+        }
+    }
+    found
+}
+
+fn mutate(bytes: &mut Vec<u8>, other: &[u8], rng: &mut ChaCha8Rng) {
+    let range = |rng: &mut ChaCha8Rng, len: usize, most: usize| {
+        let from = rng.gen_range(0..=len);
+        from..(from + rng.gen_range(0..=most)).min(len)
+    };
+    match rng.gen_range(0..12) {
+        0 if !bytes.is_empty() => {
+            let at = rng.gen_range(0..bytes.len());
+            bytes[at] ^= 1 << rng.gen_range(0..8);
+        }
+        1 if !bytes.is_empty() => {
+            let at = rng.gen_range(0..bytes.len());
+            bytes[at] = *[0, 0xff, 0x7f, 0x80, b'"', b'{', b'}', b'[', b']', b',', b':', b'\\']
+                .get(rng.gen_range(0..12))
+                .unwrap();
+        }
+        2 => drop(bytes.drain(range(rng, bytes.len(), 64))),
+        3 => {
+            let piece = bytes[range(rng, bytes.len(), 256)].to_vec();
+            let at = rng.gen_range(0..=bytes.len());
+            bytes.splice(at..at, piece);
+        }
+        4 => {
+            let piece: Vec<u8> = (0..rng.gen_range(0..16)).map(|_| rng.r#gen()).collect();
+            let at = rng.gen_range(0..=bytes.len());
+            bytes.splice(at..at, piece);
+        }
+        5 => bytes.truncate(rng.gen_range(0..=bytes.len())),
+        6 => {
+            let piece = other[range(rng, other.len(), 512)].to_vec();
+            let at = range(rng, bytes.len(), 512);
+            bytes.splice(at, piece);
+        }
+        7..=10 => {
+            let found = values(&bytes[..bytes.len().min(8192)]);
+            if let Some(at) = (!found.is_empty()).then(|| found[rng.gen_range(0..found.len())].clone()) {
+                let piece = if rng.gen_range(0..3) == 0 {
+                    bytes[found[rng.gen_range(0..found.len())].clone()].to_vec()
+                } else {
+                    PIECES[rng.gen_range(0..PIECES.len())].as_bytes().to_vec()
+                };
+                bytes.splice(at, piece);
+            }
+        }
+        _ => {
+            // One piece many times over.
+            let piece = PIECES[rng.gen_range(0..PIECES.len())].as_bytes();
+            let at = rng.gen_range(0..=bytes.len());
+            bytes.splice(at..at, piece.repeat(rng.gen_range(1..400)));
+        }
+    }
+}
+
+/// The file of a case, mutated; of a safetensors file mostly the header, with its length set right in two of three.
+fn mutant(seed: &[u8], name: &str, other: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let rounds = rng.gen_range(1..=4);
+    if name.ends_with(".safetensors") && rng.gen_range(0..8) > 0 {
+        let size = u64::from_le_bytes(seed[..8].try_into().unwrap()) as usize;
+        let mut header = seed[8..8 + size].to_vec();
+        (0..rounds).for_each(|_| mutate(&mut header, other, rng));
+        let told = match rng.gen_range(0..3) {
+            0 => rng.r#gen::<u64>() >> rng.gen_range(0..64),
+            _ => header.len() as u64,
+        };
+        let mut file = told.to_le_bytes().to_vec();
+        file.extend(header);
+        file.extend_from_slice(&seed[8 + size..]);
+        return file;
+    }
+    let mut bytes = seed.to_vec();
+    (0..rounds).for_each(|_| mutate(&mut bytes, other, rng));
+    bytes
+}
+
+/// Loads what depends on a file; whether all of it was good.
+fn load(folder: &Path, name: &str, whole: bool) -> bool {
+    let files = Files::from(folder);
+    if whole {
+        let dtype = DtypeChoice::Is(Dtype::Q8_0);
+        let request = LoadRequest { name: "case".into(), files, dtype, device: Device::Cpu };
+        return LocalModel::load(&request, &CancelToken::new(), &mut |_, _| {}).is_ok();
+    }
+    let model = !name.ends_with("safetensors") && !name.starts_with("model") && name != "config.json"
+        || Checkpoint::open(&files)
+            .and_then(|checkpoint| {
+                Decoder::check(&checkpoint)?;
+                Decoder::load(&checkpoint, Dtype::F32, &mut |_, _| true)
+            })
+            .map_err(|error| error.to_string())
+            .is_ok();
+    let text = name.contains("safetensors")
+        || Tokenizer::open(&files)
+            .map_err(|error| error.to_string())
+            .map(|tokenizer| tokenizer.encode("ab c<|endoftext|> 12\n", SpecialTokens::Parse).is_ok())
+            .is_ok();
+    model && text
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |value| value.parse().unwrap())
+}
+
+#[test]
+fn mutated_model_files_end_in_an_error_or_load_in_time_and_memory() {
+    let (cases, seed) = (number("KSHOT_FUZZ_CASES", 100_000), number("KSHOT_FUZZ_SEED", 1));
+    let only = std::env::var("KSHOT_FUZZ_CASE").ok().map(|case| case.parse::<u64>().unwrap());
+    let folders = seeds().map(|files| {
+        let folder = tempfile::tempdir().unwrap();
+        files.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+        (folder, files)
+    });
+    for (folder, files) in &folders {
+        assert!(files.keys().all(|name| load(folder.path(), name, false)) && load(folder.path(), "", true));
+    }
+    std::panic::set_hook(Box::new(|_| ()));
+    let (mut slowest, mut largest, mut loaded) = (Duration::ZERO, 0, 0u64);
+    let begun = Instant::now();
+    for case in only.map_or(0..cases, |case| case..case + 1) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed << 40 | case);
+        let (folder, files) = &folders[rng.gen_range(0..2)];
+        let names: Vec<_> = files.keys().collect();
+        let name = *names[rng.gen_range(0..names.len())];
+        let other = &files[*names[rng.gen_range(0..names.len())]];
+        let bytes = mutant(&files[name], name, other, &mut rng);
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let size = files.values().map(Vec::len).sum::<usize>() + bytes.len();
+        let before = IN_USE.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        let start = Instant::now();
+        let whole = rng.gen_range(0..16) == 0;
+        let done = catch_unwind(AssertUnwindSafe(|| load(folder.path(), name, whole)));
+        let (took, memory) = (start.elapsed(), PEAK.load(Ordering::Relaxed).saturating_sub(before));
+        slowest = slowest.max(took);
+        largest = largest.max(memory.saturating_sub(size));
+        let wrong = match done {
+            Err(panic) => {
+                let said = panic.downcast_ref::<String>().cloned();
+                Some(said.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default())
+            }
+            Ok(_) if took > TIME => Some(format!("took {took:?}")),
+            Ok(_) if memory > size + MEMORY => Some(format!("took {memory} bytes for {size}")),
+            Ok(good) => {
+                loaded += u64::from(good);
+                None
+            }
+        };
+        if let Some(wrong) = wrong {
+            drop(std::panic::take_hook());
+            let kept = std::env::temp_dir().join(format!("kshot-hostile-{case}-{name}"));
+            std::fs::write(&kept, &bytes).unwrap();
+            panic!("case {case} of seed {seed}, {name}: {wrong}; kept as {}", kept.display());
+        }
+        std::fs::write(&path, &files[name]).unwrap();
+    }
+    drop(std::panic::take_hook());
+    println!(
+        "{cases} cases of seed {seed} in {:.1?}: {loaded} loaded, slowest {slowest:.1?}, {largest} bytes more than the files",
+        begun.elapsed()
+    );
+}
