@@ -344,6 +344,8 @@ fn mutated_model_files_end_in_an_error_or_load_in_time_and_memory() {
         let other = &files[*names[rng.gen_range(0..names.len())]];
         let bytes = mutant(&files[name], name, other, &mut rng);
         let path = folder.path().join(name);
+        // A new file: some file systems write one that is cut and filled again to the disk at once.
+        std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, &bytes).unwrap();
         let size = files.values().map(Vec::len).sum::<usize>() + bytes.len();
         let before = IN_USE.load(Ordering::Relaxed);
@@ -372,6 +374,7 @@ fn mutated_model_files_end_in_an_error_or_load_in_time_and_memory() {
             std::fs::write(&kept, &bytes).unwrap();
             panic!("case {case} of seed {seed}, {name}: {wrong}; kept as {}", kept.display());
         }
+        std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, &files[name]).unwrap();
     }
     drop(std::panic::take_hook());
