@@ -24,7 +24,7 @@ impl Consistency {
 /// Reads a story. Checked are
 /// - names: from the third on, a name is one of the two that the story began with;
 /// - pronouns: a `He` or `She` that begins a sentence agrees with the name the last such sentence began with, any other
-///   with somebody in the story;
+///   with another character of the story;
 /// - things: what is called `the`, `his`, `her` or `my` was mentioned before, unless this is how it is brought in;
 /// - colours: a thing that has a colour keeps it.
 pub fn consistency(story: &str) -> Consistency {

@@ -29,7 +29,7 @@ pub(super) const SENTENCE: &str = "sentence";
 
 /// Whether a member of a family is kept out of training.
 pub(super) fn is_reserved(family: &str, member: &str) -> bool {
-    // The post's own example is asked for, so it is never shown.
+    // The measurement of the post's own form asks this, so training never shows it.
     if family == SENTENCE && member == "I love computer" {
         return true;
     }
@@ -50,7 +50,7 @@ pub(super) fn share(family: &str, member: &str, of: usize) -> usize {
 const VOWELS: &[u8] = b"aeiou";
 const FIRST: &[u8] = b"bdfgjklmnprstvwz";
 const LAST: &[u8] = b"bdfgklmnprtv";
-/// Syllables that would spell what nobody wants to read.
+/// Syllables that would spell offensive words.
 const NEVER: &[&str] = &[
     "nig", "neg", "fag", "fuk", "kik", "tit", "cum", "nud", "pis", "rap", "sex", "pede", "pedo", "nazi", "kak", "dik",
 ];

@@ -183,7 +183,7 @@ impl Cast {
         }
     }
 
-    /// A line with its slots filled, where nobody has to be told apart.
+    /// A line with its slots filled, where no two characters have to be told apart.
     pub(super) fn fill(&self, line: &str) -> String {
         let mut text = String::new();
         let mut rest = line;

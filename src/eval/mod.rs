@@ -52,7 +52,7 @@ pub fn accuracy(
     let source = Source::Suite(suite);
     let questions = (0..limit).map(|item| {
         let question = source.question(item, shape.shots, shape.instruction, seed)?;
-        // What is not asked for need not be run.
+        // The log-probabilities of the choices are in no figure here, so they are not computed.
         Ok(Question { choices: Vec::new(), ..question })
     });
     let mut rate = Rate::default();

@@ -33,7 +33,7 @@ pub struct Protocol {
 /// Which model it was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelIdentity {
-    /// The name it was asked for by.
+    /// The name that the user gave.
     pub name: String,
     /// The family of the decoder.
     pub family: &'static str,

@@ -335,7 +335,7 @@ fn item_seed(seed: u64, name: &str, item: usize) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The name that a misspelt one may mean: one that contains it or is contained, or else the one that shares most pairs of
+/// The name that a misspelt one may mean: a name that contains it or is contained, or else the name that shares most pairs of
 /// letters (Dice's coefficient), where they share a good part.
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let likeness = |other: &str| match name.len() > 2 && (other.contains(name) || name.contains(other)) {
