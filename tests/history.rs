@@ -1,5 +1,6 @@
 //! Versions, their tree, and undo with a preview, driven by key scripts over the scripted engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "a promise prints its figure")]
 
 #[path = "support/scripted.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
@@ -12,7 +13,8 @@ use kshot::app::tree::VersionTree;
 use kshot::app::{COMMANDS, Message, keymap};
 use kshot::engine::FinishReason;
 use kshot::session::record::{self, HEAD};
-use kshot::session::{Author, Kept, NodeId, Origin, Place};
+use kshot::session::{Author, Kept, NodeId, Origin, Place, Store};
+use kshot::ui::Keeper;
 use kshot::ui::script::Driver;
 use kshot::ui::theme::{Palette, Theme};
 use kshot::ui::widget::Glyphs;
@@ -403,6 +405,31 @@ fn what_can_be_read_of_a_damaged_session_comes_back() {
     }
 }
 
+/// Candidates that are held of the tokens of all versions and of the steps of undo.
+#[test]
+fn versions_that_lie_far_back_hold_no_more_than_lies_on_disk() {
+    let mut driver = loaded((120, 36));
+    let held = |driver: &Driver<Scripted>| -> usize {
+        let tree = &driver.shell.app.versions.tree;
+        let tokens = tree.ids().filter_map(|id| tree.node(id)).flat_map(|node| node.own_tokens());
+        tokens.filter_map(|token| token.info.as_ref()?.sampled()).map(|sampled| sampled.top.len()).sum()
+    };
+    let round = |driver: &mut Driver<Scripted>| {
+        driver.run("<Ctrl+G>").unwrap();
+        let mut player = Player::new(driver);
+        player.wide_tokens(driver, &[" river", " of"], 512);
+        player.finish(driver, FinishReason::Length);
+        driver.run("<Ctrl+_ 2>").unwrap();
+    };
+    driver.run("a").unwrap();
+    (0..40).for_each(|_| round(&mut driver));
+    let after_40 = held(&driver);
+    (0..40).for_each(|_| round(&mut driver));
+    let grown = held(&driver) - after_40;
+    println!("40 more rounds of two tokens: {grown} candidates more, of 40,960 that were drawn");
+    assert_eq!(grown, 40 * 2 * 12);
+}
+
 #[test]
 fn a_new_session_is_empty_and_undo_still_has_the_text() {
     let mut driver = three((120, 36));
@@ -525,4 +552,106 @@ fn whole(driver: &Driver<Scripted>, id: usize) -> Vec<u8> {
     let tree = &driver.shell.app.versions.tree;
     let end = tree.node(NodeId(id)).unwrap().end();
     tree.written(Place { node: NodeId(id), end }).bytes().to_vec()
+}
+
+/// A program that keeps its sessions in a folder.
+fn keeping(folder: &std::path::Path) -> Driver<Scripted> {
+    let mut driver = loaded((120, 36));
+    driver.shell.app.keymap = kshot::ui::keymap().unwrap();
+    driver.shell.app.keep_session();
+    driver.executor.keeper = Some(Keeper::new(Store::new(folder.join("sessions")), None));
+    driver
+}
+
+/// Waits until what was changed is handed over.
+fn wait(driver: &mut Driver<Scripted>) {
+    while driver.shell.app.animates() {
+        driver.send(Message::Tick).unwrap();
+        driver.pump().unwrap();
+    }
+}
+
+#[test]
+fn sessions_are_named_opened_copied_deleted_and_brought_back() {
+    let place = tempfile::tempdir().unwrap();
+    let mut driver = keeping(place.path());
+    play(&mut driver, "The river<Ctrl+G>", &[" of", " water"]);
+    driver.run("<Alt+N>first lesson<Enter>").unwrap();
+    wait(&mut driver);
+    driver.run("<Ctrl+L>").unwrap();
+    driver.draw();
+    assert!(status(&driver).contains("first lesson"), "{}", status(&driver));
+    driver.run("<Ctrl+N>another text").unwrap();
+    wait(&mut driver);
+    driver.run("<Alt+L>").unwrap();
+    driver.draw();
+    let rows = |driver: &Driver<Scripted>| driver.shell.app.session_rows().0.len();
+    assert_eq!(rows(&driver), 2);
+    assert!(
+        screen(&driver).contains("first lesson") && screen(&driver).contains("another text"),
+        "{}",
+        screen(&driver)
+    );
+    // The one in use is the first.
+    driver.run("<Down>").unwrap();
+    driver.run("<Enter>").unwrap();
+    assert_eq!(text(&driver), "The river of water");
+    assert!(driver.shell.app.in_playground() && driver.shell.app.versions.tree.len() == 2);
+    assert_eq!(driver.shell.app.storage.sessions.name.as_deref(), Some("first lesson"));
+    driver.run("!").unwrap();
+    wait(&mut driver);
+    driver.run("<Alt+L>d").unwrap();
+    assert_eq!(rows(&driver), 3);
+    assert!(said(&driver).contains("first lesson copy"), "{}", said(&driver));
+    // What was typed last before another session was opened is in the session that it was typed in.
+    driver.run("/water!<Enter>").unwrap();
+    wait(&mut driver);
+    assert_eq!(rows(&driver), 2, "the session and its copy");
+    driver.run("<Esc>").unwrap();
+    let mut names = |keys: &str| {
+        driver.run(keys).unwrap();
+        let rows = driver.shell.app.session_rows().0;
+        let mut names: Vec<String> = rows.iter().filter_map(|row| row.about.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("<Home>"), ["first lesson", "first lesson copy"]);
+    let all = names("<Home>D");
+    assert_eq!(all.len(), 2, "asked first");
+    assert_eq!(names("y").len(), 1);
+    assert_eq!(names("u").len(), 2, "and brought back");
+}
+
+#[test]
+fn a_session_in_use_that_is_deleted_leaves_an_empty_page() {
+    let place = tempfile::tempdir().unwrap();
+    let mut driver = keeping(place.path());
+    driver.run("a text").unwrap();
+    wait(&mut driver);
+    driver.run("<Alt+L>Dy").unwrap();
+    assert_eq!((text(&driver).as_str(), driver.shell.app.session_rows().0.len()), ("", 0));
+    driver.run("u<Enter>").unwrap();
+    assert_eq!(text(&driver), "a text");
+}
+
+#[test]
+fn the_list_of_sessions() {
+    for size in [(60, 16), (80, 24), (120, 36), (200, 50)] {
+        let place = tempfile::tempdir().unwrap();
+        let mut driver = keeping(place.path());
+        driver.run(&format!("<size {}x{}>", size.0, size.1)).unwrap();
+        driver.run("one<Alt+N>a name<Enter>").unwrap();
+        wait(&mut driver);
+        driver.run("<Ctrl+N>two").unwrap();
+        wait(&mut driver);
+        driver.run("<Alt+L>").unwrap();
+        driver.draw();
+        let screen = screen(&driver);
+        assert!(screen.contains("Sessions (2)") && screen.contains("a name"), "{screen}");
+        assert!(screen.contains("one") && screen.contains("two"), "{screen}");
+        for keys in ["<PageDown><PageUp><End><Home>jjkkG", "/zzz<Enter>", "<Esc><Esc>"] {
+            driver.run(keys).unwrap();
+            driver.draw();
+        }
+    }
 }

@@ -55,7 +55,7 @@ fn alone<T: kshot::app::overlay::Overlay>(driver: &Driver<Scripted>) -> bool {
 #[test]
 fn keys_of_ones_own_run_and_are_shown_wherever_keys_are_shown() {
     let keymap = "[global]\ngenerate = [\"ctrl-j\"]\nquit = \"f11\"\n[shots]\nshots-move-down = \"alt-down\"\n";
-    let mut driver = rebound((120, 60), keymap);
+    let mut driver = rebound((120, 90), keymap);
     driver.run("<Ctrl+G>").unwrap();
     assert!(driver.executor.asked.borrow().generation.is_none(), "the old key is free");
     let shown = screen(&driver);

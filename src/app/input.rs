@@ -2,6 +2,8 @@
 
 use unicode_segmentation::GraphemeCursor;
 
+use crate::session::SessionId;
+
 /// What the line is for; decides what Enter does with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
@@ -35,6 +37,10 @@ pub enum Purpose {
     PromptName,
     /// Another name for the selected prompt.
     PromptRename,
+    /// A name for a session; `None` is the current one.
+    SessionName(Option<SessionId>),
+    /// What to look for in all sessions.
+    SessionSearch,
 }
 
 /// The line and the caret in it. The caret is always at a grapheme boundary.

@@ -32,6 +32,7 @@ pub mod sampler;
 pub mod samples;
 pub mod saved;
 pub mod screen;
+pub mod session_list;
 pub mod sessions;
 mod shot_edit;
 pub mod shots;

@@ -5,7 +5,7 @@ use super::clip::about_paste;
 use super::command::{Cx, Scope, id};
 use super::models::Stage;
 use super::overlay::{Item, Overlay, Picked, Rows};
-use crate::session::PromptJob;
+use crate::session::{PromptJob, SessionId};
 use crate::text::figures;
 
 /// What is asked about.
@@ -26,6 +26,8 @@ pub enum Question {
     Download,
     /// Taking the selected version of the tree out of sight.
     Prune,
+    /// Deleting a session, which is called this.
+    DeleteSession(SessionId, String),
 }
 
 impl Question {
@@ -36,6 +38,7 @@ impl Question {
             Self::DeletePrompt(_) => "Delete the prompt?",
             Self::Download => "Download?",
             Self::Prune => "Prune?",
+            Self::DeleteSession(..) => "Delete the session?",
         }
     }
 
@@ -44,6 +47,9 @@ impl Question {
         match self {
             Self::Paste { text, tokens, .. } => vec![about_paste(text, *tokens)],
             Self::DeletePrompt(name) => vec![format!("{name}: its file is removed, and nothing brings it back.")],
+            Self::DeleteSession(_, title) => {
+                vec![format!("{title}: with all its versions. Until kshot quits it can be brought back.")]
+            }
             Self::Download => about_download(app),
             Self::Prune => {
                 let (words, below) = app.prune_question();
@@ -62,6 +68,7 @@ impl Question {
         match self {
             Self::Paste { text, dropped, .. } => cx.paste_plain(&std::mem::take(text), *dropped),
             Self::DeletePrompt(name) => cx.app.prompts(PromptJob::Delete { name: name.clone() }),
+            Self::DeleteSession(id, _) => cx.app.delete_session(id.clone()),
             Self::Download => cx.app.download(),
             Self::Prune => cx.prune(),
         }

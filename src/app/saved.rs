@@ -143,7 +143,11 @@ impl App {
                 self.storage.prompts.refused = Some(name);
             }
             (_, Err(error)) => self.log.say(Level::Error, error.to_string()),
-            (PromptJob::List, Ok(_)) => {}
+            (PromptJob::List, Ok(_)) => {
+                if let Some(name) = self.storage.prompts.name.clone() {
+                    self.select_prompt(&name);
+                }
+            }
             (PromptJob::Save { name, revision, .. }, Ok(_)) => {
                 self.storage.saved_revision = Some(revision);
                 let list = self.keymap.hint(id::PROMPTS);

@@ -7,6 +7,7 @@ use super::App;
 use super::command::{Cx, id};
 use super::effect::{Effect, IoRequest};
 use super::log::Level;
+use super::views::PLAYGROUND;
 use crate::session::{Contents, Match, Row, SessionId, StoreError};
 
 /// Something to be done with sessions.
@@ -201,7 +202,8 @@ impl App {
                 self.log.say(Level::Notice, format!("a copy: {copy}"));
             }
             (SessionJob::Delete(_), Ok(_)) => {
-                self.log.say(Level::Notice, "the session is deleted; it can be brought back until kshot quits");
+                let undo = self.undelete_hint();
+                self.log.say(Level::Notice, format!("the session is deleted; {undo} brings it back until kshot quits"));
             }
             (SessionJob::Undelete, Ok(SessionDone::This(id))) => {
                 let back = self.session_title(&id);
@@ -223,6 +225,7 @@ impl App {
         self.storage.file = None;
         self.adopt_vocabulary();
         self.close_all();
+        self.screen.view = &PLAYGROUND;
         self.keep_session();
         let title = self.session_title(id);
         match damage {

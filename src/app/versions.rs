@@ -3,6 +3,7 @@
 //! The document is what is on the screen; the tree is told of it when something else is about to take its place (a
 //! generation, another version), never at a key that types.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::App;
@@ -12,10 +13,13 @@ use super::run::{Phase, Run};
 use super::tree::TreeView;
 use crate::engine::{Finish, JobId, Step};
 use crate::sampling::Settings;
-use crate::session::{self, Making, NodeId, Origin, Place, Point, Preview};
+use crate::session::{self, Making, NodeId, Origin, Place, Point, Preview, record};
 
 /// Changes after which points are found anew, well before the document forgets what changed.
 const BEHIND: u64 = 256;
+/// The newest generations, of which all candidates are kept; of the others as many as on disk, which is what a session that
+/// is opened again has.
+const FULL: usize = 16;
 /// Characters of a text that a message shows.
 const SHOWN: usize = 32;
 
@@ -77,6 +81,8 @@ pub struct Versions {
     coming: Option<Coming>,
     /// Stopped runs whose seed and ending are still to be told.
     awaited: Vec<(JobId, NodeId)>,
+    /// The generations of which all candidates are kept, the oldest first.
+    full: VecDeque<NodeId>,
     /// The seed of the version that is made again.
     pub(super) again: Option<u64>,
 }
@@ -269,8 +275,23 @@ impl App {
         };
         if let Some(id) = self.versions.tree.keep_generation(coming.from, &self.document, made) {
             self.versions.awaited.push((run.job, id));
+            self.versions.full.push_back(id);
         }
+        self.thin_versions();
         self.versions_known();
+    }
+
+    /// Lets go of what the screen shows of the newest generations only: 512 candidates a token are most of a session's
+    /// memory.
+    fn thin_versions(&mut self) {
+        let thin = |step: &Arc<Step>| record::thinned(step).map(Arc::new);
+        while self.versions.full.len() > FULL
+            && let Some(id) = self.versions.full.pop_front()
+        {
+            self.versions.tree.thin(id, thin);
+            self.versions.tree.forget_about(id, |made| made.run = None);
+        }
+        self.document.thin_history(2 * FULL, thin);
     }
 
     /// A run says how it ended, perhaps long after it was stopped.

@@ -192,6 +192,16 @@ impl App {
                 let text = text.to_owned();
                 self.rename_prompt(&text)
             }
+            Purpose::SessionName(ref id) => {
+                let (id, name) = (id.clone(), text.to_owned());
+                self.name_session(id, &name);
+                Ok(())
+            }
+            Purpose::SessionSearch => {
+                let query = text.to_owned();
+                self.keep_session_query(&query);
+                Ok(())
+            }
             Purpose::HubId => self.find(text),
             Purpose::Folder => self.find_folder(text),
         };

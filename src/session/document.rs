@@ -411,6 +411,12 @@ impl<T> Document<T> {
         self.history.seal();
     }
 
+    /// Replaces what is known about the tokens of steps that lie further back than the newest ones, where there is less to
+    /// know: memory does not grow with every step that is taken back.
+    pub fn thin_history(&mut self, full: usize, thin: impl Fn(&T) -> Option<T>) {
+        self.history.thin(full, thin);
+    }
+
     /// Takes the last step back and says what changed; `None` where there is nothing to undo.
     pub fn undo(&mut self) -> Option<Change> {
         let step = self.history.take_undo()?;

@@ -91,11 +91,13 @@ pub(super) struct History<T> {
     cost: usize,
     /// The next edit starts a step of its own.
     sealed: bool,
+    /// How many of the oldest steps know less about their tokens than they did.
+    thinned: usize,
 }
 
 impl<T> Default for History<T> {
     fn default() -> Self {
-        Self { done: VecDeque::new(), undone: Vec::new(), cost: 0, sealed: true }
+        Self { done: VecDeque::new(), undone: Vec::new(), cost: 0, sealed: true, thinned: 0 }
     }
 }
 
@@ -183,6 +185,19 @@ impl<T> History<T> {
         self.seal();
     }
 
+    /// Replaces what is known about the tokens of all steps but the newest ones, once for each step.
+    pub(super) fn thin(&mut self, full: usize, thin: impl Fn(&T) -> Option<T>) {
+        let end = self.done.len().saturating_sub(full);
+        for (step, _) in self.done.iter_mut().take(end).skip(self.thinned) {
+            for token in &mut step.tokens {
+                if let Some(less) = token.info.as_ref().and_then(&thin) {
+                    token.info = Some(less);
+                }
+            }
+        }
+        self.thinned = end;
+    }
+
     fn push(&mut self, step: Step<T>) {
         let cost = step.cost();
         self.cost += cost;
@@ -190,6 +205,7 @@ impl<T> History<T> {
         while self.cost > MEMORY && self.done.len() > 1 {
             if let Some((_, cost)) = self.done.pop_front() {
                 self.cost -= cost;
+                self.thinned = self.thinned.saturating_sub(1);
             }
         }
     }

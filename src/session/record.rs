@@ -17,6 +17,7 @@ use crate::sampling::Settings;
 mod step;
 
 use step::StepRecord;
+pub use step::thinned;
 
 /// The first line of a journal.
 pub const HEAD: &[u8] = b"{\"kshot session\":1}\n";

@@ -476,6 +476,22 @@ impl<T: Clone, A> Tree<T, A> {
         Some(about)
     }
 
+    /// Replaces what is known about the tokens of a node, where there is less to know.
+    pub fn thin(&mut self, id: NodeId, thin: impl Fn(&T) -> Option<T>) {
+        for token in self.nodes.get_mut(id.0).into_iter().flat_map(|node| &mut node.piece.tokens) {
+            if let Some(less) = token.info.as_ref().and_then(&thin) {
+                token.info = Some(less);
+            }
+        }
+    }
+
+    /// Changes what is known about the making of a node in a way that is not kept.
+    pub fn forget_about(&mut self, id: NodeId, forget: impl FnOnce(&mut A)) {
+        if let Some(about) = self.nodes.get_mut(id.0).and_then(|node| node.about.as_mut()) {
+            forget(about);
+        }
+    }
+
     /// Bookmarks a node or takes the bookmark off.
     pub fn set_bookmark(&mut self, id: NodeId, on: bool) {
         if let Some(node) = self.nodes.get_mut(id.0) {

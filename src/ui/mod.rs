@@ -17,6 +17,7 @@ mod paint;
 mod pane;
 pub mod plain;
 pub mod script;
+mod sessions;
 mod shell;
 mod status;
 pub mod svg;

@@ -102,6 +102,10 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
             pieces.push(context(view, info.context));
         }
     }
+    if let Some(name) = &app.storage.sessions.name {
+        let short = paint::cut(name, SHORT_NAME, theme.glyphs.ellipsis);
+        pieces.push(Piece::new(6, theme.text, format!("session {name}")).or_short(short));
+    }
     if let Some(run) = app.shown_run() {
         if let Some(finish) = run.finish() {
             pieces.push(Piece::new(5, theme.dim, format!("seed {}", finish.seed)));

@@ -7,7 +7,8 @@ use ratatui::layout::Position;
 
 use super::layout::Layout;
 use super::pane::{self, View};
-use super::{status, train};
+use super::{sessions, status, train};
+use crate::app::session_list::SESSIONS;
 use crate::app::train::TRAIN;
 use crate::app::views::{PLAYGROUND, ViewSpec};
 use crate::app::{COMMANDS, CommandSpec, KeyMap, KeyMapError};
@@ -19,7 +20,11 @@ struct Row {
 }
 
 /// All views.
-static VIEWS: [Row; 2] = [Row { spec: &PLAYGROUND, draw: playground }, Row { spec: &TRAIN, draw: train::draw }];
+static VIEWS: [Row; 3] = [
+    Row { spec: &PLAYGROUND, draw: playground },
+    Row { spec: &TRAIN, draw: train::draw },
+    Row { spec: &SESSIONS, draw: sessions::draw },
+];
 
 /// What the state has to know of all views.
 pub(super) fn specs() -> &'static [&'static ViewSpec] {

@@ -269,6 +269,20 @@ impl Player {
         self.sender.send(Event::Step(self.job, Box::new(step))).unwrap();
     }
 
+    /// Sends tokens of which so many candidates are known, and takes them in.
+    pub fn wide_tokens(&mut self, driver: &mut Driver<Scripted>, tokens: &[&str], candidates: usize) {
+        for token in tokens {
+            let mut step = step(self.index, token.as_bytes());
+            if let Drawn::Here(sampled) = &mut step.drawn {
+                let last = sampled.top.last().unwrap().clone();
+                sampled.top.resize(candidates, last);
+            }
+            self.index += 1;
+            self.sender.send(Event::Step(self.job, Box::new(step))).unwrap();
+        }
+        driver.pump().unwrap();
+    }
+
     /// Sends tokens, and takes them in.
     pub fn tokens(&mut self, driver: &mut Driver<Scripted>, tokens: &[&str]) {
         for token in tokens {

@@ -8,6 +8,18 @@ use crate::sampling::{Candidate, Sampled, StageCount, StageId};
 /// Candidates that are kept of each step.
 const KEPT_CANDIDATES: usize = 12;
 
+/// A step with no more candidates than are kept on disk; `None` where it has no more.
+pub fn thinned(step: &Step) -> Option<Step> {
+    let is_thin = step.sampled().is_none_or(|sampled| sampled.top.len() <= KEPT_CANDIDATES);
+    (!is_thin).then(|| {
+        let mut step = step.clone();
+        if let Drawn::Here(sampled) = &mut step.drawn {
+            sampled.top = sampled.top.iter().take(KEPT_CANDIDATES).cloned().collect();
+        }
+        step
+    })
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct StepRecord {
     index: usize,

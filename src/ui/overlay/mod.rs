@@ -113,7 +113,7 @@ impl Pane<'_> {
         let theme = self.view.theme;
         let shown = self.open.shown(self.view.app);
         self.open.cursor.room.set(usize::from(area.height));
-        if shown.is_empty() && !self.open.cursor.filter().is_empty() {
+        if shown.is_empty() && !self.open.cursor.filter().is_empty() && !self.open.overlay.filters_itself() {
             paint::line(buf, area, &Line::styled("No row holds this.", theme.dim));
         }
         let selected = self.open.selected(self.view.app, &shown);
