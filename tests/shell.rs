@@ -330,7 +330,7 @@ fn what_would_be_an_overlay_is_a_numbered_list() {
     let (text, executor) = plain(&["/models", "9", "2", "2", "/presets", "1", "/shots-task", "", "/help"]);
     assert!(text.contains("1. gpt2 (here)") && text.contains("2. gpt2-medium (to download, 1.5 GB)"), "{text}");
     assert!(text.contains("A number from 1 to 3, or an empty line to leave."), "{text}");
-    assert!(text.contains("Download gpt2-medium?") && text.contains("1. yes\n2. no\n"), "{text}");
+    assert!(text.contains("Download?\ngpt2-medium\n") && text.contains("1. yes\n2. no\n"), "{text}");
     assert!(executor.asked.borrow().pull.is_none(), "no was no");
     assert_eq!(text.matches("1. gpt2 (here)").count(), 1, "a list is printed once: {text}");
     assert!(text.contains("sampling preset: "), "{text}");
@@ -488,14 +488,14 @@ mod terminal {
     /// The dim colour of each theme as it is written.
     const DARK: &str = "38;2;154;159;168";
     const LIGHT: &str = "38;2;102;107;115";
-    const NEUTRAL: &str = "38;2;118;118;118";
 
     #[test]
     fn the_theme_follows_the_ground_of_the_terminal_unless_one_is_named() {
         let light = written(&COLOURS, "ffff/ffff/ffff", "0000/0000/0000", LIGHT);
-        assert!(!light.contains(DARK) && !light.contains(NEUTRAL));
+        // The first frame waits for no answer, so it may be in the theme that reads on both.
+        assert!(!light.contains(DARK));
         let dark = written(&COLOURS, "1111/1111/1111", "eeee/eeee/eeee", DARK);
-        assert!(!dark.contains(LIGHT) && !dark.contains(NEUTRAL));
+        assert!(!dark.contains(LIGHT));
         let named = [COLOURS.as_slice(), &[("KSHOT_THEME", "dark")]].concat();
         let named = written(&named, "ffff/ffff/ffff", "0000/0000/0000", DARK);
         assert!(!named.contains("\x1b]11;?"), "a named theme needs no answer");

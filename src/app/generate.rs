@@ -175,7 +175,9 @@ impl App {
                 (None, true) => "nothing was generated yet".to_owned(),
                 _ => {
                     let undo = self.keymap.hint(id::UNDO);
-                    format!("the text was changed after the generation: {undo} takes the change back, {key} goes on from its end")
+                    format!(
+                        "the text was changed after the generation: {undo} takes the change back, {key} goes on from its end"
+                    )
                 }
             };
             self.log.say(Level::Warning, said);

@@ -21,6 +21,7 @@ use crate::app::input::Input;
 use crate::app::models::Stage;
 use crate::app::overlay::Rows;
 use crate::app::page::{Document, Hold, Motion, Page};
+use crate::app::question::Ask;
 use crate::app::{App, Effect, Message};
 use crate::engine::Event;
 use crate::text::sanitise;
@@ -243,7 +244,12 @@ impl Plain<'_> {
     fn choose(&mut self, rows: Vec<String>, line: &str) -> anyhow::Result<()> {
         match line.trim().parse::<usize>() {
             _ if line.trim().is_empty() => self.close(),
-            Ok(number) if (1..=rows.len()).contains(&number) => self.send(Message::Pick(number - 1)),
+            Ok(number) if (1..=rows.len()).contains(&number) => {
+                let asked = self.app.is_top::<Ask>();
+                self.send(Message::Pick(number - 1))?;
+                // An answer ends what led to the question too.
+                if asked { self.close() } else { Ok(()) }
+            }
             _ => {
                 self.line(&format!("A number from 1 to {}, or an empty line to leave.", rows.len()))?;
                 // The list was printed; it need not be printed again.

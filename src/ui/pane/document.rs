@@ -98,7 +98,11 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
     }
     if view.app.token.at.is_some() {
         let key = view.app.keymap.hint(id::STOP);
-        let text = if full { format!("TOKEN MODE: letters are commands, {key} goes back to the text") } else { format!("TOKENS {key}: text") };
+        let text = if full {
+            format!("TOKEN MODE: letters are commands, {key} goes back to the text")
+        } else {
+            format!("TOKENS {key}: text")
+        };
         // What is typed here are commands: nobody should learn that from what happens.
         parts.insert(0, vec![Span::styled(format!(" {text} "), view.theme.selected)]);
     }
