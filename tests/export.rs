@@ -485,7 +485,7 @@ fn end(driver: &mut Driver<Scripted>, job: JobId) {
         reasons: vec![FinishReason::Length, FinishReason::Stop, FinishReason::Cancelled],
         stopped_at: vec![None, Some("\n".to_owned()), None],
         seed: 42,
-        prompt: vec![115].into(),
+        prompt: vec![115],
         timings: Timings::default(),
     };
     driver.executor.engine_sender().send(Event::Finished(job, Box::new(finish))).unwrap();

@@ -66,10 +66,10 @@ impl Tty {
             {
                 sink.lock().unwrap().process(&buffer[..n]);
                 // Every terminal answers the question for its device attributes.
-                if buffer[..n].windows(3).any(|window| window == b"\x1b[c") {
-                    if let Some(keys) = answers.lock().unwrap().as_mut() {
-                        keys.write_all(b"\x1b[?62;22c").unwrap();
-                    }
+                if buffer[..n].windows(3).any(|window| window == b"\x1b[c")
+                    && let Some(keys) = answers.lock().unwrap().as_mut()
+                {
+                    keys.write_all(b"\x1b[?62;22c").unwrap();
                 }
             }
         });

@@ -176,7 +176,7 @@ impl Made<'_> {
     /// The one sequence that is shown of several, where one was picked. Where none has a token in its text, all are equal.
     fn chosen(&self) -> Option<usize> {
         match self.args.best_of {
-            Some(_) => Some(best(self.steps.iter().map(|steps| mean_logprob(steps))).unwrap_or(0)),
+            Some(_) => Some(best(self.steps.iter().map(mean_logprob)).unwrap_or(0)),
             None => self.args.pick.map(|pick| pick.get() - 1),
         }
     }
@@ -289,7 +289,7 @@ impl Made<'_> {
     /// Says on stderr how it ended, how fast it was, and which sample is shown.
     fn remark(&self, cx: &Context) {
         if let Some(one) = self.chosen().filter(|_| self.request.sequences > 1) {
-            let mean = self.steps.get(one).and_then(|steps| mean_logprob(steps));
+            let mean = self.steps.get(one).and_then(mean_logprob);
             let mean = mean.map_or("-".to_owned(), |mean| format!("{mean:.4} nats"));
             cx.remark(format!("sample {} of {}: mean log-probability {mean}", one + 1, self.steps.len()));
         }

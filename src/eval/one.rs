@@ -22,7 +22,7 @@ pub fn one_by_one<'m>(
         let without = EngineError::Unable { what: "an evaluation", why: "this engine has no tokenizer here" };
         let tokenizer = tokenizer.ok_or(without)?;
         match prepare(question?, &tokenizer, info.vocab, info.context, start)? {
-            Prepared::TooLong(record) => Ok(record),
+            Prepared::TooLong(record) => Ok(*record),
             Prepared::Fits(mut job) => {
                 answer(model, &mut job, &tokenizer, cancel)?;
                 choose(model, &mut job, cancel)?;

@@ -69,7 +69,7 @@ pub(super) enum Prepared {
     /// Its prompt and answers as tokens.
     Fits(Box<Job>),
     /// It is longer than the context, and done.
-    TooLong(Record),
+    TooLong(Box<Record>),
 }
 
 /// Encodes a question.
@@ -97,7 +97,7 @@ pub(super) fn prepare(
     // Its last token need not be run, but what ends it is drawn after it.
     let tokens = prompt.len() + longest;
     if tokens > context {
-        return Ok(Prepared::TooLong(record(question, prompt.len(), Outcome::TooLong { tokens, context })));
+        return Ok(Prepared::TooLong(Box::new(record(question, prompt.len(), Outcome::TooLong { tokens, context }))));
     }
     Ok(Prepared::Fits(Box::new(Job {
         sums: vec![0.0; choices.len()],
@@ -173,7 +173,7 @@ impl<'m, Q: Iterator<Item = Result<Question, EvalError>>> Evaluation<'m, Q> {
             let config = self.decoder.config();
             match prepare(question, self.tokenizer, config.vocab, config.n_positions, self.start)? {
                 Prepared::Fits(job) => return Ok(Some(*job)),
-                Prepared::TooLong(record) => self.ready.push_back(record),
+                Prepared::TooLong(record) => self.ready.push_back(*record),
             }
         }
     }

@@ -206,7 +206,7 @@ fn address_space_left() -> Option<u64> {
         let pages = statm.split_whitespace().next()?.parse::<u64>().ok()?;
         // SAFETY: sysconf has no preconditions.
         let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
-        Some((limit.rlim_cur as u64).saturating_sub(pages * page))
+        Some(limit.rlim_cur.saturating_sub(pages * page))
     }
     #[cfg(not(target_os = "linux"))]
     None

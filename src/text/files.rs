@@ -96,6 +96,7 @@ impl Parts {
         parts.read_special_tokens(files)?;
         parts.ends.read_model_configs(files)?;
         parts.check()?;
+        parts.check_reach()?;
         Ok(parts)
     }
 
@@ -146,12 +147,12 @@ impl Parts {
         }
         drop(tokens);
         self.keep_default_special();
-        self.check_reach()
+        Ok(())
     }
 
     /// Refuses a vocabulary that its merges do not lead to: a text would become single bytes without a word, as where
-    /// merges.txt is empty or cut short (llama.cpp #3732).
-    fn check_reach(&self) -> Result<(), TextError> {
+    /// merges.txt is empty or cut short (llama.cpp #3732). A vocabulary that a caller made is taken as it is.
+    pub(super) fn check_reach(&self) -> Result<(), TextError> {
         if self.ignore_merges {
             return Ok(());
         }

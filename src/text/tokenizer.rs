@@ -64,6 +64,7 @@ impl Tokenizer {
     pub fn from_json(name: &str, json: &serde_json::Value) -> Result<Self, TextError> {
         let mut parts = from_tokenizer_json(PathBuf::from(name), json)?;
         parts.check()?;
+        parts.check_reach()?;
         Self::build(parts)
     }
 

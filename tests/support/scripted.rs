@@ -274,7 +274,7 @@ impl Player {
         for token in tokens {
             let mut step = step(self.index, token.as_bytes());
             if let Drawn::Here(sampled) = &mut step.drawn {
-                let last = sampled.top.last().unwrap().clone();
+                let last = *sampled.top.last().unwrap();
                 sampled.top.resize(candidates, last);
             }
             self.index += 1;
