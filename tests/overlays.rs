@@ -28,7 +28,7 @@ const CASES: [Case; 9] = [
     Case { name: "exports", open: |it| it.run("abc<Alt+E>").unwrap(), filter: "html", plain: None },
     Case { name: "commands", open: |it| it.run("<Ctrl+P>").unwrap(), filter: "model", plain: None },
     Case { name: "messages", open: messages, filter: "dtype", plain: None },
-    Case { name: "versions", open: versions, filter: " b", plain: None },
+    Case { name: "versions", open: versions, filter: "b", plain: None },
     Case { name: "prompt", open: |it| it.run("<F4>t<Enter>p").unwrap(), filter: "e", plain: Some("/shots-preview") },
 ];
 

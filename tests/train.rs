@@ -167,6 +167,7 @@ fn a_run_that_was_cut_off_goes_on_exactly() {
     assert_eq!(resumed.curve().len(), 24);
     // All of it is in the file too.
     assert_eq!(curve(folder.path()), curve(peace.path()));
+    drop(resumed);
     // Another recipe in the same folder is refused by name.
     let other = Recipe { lr: 0.5, data: song().data(), ..tiny() };
     let prepared = prepare(&other, Some(&song()), None, &CancelToken::new()).unwrap();
@@ -192,6 +193,8 @@ fn a_step_that_is_cancelled_is_not_done() {
     }
     assert_eq!((cut.trainer().step(), cut.curve().len()), (9, 9));
     cut.save().unwrap();
+    // A folder has one run at a time.
+    drop(cut);
     let rest: Vec<_> = run(Some(folder.path()), &tiny()).map(|step| figures(&step.unwrap())).collect();
     assert_eq!(rest, whole[9..]);
 }

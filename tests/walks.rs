@@ -123,7 +123,7 @@ fn walk(size: (u16, u16), kind: &Kind, theme: &str) {
 
     // Token mode: the token looked at is marked, with colours and without.
     tty.press("\x1b");
-    tty.see("tokens (Esc: text)");
+    tty.see("TOKENS");
     let row = row_of(&mut tty, "river");
     tty.press("g");
     tty.wait("the first token", |screen| screen.contains("Token 1 of") || size.0 < 80);

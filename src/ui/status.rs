@@ -82,7 +82,9 @@ pub(super) fn draw_status(view: &View<'_>, area: Rect, buf: &mut Buffer) {
 fn pieces(view: &View<'_>) -> Vec<Piece> {
     let app = view.app;
     let theme = view.theme;
-    let mut pieces = vec![Piece::new(0, theme.strong, "kshot"), Piece::new(7, theme.strong, app.screen.view.title)];
+    // The playground is where one is unless another view says so.
+    let keep = if app.in_playground() { 0 } else { 9 };
+    let mut pieces = vec![Piece::new(keep, theme.strong, app.screen.view.title)];
     match (&app.models.job, &app.models.loaded) {
         (Some(job), _) => pieces.push(Piece::new(9, theme.text, job_text(job).0)),
         (None, None) => pieces.push(Piece::new(9, theme.warning, "no model")),

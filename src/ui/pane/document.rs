@@ -99,7 +99,7 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
     if view.app.token.at.is_some() {
         let key = view.app.keymap.hint(id::STOP);
         let text = if full {
-            format!("TOKEN MODE: letters are commands, {key} goes back to the text")
+            format!("TOKENS: letters are commands, {key}: text")
         } else {
             format!("TOKENS {key}: text")
         };
