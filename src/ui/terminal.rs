@@ -4,8 +4,8 @@
 //! other signal that ends a process and can be caught. Ways away and back: Ctrl+Z, SIGTSTP, SIGSTOP with SIGCONT,
 //! `$EDITOR`. Keys come from standard input, or from `/dev/tty` where that is a pipe. Knows no screen content.
 //!
-//! Bytes become events in three steps: [`grammar`] finds where a sequence ends, [`meaning`] what it stands for, and
-//! [`decoder`] adds the time.
+//! Bytes become events in three steps: `grammar` finds where a sequence ends, `meaning` what it stands for, and
+//! `decoder` adds the time.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};

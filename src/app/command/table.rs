@@ -116,7 +116,7 @@ commands! {
         EXAMPLE_UP = "example-up" ["up"] "" "previous example" |cx| cx.app.examples_select(-1);
         EXAMPLE_DOWN = "example-down" ["down"] "" "next example" |cx| cx.app.examples_select(1);
         EXAMPLE_TAKE = "example-take" ["enter"] "" "put the selected example in" |cx| cx.examples_take();
-        EXAMPLE_HIDE = "example-hide" ["esc"] "" "no examples: digits are text" |cx| cx.examples_leave();
+        EXAMPLE_HIDE = "example-hide" ["esc"] "" "no examples" |cx| cx.examples_leave();
     }
     FIND {
         FIND_NEXT = "find-next" ["down", "ctrl-f"] "next" "next match; without a query: the last one again" |cx| cx.find_step(1);

@@ -98,11 +98,8 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
     }
     if view.app.token.at.is_some() {
         let key = view.app.keymap.hint(id::STOP);
-        let text = if full {
-            format!("TOKENS: letters are commands, {key}: text")
-        } else {
-            format!("TOKENS {key}: text")
-        };
+        let text =
+            if full { format!("TOKENS: letters are commands, {key}: text") } else { format!("TOKENS {key}: text") };
         // What is typed here are commands: nobody should learn that from what happens.
         parts.insert(0, vec![Span::styled(format!(" {text} "), view.theme.selected)]);
     }

@@ -176,7 +176,9 @@ impl Decoder {
         let state = self.machine.state();
         // A single byte after what was told as a key is a key.
         let is_key = self.told && bytes.len() == 1 && !matches!(state, State::StringEscape(_));
-        if is_key || state == State::X10Mouse {
+        // An ESC after one that was told as a key begins something new: Esc, then an arrow, is no Alt with that arrow.
+        let begins_anew = self.told && matches!(state, State::Escape { .. }) && bytes.first() == Some(&0x1b);
+        if is_key || begins_anew || state == State::X10Mouse {
             return false;
         }
         let mut machine = self.machine.clone();

@@ -217,3 +217,14 @@ fn what_once_killed_the_keyboard() {
         assert_eq!(fed.read(b"w").wait(50).events(), [key(KeyCode::Char('w'), NONE)], "{case:?}");
     }
 }
+
+#[test]
+fn a_key_after_esc_is_that_key_however_soon() {
+    for (bytes, code) in [(&b"\x1bOQ"[..], KeyCode::F(2)), (b"\x1b[A", KeyCode::Up), (b"\x1b[5~", KeyCode::PageUp)] {
+        for pause in [40, 120, 500, 2_000, 4_000] {
+            let events = Fed::new().read(b"\x1b").wait(pause).read(bytes).wait(1_000).events();
+            let keys = [KeyCode::Esc, code].map(|code| Event::Key(code.into()));
+            assert_eq!(events, keys, "{code:?} after {pause} ms");
+        }
+    }
+}
