@@ -57,7 +57,7 @@ compare-train:
     cargo build --release
     python tests/compare/train_speed.py target/release/kshot
 
-# what the built-in model gets right of the tasks in the program, as the task list shows it
+# what the built-in model gets right of the tasks in the program
 measure-builtin:
     cargo run --release -- eval -m built-in --dtype f32 --task all --samples -k 4 --json > builtin-tasks.json
     mv builtin-tasks.json assets/
