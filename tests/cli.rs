@@ -716,3 +716,11 @@ fn a_classifier_is_made_saved_and_used() {
     }
     assert_eq!(world.run(&["classify", "-m", "./made", "--json", "ab1", "cd"], b"").json(), said, "the good one stays");
 }
+
+#[test]
+fn line_by_line_there_are_no_sessions_and_a_name_is_refused() {
+    let world = World::new();
+    let refused = world.run(&["--plain", "--session", "lesson"], b"");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--plain keeps no sessions"), "{}", refused.stderr);
+}

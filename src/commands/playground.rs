@@ -42,6 +42,10 @@ pub(crate) fn run(args: PlaygroundArgs, screen: &ScreenArgs, cx: Context) -> any
 
 /// Opens the playground line by line: stdin is what is typed.
 fn plain(args: PlaygroundArgs, cx: Context) -> anyhow::Result<Status> {
+    if let Some(name) = &args.session {
+        let text = format!("--plain keeps no sessions, so {name:?} cannot be opened in it; leave one of the two out");
+        bail!(Usage(text));
+    }
     let mut options = options(args, false, model::name(None, &cx), &cx)?;
     options.text.get_or_insert_default();
     drop(cx);
