@@ -55,6 +55,14 @@ pub trait Overlay: Any + Debug {
     /// What it shows.
     fn rows(&self, app: &App) -> Rows;
 
+    /// How many rows it shows. It is asked in every frame: overridden where rows are dear to make.
+    fn count(&self, app: &App) -> usize {
+        match self.rows(app) {
+            Rows::Choice(items) => items.len(),
+            Rows::Text(lines) => lines.len(),
+        }
+    }
+
     /// The selected row, where something else than the cursor says so.
     fn selected(&self, _app: &App) -> Option<usize> {
         None
@@ -159,12 +167,14 @@ impl Open {
 
     /// The rows that the filter lets in, as indices; of a text all.
     pub fn shown(&self, app: &App) -> Vec<usize> {
+        if self.cursor.filter().is_empty() || self.overlay.filters_itself() {
+            return (0..self.overlay.count(app)).collect();
+        }
         match self.overlay.rows(app) {
-            Rows::Choice(items) if !self.overlay.filters_itself() => {
+            Rows::Choice(items) => {
                 let holds = |item: &Item| self.cursor.lets_in(&item.name) || self.cursor.lets_in(&item.about);
                 items.iter().enumerate().filter(|(_, item)| holds(item)).map(|(row, _)| row).collect()
             }
-            Rows::Choice(items) => (0..items.len()).collect(),
             Rows::Text(lines) => (0..lines.len()).collect(),
         }
     }

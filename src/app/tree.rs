@@ -68,6 +68,11 @@ impl Overlay for VersionTree {
         Rows::Choice(app.tree_rows().into_iter().map(item).collect())
     }
 
+    /// A row's figures are sums over all its tokens: a frame needs only how many rows there are.
+    fn count(&self, app: &App) -> usize {
+        app.tree_rows().len()
+    }
+
     fn selected(&self, app: &App) -> Option<usize> {
         Some(app.tree_selected(&app.tree_rows()))
     }
