@@ -3,6 +3,9 @@
 
 #[path = "support/bytes_model.rs"]
 mod bytes_model;
+#[path = "support/fuzz.rs"]
+#[allow(dead_code, reason = "shared by several test programs")]
+mod fuzz;
 #[path = "support/scripted.rs"]
 #[allow(dead_code, reason = "shared by several test programs")]
 mod scripted;
@@ -18,6 +21,8 @@ use kshot::engine::{Drawn, Event, Finish, FinishReason, JobId, Timings};
 use kshot::export::formats;
 use kshot::sampling::SavedPresets;
 use kshot::ui::script::Driver;
+use rand_chacha::ChaCha8Rng;
+use rand08::{Rng, SeedableRng};
 use scripted::{Player, Scripted, loaded, screen, step, text};
 use serde_json::Value;
 
@@ -146,7 +151,8 @@ fn a_replay_names_the_first_difference() {
     world.write("near.json", &trace.to_string());
     let near = world.kshot(&["replay", "near.json"]);
     assert_eq!(near.code, Some(1), "{}{}", near.stdout, near.stderr);
-    assert!(near.stdout.starts_with("different at sample 1, token 5: log-probability"), "{}", near.stdout);
+    let said = "near.json was not repeated: different at sample 1, token 5: log-probability";
+    assert!(near.stdout.is_empty() && near.stderr.contains(said), "{}{}", near.stdout, near.stderr);
 
     // On another processor as small a difference is none.
     trace["kshot"]["cpu"] = "an abacus".into();
@@ -160,7 +166,7 @@ fn a_replay_names_the_first_difference() {
     world.write("other.json", &trace.to_string());
     let other = world.kshot(&["replay", "other.json"]);
     assert_eq!(other.code, Some(1));
-    assert!(other.stdout.contains("token 5: id 0"), "{}", other.stdout);
+    assert!(other.stderr.contains("token 5: id 0"), "{}", other.stderr);
     assert!(other.stdout.contains("processor an abacus there"), "{}", other.stdout);
 }
 
@@ -187,6 +193,42 @@ fn what_cannot_be_replayed_is_refused_with_the_reason() {
         assert!(ran.stderr.contains(part), "{args:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(args[1]), "the file is named: {}", ran.stderr);
     }
+}
+
+/// Whatever was done to a trace: the same outcome, or an error that names the file and the place.
+#[test]
+fn a_damaged_trace_is_never_refused_without_a_word() {
+    let world = World::new();
+    world.kshot(&["generate", "-p", "river ->", "-n", "4", "-s", "3", "--trace", "t.json"]);
+    let whole = std::fs::read(world.home.path().join("t.json")).unwrap();
+    let cases = fuzz::number("KSHOT_FUZZ_TRACES", 200);
+    let mut same = 0;
+    for case in 0..cases {
+        let mut rng = ChaCha8Rng::seed_from_u64(case);
+        let mut bytes = whole.clone();
+        // Half of them are one flipped bit, which leaves more of the trace to be read.
+        match case % 2 {
+            0 => bytes[rng.gen_range(0..whole.len())] ^= 1 << rng.gen_range(0..8),
+            _ => fuzz::mutate(&mut bytes, &whole, &mut rng),
+        }
+        std::fs::write(world.home.path().join("m.json"), &bytes).unwrap();
+        let ran = world.kshot(&["replay", "m.json"]);
+        if ran.code == Some(0) {
+            assert!(ran.stdout.starts_with("same: "), "case {case}: {}", ran.stdout);
+            same += 1;
+            continue;
+        }
+        let said = &ran.stderr;
+        // Another name of the model is looked for as such.
+        let place =
+            ["line ", "byte ", "sample ", "settings", "token ", "format", "dtype", "SHA-256", "model", "vocabulary"];
+        assert!(matches!(ran.code, Some(1 | 2)), "case {case}: {:?} {said}", ran.code);
+        assert!(said.contains("error: ") && place.iter().any(|place| said.contains(place)), "case {case}: {said}");
+        let debug = ["TraceCandidate", "Some(", "None", "Error(", "panicked"];
+        assert!(!debug.iter().any(|word| said.contains(word)), "case {case}: {said}");
+    }
+    println!("{cases} damaged traces: {same} replay as before, the others are refused in words");
+    assert!(same * 4 < cases, "{same} of {cases}");
 }
 
 #[test]

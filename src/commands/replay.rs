@@ -69,23 +69,24 @@ fn report(
         Exactness::Bits => (true, [].as_slice()),
         Exactness::Tolerance(reasons) => (false, reasons.as_slice()),
     };
-    let difference = difference.map(|difference| sanitise::line(&difference.to_string()).into_owned());
-    let status = if difference.is_none() { Status::Done } else { Status::Bad };
+    let difference = difference.map(ToString::to_string);
     if args.json {
-        let tolerance = (!bits).then_some(TOLERANCE);
+        let (tolerance, difference) = ((!bits).then_some(TOLERANCE), difference.clone());
         cx.out.json(&Report { same: difference.is_none(), bits, tolerance, reasons, tokens, difference })?;
-        return Ok(status);
+    } else {
+        let how = match bits {
+            true => "log-probabilities equal bit for bit".to_owned(),
+            false => format!("log-probabilities within {TOLERANCE} nats"),
+        };
+        if difference.is_none() {
+            cx.out.line(format!("same: {tokens} tokens, {how}"))?;
+        }
+        for reason in reasons {
+            cx.out.line(format!("not compared bit for bit: {}", sanitise::line(reason)))?;
+        }
     }
-    let how = match bits {
-        true => "log-probabilities equal bit for bit".to_owned(),
-        false => format!("log-probabilities within {TOLERANCE} nats"),
-    };
     match difference {
-        None => cx.out.line(format!("same: {tokens} tokens, {how}"))?,
-        Some(difference) => cx.out.line(format!("different at {difference}"))?,
+        None => Ok(Status::Done),
+        Some(difference) => bail!("{} was not repeated: different at {difference}", args.file.display()),
     }
-    for reason in reasons {
-        cx.out.line(format!("not compared bit for bit: {}", sanitise::line(reason)))?;
-    }
-    Ok(status)
 }

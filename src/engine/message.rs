@@ -303,6 +303,18 @@ pub enum FinishReason {
     Cancelled,
 }
 
+impl std::fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Length => "length",
+            Self::Stop => "stop",
+            Self::Eos => "eos",
+            Self::Context => "context",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
 /// The end of a generation.
 #[derive(Debug, Clone)]
 pub struct Finish {

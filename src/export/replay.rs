@@ -77,7 +77,7 @@ pub fn compare<S: Borrow<Step>>(
             })
             .or_else(|| {
                 let differs = !stopped && reason != then.finish_reason;
-                let what = format!("ended with {:?} in the trace, {reason:?} now", then.finish_reason).to_lowercase();
+                let what = format!("its end is {} in the trace, {reason} now", then.finish_reason);
                 differs.then_some(Difference { sample, token: had, what })
             })
     })
@@ -103,13 +103,17 @@ fn differs(then: &TraceToken, now: &TraceToken, exactness: &Exactness) -> Option
         return None;
     }
     let figures = [
-        ("text", then.text != now.text, then.text.clone(), now.text.clone()),
-        ("rank", then.rank != now.rank, then.rank.to_string(), now.rank.to_string()),
-        ("entropy", then.entropy.to_bits() != now.entropy.to_bits(), then.entropy.to_string(), now.entropy.to_string()),
-        ("candidates", then.top != now.top, format!("{:?}", then.top), format!("{:?}", now.top)),
+        ("text", format!("\"{}\"", then.text), format!("\"{}\"", now.text)),
+        ("rank", then.rank.to_string(), now.rank.to_string()),
+        ("entropy", then.entropy.to_string(), now.entropy.to_string()),
     ];
-    let (what, _, there, here) = figures.into_iter().find(|(_, differs, ..)| *differs)?;
-    Some(format!("{what} {there} in the trace, {here} now"))
+    if let Some((what, there, here)) = figures.into_iter().find(|(_, there, here)| there != here) {
+        return Some(format!("{what} {there} in the trace, {here} now"));
+    }
+    let length = then.top.len().max(now.top.len());
+    let at = (0..length).find(|at| then.top.get(*at) != now.top.get(*at))?;
+    let [there, here] = [then, now].map(|token| token.top.get(at).map_or("none".to_owned(), ToString::to_string));
+    Some(format!("candidate {} is {there} in the trace, {here} now", at + 1))
 }
 
 #[cfg(test)]
@@ -172,7 +176,7 @@ mod tests {
             (|now| drawn(&mut now[1]).logprob -= 2e-3, "token 2: log-probability -16", Some("token 2: log-prob")),
             (|now| drawn(&mut now[0]).logprob_sampled += 2e-3, "after the chain", Some("after the chain")),
             (|now| drawn(&mut now[0]).rank = 3, "rank 2 in the trace, 3 now", None),
-            (|now| drawn(&mut now[0]).top[0].id = 8, "candidates", None),
+            (|now| drawn(&mut now[0]).top[0].id = 8, "candidate 1 is id 7, -0.1 nats, after the chain", None),
             (|now| _ = now.pop(), "token 2: 2 tokens in the trace, 1 now", Some("1 now")),
             (|now| now.push(now[0].clone()), "token 3: 2 tokens in the trace, 3 now", Some("3 now")),
         ];
@@ -187,7 +191,7 @@ mod tests {
             }
         }
         let ended = compare(&trace, &steps(&trace), &finish(FinishReason::Eos), &bits).unwrap();
-        assert!(ended.what.contains("length in the trace, eos now"), "{ended}");
+        assert!(ended.what.contains("its end is length in the trace, eos now"), "{ended}");
     }
 
     #[test]

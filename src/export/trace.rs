@@ -21,7 +21,9 @@
 //! `\xHH` for a byte that is part of no character there; so no byte of a token is lost.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::build::{Build, weights_sha256};
@@ -120,6 +122,17 @@ pub struct TraceToken {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TraceCandidate(pub u32, pub f32, pub Option<f32>);
 
+impl fmt::Display for TraceCandidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(id, logprob, sampled) = self;
+        write!(f, "id {id}, {logprob} nats, ")?;
+        match sampled {
+            Some(sampled) => write!(f, "after the chain {sampled}"),
+            None => f.write_str("cut by the chain"),
+        }
+    }
+}
+
 /// Why a trace cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
@@ -217,7 +230,8 @@ impl Trace {
             None => return Err(TraceError::Other("missing".to_owned())),
         }
         let trace: Self = serde_json::from_str(json)?;
-        let full: Settings = serde_json::from_value(trace.settings.full.clone())?;
+        let full: Settings = serde_json::from_value(trace.settings.full.clone())
+            .map_err(|error| serde_json::Error::custom(format!("settings.full: {error}")))?;
         if full != trace.settings.changed {
             let said = "settings.changed and settings.full are not the same settings";
             return Err(TraceError::Contradiction(said.to_owned()));

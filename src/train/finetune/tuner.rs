@@ -260,6 +260,11 @@ impl Finetune {
         Pass::training(dropout).until(self.cancel.flag())
     }
 
+    /// Between two parts of a step that hear no token.
+    fn go_on(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(TrainError::Cancelled) } else { Ok(()) }
+    }
+
     fn log_probabilities(&self, extracted: &Tensor, examples: &[&Encoded]) -> Result<Tensor> {
         net::log_probabilities(self.form, extracted, self.head.as_tensor(), &net::choices(examples))
     }
@@ -303,6 +308,7 @@ impl Finetune {
         let lambda = self.recipe.lambda;
 
         let Read { extracted, auxiliary, language } = self.read(chosen, &examples)?;
+        self.go_on()?;
         let dropped = self.drop_out(&extracted, &examples)?;
         let log_probabilities = self.log_probabilities(&dropped, &examples)?;
         let mut objective = net::classification_loss(&log_probabilities, &labels)?;
@@ -325,7 +331,10 @@ impl Finetune {
             return Err(not_finite("loss"));
         }
         let gradients = objective.backward()?;
+        self.go_on()?;
         let gradient_norm = self.optimiser.gradient_norm(&gradients)?;
+        // The last place: an update is done whole.
+        self.go_on()?;
         if !gradient_norm.is_finite() {
             return Err(not_finite("gradient"));
         }
