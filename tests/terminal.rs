@@ -157,6 +157,32 @@ fn session(size: (u16, u16)) {
     tty.assert_restored("quit");
 }
 
+/// The first frames, a generation, the list of models and a name that is typed open no connection; the look-up that Enter asks
+/// for fetches no file; only the answer to "Download?" does.
+#[test]
+fn nothing_is_fetched_before_the_user_says_so() {
+    let model = bytes_model::long_folder(POSITIONS);
+    let server = hub(model.path());
+    let mut tty = Tty::playground((80, 24), &server.endpoint(), &["-s", "1", "-n", "4"]);
+    tty.see("built-in is ready");
+    tty.press(CTRL_G);
+    tty.wait("the last token", |screen| screen.contains("idle: ") || screen.contains("max 4"));
+    tty.press(F2);
+    tty.see("openai-community/gpt2");
+    tty.press("o");
+    tty.press(MODEL);
+    tty.see(MODEL);
+    assert_eq!(server.connections(), 0, "before anything was asked for");
+    tty.press(ENTER);
+    tty.see("Download?");
+    assert_eq!(server.body_bytes(), 0, "before the user agreed");
+    tty.press("n");
+    tty.wait("no question", |screen| !screen.contains("Download?"));
+    tty.press(CTRL_Q);
+    assert_eq!(tty.ended().exit_code(), 0);
+    assert_eq!(server.body_bytes(), 0, "the user said no");
+}
+
 fn pull_the_model(tty: &mut Tty) {
     tty.press(F2);
     tty.see("openai-community/gpt2");
