@@ -1,4 +1,4 @@
-//! The real [`Executor`]: the engine thread, the training thread, one thread for each I/O job, and one that encodes text.
+//! The real [`Executor`]: the engine thread, the training thread, one thread for each I/O job, and a thread that encodes text.
 
 use std::collections::HashMap;
 use std::io;
@@ -62,7 +62,7 @@ impl Workers {
         })
     }
 
-    /// Starts the thread that keeps the session, and the one that searches in all of them.
+    /// Starts the thread that keeps the session, and the thread that searches all sessions.
     ///
     /// # Errors
     /// Fails where the system gives no thread.

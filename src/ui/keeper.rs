@@ -43,7 +43,7 @@ impl Keeper {
         Self { store, writer: None, name, waiting: Vec::new(), next: None, deleted: Vec::new(), said: None }
     }
 
-    /// A keeper that goes on with a session. One that another program writes is only read: the keeper then keeps a new one.
+    /// A keeper that goes on with a session. A session that another program writes is only read; the keeper then writes to a new one.
     ///
     /// # Errors
     /// A session that cannot be opened at all.
@@ -192,7 +192,7 @@ impl Keeper {
     }
 }
 
-/// Answers the latest search; one that a newer one takes the place of is given up.
+/// Answers the latest search; a newer search cancels it.
 pub(super) fn search(store: &Store, queries: &Receiver<String>, answers: &Sender<IoEvent>) {
     let mut texts = Texts::default();
     while let Ok(first) = queries.recv() {

@@ -38,7 +38,7 @@ pub struct Lines {
 /// Runs until `/quit` or the end of the input.
 ///
 /// # Errors
-/// An output that cannot be written, except that nobody reads it any more; an engine that is gone.
+/// An output that cannot be written, except for a closed pipe; an engine that has ended.
 pub fn run(mut app: App, lines: &Lines, out: &mut dyn Write, executor: &mut dyn Executor) -> anyhow::Result<()> {
     app.keymap.name_by_slashes();
     let mut plain = Plain {

@@ -94,7 +94,7 @@ pub enum TerminalEvent {
     Signal(Signal),
     /// The process was stopped and goes on, and the modes are set again: clear the screen and draw everything.
     Resumed,
-    /// A thread other than the one that draws panicked. Its owner may have caught that; the screen is untouched.
+    /// A thread other than the drawing thread panicked. Its owner may have caught that; the screen is untouched.
     /// The message is in the log, and is printed once the terminal is restored.
     Panicked(String),
     /// The terminal says what its ground is.

@@ -100,7 +100,7 @@ fn title(view: &View<'_>, wording: Wording) -> Line<'static> {
         let key = view.app.keymap.hint(id::STOP);
         let text =
             if full { format!("TOKENS: letters are commands, {key}: text") } else { format!("TOKENS {key}: text") };
-        // What is typed here are commands: nobody should learn that from what happens.
+        // Keys are commands here: the mode is shown before the first key is pressed.
         parts.insert(0, vec![Span::styled(format!(" {text} "), view.theme.selected)]);
     }
     if view.app.ends_in_trap() {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The rows of a list of `len` to draw in `height` lines: the selected one among them, in the middle where there are rows
-/// on both sides, and no line empty that a row could fill. It follows from the selection alone, so nobody has to keep it.
+/// on both sides, and no line empty that a row could fill. It follows from the selection alone, so no caller stores it.
 pub fn visible_rows(selected: usize, len: usize, height: u16) -> Range<usize> {
     let height = usize::from(height);
     let first = selected.saturating_sub(height / 2).min(len.saturating_sub(height));

@@ -39,7 +39,7 @@ enum Follow {
     /// The end is on screen and stays there.
     #[default]
     Attached,
-    /// Somebody scrolled up.
+    /// The user scrolled up.
     Detached,
     /// And text came in below since.
     Behind,

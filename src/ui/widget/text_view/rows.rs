@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::TextChange;
 use crate::text::{Cell, CellKind, cells};
 
-/// Rows before the changed one that are wrapped again: a word that got shorter may move up.
+/// Rows before the changed row that are wrapped again: a word that got shorter may move up.
 const ROWS_BEFORE: usize = 2;
 /// Bytes before a change whose cells may be other ones after it: up to three of a character that it completes, and one
 /// of the cell that this character may join.

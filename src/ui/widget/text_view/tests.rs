@@ -152,7 +152,7 @@ fn hostile_text_is_drawn_as_what_it_is() {
 }
 
 #[test]
-fn the_view_follows_the_end_until_somebody_scrolls_up() {
+fn the_view_follows_the_end_until_the_user_scrolls_up() {
     let mut pane = Pane::new("", 10, 3);
     pane.go(End);
     for i in 0..6 {
