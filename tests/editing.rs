@@ -209,7 +209,7 @@ fn a_search_follows_a_text_that_grows() {
 fn ten_megabytes_are_searched_once_for_a_query_and_not_for_a_frame() {
     let line = "The river runs to the sea and the sea is wide. 我爱计算机.\n";
     let mut driver = loaded((80, 24));
-    driver.shell.app.models.loaded = None;
+    *driver.shell.app.models.loaded = None;
     driver.shell.app.open_text(&line.repeat(10_000_000 / line.len()), None);
     driver.run("<Ctrl+Home><Ctrl+F>").unwrap();
     let time = |driver: &mut Driver<Scripted>, script: &str| {
@@ -294,7 +294,7 @@ fn the_trailing_space_warns_only_where_words_begin_with_it() {
     driver.shell.app.models.loaded.as_mut().unwrap().tokenizer = Some(characters.into());
     driver.draw();
     assert!(!screen(&driver).contains("ends in a space"));
-    driver.shell.app.models.loaded = None;
+    *driver.shell.app.models.loaded = None;
     driver.draw();
     assert!(!screen(&driver).contains("ends in a space"), "nobody knows without a model");
 }

@@ -335,7 +335,7 @@ fn a_session_comes_back_as_it_was() {
     // What was no version yet has become one when the model came.
     first.run("<Alt+V><Esc>").unwrap();
     assert_same(&first, &second);
-    assert_eq!(first.shell.app.sampler.settings, second.shell.app.sampler.settings);
+    assert_eq!(*first.shell.app.sampler.settings, *second.shell.app.sampler.settings);
     assert_eq!(first.shell.app.sampler.stop, second.shell.app.sampler.stop);
     let shots = |driver: &Driver<Scripted>| driver.shell.app.shots.prompt().unwrap().text.clone();
     assert_eq!(shots(&first), shots(&second));

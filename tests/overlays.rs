@@ -138,7 +138,7 @@ fn line_by_line_a_list_is_numbered_and_a_text_is_told() {
     for case in CASES.iter().filter(|case| case.plain.is_some()) {
         let driver = loaded((80, 24));
         let (mut app, mut executor) = (driver.shell.app, driver.executor);
-        app.screen.input = None;
+        *app.screen.input = None;
         let (typed, lines) = unbounded();
         let (interrupts, heard) = unbounded();
         for line in [case.plain.unwrap(), "", "/quit"] {

@@ -89,7 +89,7 @@ fn the_palette_finds_commands_of_the_place_and_of_everywhere_by_typing() {
     assert!(shown.contains("command: prest") && shown.contains("choose a preset"), "{shown}");
     driver.run("<Enter>").unwrap();
     assert!(alone::<PresetList>(&driver), "the command ran, and the palette is gone");
-    assert_eq!(driver.shell.app.screen.input, None);
+    assert_eq!(*driver.shell.app.screen.input, None);
 
     // Words of the explanation are found too; what is chosen by arrow runs.
     driver.run("<Esc 2>text<Ctrl+P>redraw<Ctrl+U>seed").unwrap();

@@ -87,7 +87,7 @@ fn an_edit_is_read_from_the_change_on() {
 fn walking_and_jumping_through_tokens() {
     let mut driver = loaded((120, 36));
     driver.run("abcdefgh").unwrap();
-    let at = |driver: &Driver<Scripted>| driver.shell.app.token.at;
+    let at = |driver: &Driver<Scripted>| *driver.shell.app.token.at;
     assert_eq!(at(&driver), None);
     driver.run("<Esc>").unwrap();
     assert_eq!(at(&driver), Some(7), "the token before the end");

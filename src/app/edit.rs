@@ -198,19 +198,19 @@ impl App {
             Err(WriteError::Exists(_)) => {
                 let input = Input::new(Purpose::SaveAs, "save the document as", path.display().to_string());
                 let error = format!("exists already; {} again replaces it", self.keymap.hint(id::INPUT_ACCEPT));
-                self.screen.input = Some(Input { error: Some(error), ..input });
+                *self.screen.input = Some(Input { error: Some(error), ..input });
                 self.storage.refused = Some(path);
             }
             Err(error) => self.log.say(Level::Error, error.to_string()),
         }
     }
 
-    /// Encodes what is pending, once for each revision.
+    /// Encodes what is pending.
     pub(super) fn tokenise(&mut self) {
         let revision = self.document.revision();
         let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_ref());
         let Some(tokenizer) = tokenizer.cloned() else { return };
-        if self.document.pending().is_empty() || self.editing.tokenising == Some(revision) {
+        if self.document.pending().is_empty() {
             return;
         }
         self.editing.tokenising = Some(revision);
@@ -231,13 +231,13 @@ impl App {
             Ok(tokens) => {
                 if let Err(error @ crate::session::SettleError::Length { .. }) = self.document.settle(revision, &tokens)
                 {
-                    self.runs.queued = None;
+                    *self.runs.queued = None;
                     self.editing.tokenising = Some(revision);
                     self.log.say(Level::Error, error.to_string());
                 }
             }
             Err(error) => {
-                self.runs.queued = None;
+                *self.runs.queued = None;
                 self.editing.tokenising = Some(revision);
                 self.log.say(Level::Error, error);
             }

@@ -19,7 +19,7 @@ pub struct Examples {
 impl App {
     /// The examples for the model that is loaded or on its way, as long as the page is empty; none otherwise.
     pub fn examples(&self) -> &'static [StartingPoint] {
-        let name = match (&self.models.loaded, &self.models.job) {
+        let name = match (&*self.models.loaded, &*self.models.job) {
             (Some(loaded), _) if matches!(loaded.info.files, Files::BuiltIn) => builtin::NAME,
             (Some(loaded), _) => loaded.info.name.as_str(),
             (None, Some(job)) => job.name.as_str(),

@@ -116,7 +116,7 @@ impl App {
             }
             Ok(Exported::Taken(path)) => {
                 let input = Input::new(Purpose::ExportTo, "export to", path.display().to_string());
-                self.screen.input =
+                *self.screen.input =
                     Some(Input { error: Some("exists already; Enter again replaces it".to_owned()), ..input });
                 self.storage.refused = Some(path);
             }
@@ -178,7 +178,7 @@ impl App {
             })
         });
         let mut facts = Facts::new();
-        if let Some(loaded) = &self.models.loaded {
+        if let Some(loaded) = &*self.models.loaded {
             facts.push(("model", loaded.info.name.clone()));
         }
         if let Some(seed) = self.last_seed() {

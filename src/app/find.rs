@@ -11,8 +11,8 @@ use crate::text::find::{self, Found};
 /// A search. The text is gone through once for each query and each change of the text, never for a frame.
 #[derive(Debug, Clone, Default)]
 pub struct Find {
-    /// The query and the document's revision that `found` belongs to.
-    asked: Option<(String, u64)>,
+    /// The query that `found` belongs to.
+    query: Option<String>,
     found: Found,
     current: Option<usize>,
     /// Where the caret was before.
@@ -50,7 +50,7 @@ impl Cx<'_> {
 
     /// Goes on to another place, around the ends of the text. Without a query: the last one again.
     pub fn find_step(&mut self, steps: isize) {
-        let Some(input) = &mut self.app.screen.input else { return };
+        let Some(input) = self.app.screen.input.as_mut() else { return };
         if input.text.is_empty() {
             input.insert(&self.app.editing.find.last);
             return;
@@ -70,22 +70,21 @@ impl Cx<'_> {
         self.page.set_caret(&self.app.document, origin);
     }
 
-    /// Searches again where the query or the text is another one.
+    /// Searches for the query as it is now in the text as it is now.
     pub(super) fn search(&mut self) {
-        let Some(input) = self.app.screen.input.as_mut().filter(|input| input.purpose == Purpose::Find) else {
-            if self.app.editing.find.asked.take().is_some() {
+        let Some(input) = self.app.screen.input.unreported().as_mut().filter(|input| input.purpose == Purpose::Find)
+        else {
+            if self.app.editing.find.query.take().is_some() {
                 (self.app.editing.find.found, self.app.editing.find.current) = (Found::default(), None);
             }
             return;
         };
-        let (find, revision) = (&mut self.app.editing.find, self.app.document.revision());
-        let typed = find.asked.as_ref().is_none_or(|(query, _)| *query != input.text);
-        if !typed && find.asked.as_ref().is_some_and(|(_, at)| *at == revision) {
-            return;
-        }
+        let find = &mut self.app.editing.find;
+        let typed = find.query.as_ref() != Some(&input.text);
         let before = find.current.and_then(|at| find.found.places.get(at)).map(|place| place.start);
+        // Where the text went on under the search, the match that is selected stays so.
         let from = if typed { find.origin } else { before.unwrap_or(find.origin) };
-        find.asked = Some((input.text.clone(), revision));
+        find.query = Some(input.text.clone());
         find.found = find::find(self.app.document.bytes(), &input.text).unwrap_or_else(|error| {
             input.error = Some(error);
             Found::default()
@@ -99,12 +98,7 @@ impl Cx<'_> {
         let next = find.found.places.partition_point(|place| place.start < from);
         let at = if next < find.found.places.len() { next } else { 0 };
         let current = find.found.places.get(at).map(|_| at);
-        if typed {
-            self.find_at(current);
-        } else {
-            // The text went on under the search: what is looked at stays selected.
-            self.find_at(current);
-        }
+        self.find_at(current);
     }
 
     /// Selects a place; `None`: there is none, so the caret goes back.
@@ -114,7 +108,7 @@ impl Cx<'_> {
             Some(place) => self.page.select(&self.app.document, place),
             None => self.page.set_caret(&self.app.document, self.app.editing.find.origin),
         }
-        if let Some(input) = &mut self.app.screen.input {
+        if let Some(input) = self.app.screen.input.unreported() {
             input.label = self.app.editing.find.label();
         }
     }

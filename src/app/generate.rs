@@ -61,10 +61,10 @@ impl App {
     fn start(&mut self, wish: Wish) {
         // While another model is loaded, the one in use is about to go.
         if self.models.loaded.is_none() || self.models.is_loading() {
-            match &self.models.job {
+            match &*self.models.job {
                 Some(job) if matches!(job.stage, Stage::Finding | Stage::Loading(..)) => {
                     let name = job.name.clone();
-                    self.runs.queued = Some(wish);
+                    *self.runs.queued = Some(wish);
                     self.log.say(Level::Notice, format!("generating as soon as {name} is loaded"));
                 }
                 Some(job) => {
@@ -78,18 +78,18 @@ impl App {
             }
             return;
         }
-        self.runs.queued = Some(wish);
+        *self.runs.queued = Some(wish);
         self.generate_queued();
     }
 
     /// Starts the generation that waits for ids, if they are there.
     pub(super) fn generate_queued(&mut self) {
-        let (Some(wish), Some(model)) = (self.runs.queued, self.models.loaded.clone()) else { return };
+        let (Some(wish), Some(model)) = (*self.runs.queued, self.models.loaded.clone()) else { return };
         if self.models.is_loading() {
             return;
         }
         let Some(prompt) = self.prompt_for(&model) else { return };
-        self.runs.queued = None;
+        *self.runs.queued = None;
         let prompt = match prompt {
             Ok(prompt) => prompt,
             Err(error) => return self.log.say(Level::Error, error),
@@ -137,7 +137,7 @@ impl App {
         self.version_begins(seed);
         self.document.begin_generation();
         self.leave_tokens();
-        self.runs.current = Some(run);
+        *self.runs.current = Some(run);
         self.runs.request = Some((job, request.clone()));
         self.outbox.push(Effect::Engine(Command::Generate(job, request, cancel)));
     }
@@ -171,7 +171,7 @@ impl App {
         let seed = if nothing { self.last_seed() } else { last.and_then(|(_, seed)| seed) };
         if last.is_none() && !nothing {
             let key = self.keymap.hint(id::GENERATE);
-            let said = match (&self.runs.current, self.versions.tree.is_empty()) {
+            let said = match (&*self.runs.current, self.versions.tree.is_empty()) {
                 (None, true) => "nothing was generated yet".to_owned(),
                 _ => {
                     let undo = self.keymap.hint(id::UNDO);
@@ -205,7 +205,7 @@ impl App {
             self.version_made();
         }
         self.stop_batch();
-        self.runs.queued = None;
+        *self.runs.queued = None;
     }
 
     /// Takes in what the engine says; what belongs to no current job is dropped.
@@ -267,10 +267,10 @@ impl App {
             self.version_made();
             self.log.say(Level::Error, chain(error));
         } else if !self.batch_failed(job, error) && self.models.current(job).is_some() {
-            self.models.job = None;
-            self.runs.queued = None;
+            *self.models.job = None;
+            *self.runs.queued = None;
             if !matches!(error, EngineError::Cancelled) {
-                let stays = match &self.models.loaded {
+                let stays = match &*self.models.loaded {
                     Some(loaded) => format!("; {} stays in use", loaded.info.name),
                     None => String::new(),
                 };

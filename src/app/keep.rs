@@ -61,7 +61,7 @@ impl App {
             self.storage.sessions.is_new
                 || kept.revision != self.document.revision()
                 || kept.shots != self.shots.choices()
-                || kept.settings != self.sampler.settings
+                || kept.settings != *self.sampler.settings
                 || kept.stop != self.sampler.stop
                 || (self.versions.tree.has_news() && !self.document.is_empty())
         })
@@ -117,7 +117,7 @@ impl App {
         self.editing.show_end = true;
         let Some(state) = contents.state else { return };
         if with_settings && let Some(settings) = state.settings {
-            self.sampler.settings = settings;
+            *self.sampler.settings = settings;
             self.sampler.stop = state.stop;
             self.sampler.bias = BiasEntry::parse_line(&state.bias).unwrap_or_default();
         }

@@ -1,9 +1,11 @@
 //! Program state and commands, without a terminal, a thread or a file.
 //!
-//! [`App`] is all that the program knows. A [`Message`] changes it and yields [`Effect`]s, which somebody else carries
-//! out; a key is looked up in the [`KeyMap`], which is made from the command table. This module draws nothing, waits for
-//! nothing and knows no clock: the time comes in with each message.
+//! [`App`] is all that the program knows. A [`Message`] changes it and yields [`Effect`]s for the caller to carry out; a key
+//! is looked up in the [`KeyMap`], which is made from the command table. What has to be recomputed after a message stands in
+//! one table ([`change`]). This module draws nothing, waits for nothing and knows no clock: the time comes in with each
+//! message.
 
+pub mod change;
 mod clip;
 pub mod command;
 pub mod curve;
@@ -145,7 +147,13 @@ impl App {
 
     /// Takes in what happened at the time `now` since the start; gives what is to be done.
     pub fn update(&mut self, now: Duration, message: Message, page: &mut dyn Page) -> Vec<Effect> {
-        self.screen.now = now;
+        self.take_in(now, message, page);
+        self.follow_up(page);
+        self.outbox.take()
+    }
+
+    fn take_in(&mut self, now: Duration, message: Message, page: &mut dyn Page) {
+        self.screen.at(now);
         self.tell_views(&message);
         match message {
             Message::Key(event) => self.press(keymap::chord(event), page),
@@ -166,19 +174,6 @@ impl App {
             Message::Resumed => self.redraw(),
             Message::Tick => {}
         }
-        self.catch_up_versions();
-        self.tokenise();
-        self.read_on();
-        self.find_tokens();
-        self.count_shots();
-        self.keep_changes();
-        page.sync(&self.document);
-        if std::mem::take(&mut self.editing.show_end) {
-            page.follow_end(&self.document);
-        }
-        self.refresh_examples();
-        self.cx(page).search();
-        self.outbox.take()
     }
 
     /// Whether figures on the screen change with the time alone.
@@ -205,7 +200,7 @@ impl App {
         if self.offers_examples() {
             return vec![Scope::EXAMPLES, Scope::DOCUMENT, Scope::GLOBAL];
         }
-        match (&self.screen.input, self.top()) {
+        match (&*self.screen.input, self.top()) {
             (Some(_), _) => vec![Scope::INPUT, Scope::GLOBAL],
             (None, Some(open)) if open.cursor.line.is_some() => vec![open.scope(), Scope::INPUT, Scope::GLOBAL],
             (None, Some(open)) => vec![open.scope(), Scope::LIST, Scope::GLOBAL],

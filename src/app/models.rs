@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::change::Watched;
 /// How the weights of a model are asked for.
 pub use crate::engine::DtypeChoice;
 use crate::engine::{CancelToken, JobId, ModelInfo};
@@ -144,14 +145,14 @@ impl Loaded {
 }
 
 /// All about models.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Models {
     /// The list; `None` until it was read.
     pub rows: Option<Vec<ModelRow>>,
     /// The model in use.
-    pub loaded: Option<Loaded>,
+    pub loaded: Watched<Option<Loaded>>,
     /// What is under way.
-    pub job: Option<ModelJob>,
+    pub job: Watched<Option<ModelJob>>,
     /// How the weights of the next one are to be kept.
     pub dtype: DtypeChoice,
     /// The bytes of tokens as an engine reported them whose tokenizer is not here.

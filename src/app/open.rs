@@ -28,13 +28,13 @@ impl App {
 
     /// A job that ends with the model loaded, where none is under way.
     fn begin_model_job(&mut self, name: &str) -> Result<JobId, String> {
-        if let Some(job) = &self.models.job {
+        if let Some(job) = &*self.models.job {
             let cancel = self.keymap.hint(id::MODEL_CANCEL);
             return Err(format!("{} is still under way; cancel it first ({cancel} in the model list)", job.name));
         }
         let job = self.new_job();
         let (name, cancel) = (name.to_owned(), CancelToken::new());
-        self.models.job = Some(ModelJob { job, name, cancel, stage: Stage::Finding });
+        *self.models.job = Some(ModelJob { job, name, cancel, stage: Stage::Finding });
         Ok(job)
     }
 
@@ -95,7 +95,7 @@ impl App {
 
     /// Cancels what is under way. What was downloaded is kept and used next time.
     pub(super) fn models_cancel(&mut self) {
-        let Some(job) = &self.models.job else {
+        let Some(job) = &*self.models.job else {
             self.log.say(Level::Notice, "nothing is under way");
             return;
         };
@@ -108,8 +108,8 @@ impl App {
             _ => String::new(),
         };
         self.log.say(Level::Notice, format!("{} cancelled{kept}", job.name));
-        self.models.job = None;
-        self.runs.queued = None;
+        *self.models.job = None;
+        *self.runs.queued = None;
         self.list_models();
     }
 
@@ -136,7 +136,7 @@ impl App {
 
     /// The list, and on top of it the model in use where it came from somewhere else: a folder, a repository of one's own.
     fn with_loaded(&self, mut rows: Vec<ModelRow>) -> Vec<ModelRow> {
-        if let Some(Loaded { info, .. }) = &self.models.loaded
+        if let Some(Loaded { info, .. }) = &*self.models.loaded
             && rows.iter().all(|row| row.name != info.name)
         {
             let row = ModelRow {
@@ -159,12 +159,12 @@ impl App {
             Ok(Found::Here(files)) => self.load(job, files),
             Ok(Found::Remote(offer)) => {
                 current.stage = Stage::Asking(offer);
-                self.runs.queued = None;
+                *self.runs.queued = None;
                 self.ask_question(Question::Download);
             }
             Err(error) => {
-                self.models.job = None;
-                self.runs.queued = None;
+                *self.models.job = None;
+                *self.runs.queued = None;
                 self.log.say(Level::Error, error);
             }
         }
@@ -199,9 +199,9 @@ impl App {
                 self.load(job, folder.into());
                 self.list_models();
             }
-            Ok(None) => self.models.job = None,
+            Ok(None) => *self.models.job = None,
             Err(error) => {
-                self.models.job = None;
+                *self.models.job = None;
                 self.log.say(Level::Error, error);
                 self.list_models();
             }
@@ -230,7 +230,7 @@ impl App {
 
     /// The engine dropped the model in use.
     pub(super) fn unloaded(&mut self) {
-        self.models.loaded = None;
+        *self.models.loaded = None;
         self.models.names.clear();
         self.reading.forget();
     }
@@ -254,7 +254,7 @@ impl App {
         self.reading.forget();
         self.leave_tokens();
         self.token.pin = None;
-        self.models.loaded = Some(Loaded { info, tokenizer });
+        *self.models.loaded = Some(Loaded { info, tokenizer });
         self.adopt_vocabulary();
         self.generate_queued();
         if let Some(rows) = self.models.rows.take() {
@@ -267,7 +267,7 @@ impl App {
 
     /// Gives bias and text the ids of the model in use, where there is one.
     pub(super) fn adopt_vocabulary(&mut self) {
-        let Some(loaded) = &self.models.loaded else { return };
+        let Some(loaded) = &*self.models.loaded else { return };
         let resolved = match &loaded.tokenizer {
             Some(tokenizer) => self.sampler.resolve_bias(tokenizer),
             None => self.sampler.unresolve_bias(),

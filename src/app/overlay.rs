@@ -223,7 +223,7 @@ impl App {
 
     /// Opens a list with a row selected.
     pub(super) fn open_at<T: Overlay>(&mut self, overlay: T, selected: usize) {
-        self.screen.input = None;
+        *self.screen.input = None;
         self.close::<T>();
         // The line of the palette belongs to its window: it does not wait under another one.
         if self.top().is_some_and(|open| open.overlay.filters_itself()) {
@@ -235,7 +235,7 @@ impl App {
 
     /// Opens an overlay, or closes it where one of its kind is open.
     pub fn toggle<T: Overlay>(&mut self, overlay: T) {
-        self.screen.input = None;
+        *self.screen.input = None;
         if !self.close::<T>() {
             self.open(overlay);
         }

@@ -119,7 +119,7 @@ impl Overlay for Ask {
 
     fn closed(&mut self, app: &mut App) {
         if self.question == Question::Download && !self.answered {
-            app.models.job = None;
+            *app.models.job = None;
         }
     }
 

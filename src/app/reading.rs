@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::App;
 use super::effect::Effect;
 use super::log::Level;
+use super::models::Loaded;
 use super::statistics::LongText;
 use crate::engine::{
     Aside, AsideRequest, CancelToken, Command, JobId, NextToken, ReadEnd, ReadRequest, Start, TokenScore,
 };
-use crate::sampling::{Chain, Distribution, Row, Settings};
+use crate::sampling::{Chain, Distribution, Row};
 use crate::text::{SpecialTokens, TokenId};
 
 /// Candidates kept of every position.
@@ -27,14 +28,13 @@ pub struct Reading {
     scores: Vec<Option<Arc<TokenScore>>>,
     next: Option<NextToken>,
     job: Option<(JobId, CancelToken)>,
-    /// What the document was when it was looked at last: revision and tokens.
-    seen: Option<(u64, usize)>,
-    preview: Option<Preview>,
+    preview: Option<Distribution>,
     older: Option<Older>,
     answer: Option<Answer>,
     /// The ids cannot be read; said once, until they change.
     refused: bool,
     pub(super) long_text: LongText,
+    changed: bool,
 }
 
 impl Default for Reading {
@@ -45,22 +45,14 @@ impl Default for Reading {
             scores: Vec::new(),
             next: None,
             job: None,
-            seen: None,
             preview: None,
             older: None,
             answer: None,
             refused: false,
             long_text: LongText::default(),
+            changed: true,
         }
     }
-}
-
-/// A row through the chain as it is set now.
-#[derive(Debug)]
-struct Preview {
-    row: Arc<[f32]>,
-    settings: Settings,
-    distribution: Distribution,
 }
 
 /// The whole row at an older position, found again on demand.
@@ -122,7 +114,7 @@ impl Reading {
 
     /// The shown row through the chain as it is set now.
     pub fn preview(&self) -> Option<&Distribution> {
-        self.preview.as_ref().map(|preview| &preview.distribution)
+        self.preview.as_ref()
     }
 
     /// Forgets everything: another model is in use.
@@ -137,6 +129,7 @@ impl Reading {
             self.ids.push(score.id);
             self.scores.push(Some(Arc::new(score)));
             (self.next, self.preview) = (None, None);
+            self.changed = true;
         }
     }
 
@@ -159,7 +152,13 @@ impl Reading {
         (self.next, self.preview, self.refused) = (None, None, false);
         self.older = None;
         self.ids = ids;
+        self.changed = true;
         true
+    }
+
+    /// Whether the ids or the rows of logits have changed since this was called last.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// The first token without a score that can have one.
@@ -169,26 +168,33 @@ impl Reading {
 }
 
 impl App {
-    /// Follows the document: asks for what is not known yet, as far as the engine is free.
-    pub(super) fn read_on(&mut self) {
-        let Some(loaded) = self.models.loaded.as_ref().filter(|_| !self.models.is_loading()) else { return };
-        if !loaded.info.capabilities.prompt_logprobs || loaded.tokenizer.is_none() {
-            return;
-        }
-        let (context, has_end) = (loaded.info.context, loaded.info.special.bos.is_some());
-        let seen = (self.document.revision(), self.document.tokens().len());
-        if self.reading.seen != Some(seen) {
-            self.reading.seen = Some(seen);
-            // A text that does not fit is scored in windows, on demand.
-            let ids = if seen.1 > context { Vec::new() } else { self.document.ids().unwrap_or_default() };
-            if self.document.pending().is_empty() && self.reading.take(ids) {
-                if let Some((_, cancel)) = &self.reading.job {
-                    cancel.cancel();
-                }
-                self.token.at = self.token.at.filter(|at| *at < seen.1);
+    /// The model in use, where it can score the document now.
+    fn reader(&self) -> Option<&Loaded> {
+        let loaded = self.models.loaded.as_ref().filter(|_| !self.models.is_loading())?;
+        Some(loaded).filter(|loaded| loaded.info.capabilities.prompt_logprobs && loaded.tokenizer.is_some())
+    }
+
+    /// Takes over the ids of the document; scores of those that are no longer the same go.
+    pub(super) fn follow_ids(&mut self) {
+        let Some(context) = self.reader().map(|loaded| loaded.info.context) else { return };
+        let tokens = self.document.tokens().len();
+        // A text that does not fit is scored in windows, on demand.
+        let ids = if tokens > context { Vec::new() } else { self.document.ids().unwrap_or_default() };
+        if self.document.pending().is_empty() && self.reading.take(ids) {
+            if let Some((_, cancel)) = &self.reading.job {
+                cancel.cancel();
+            }
+            if self.token.at.is_some_and(|at| at >= tokens) {
+                *self.token.at = None;
             }
         }
-        let settled = self.document.pending().is_empty() && self.reading.ids.len() == seen.1;
+    }
+
+    /// Has the engine score what has no score yet, unless it generates.
+    pub(super) fn read_next(&mut self) {
+        let Some(loaded) = self.reader() else { return };
+        let (context, has_end) = (loaded.info.context, loaded.info.special.bos.is_some());
+        let settled = self.document.pending().is_empty() && self.reading.ids.len() == self.document.tokens().len();
         if self.is_running() || self.runs.queued.is_some() {
             if let Some((_, cancel)) = &self.reading.job {
                 cancel.cancel();
@@ -209,14 +215,12 @@ impl App {
             reading.job = Some((job, cancel.clone()));
             self.outbox.push(Effect::Engine(Command::Read(job, request, cancel)));
         }
-        self.read_older();
-        self.read_answer();
-        self.show_preview();
     }
 
-    /// Asks for the whole row at the position that is looked at.
-    fn read_older(&mut self) {
-        let Some(at) = self.token.at.filter(|_| !self.is_running() && self.reading.job.is_none()) else { return };
+    /// Has the engine compute the whole row at the position that is looked at.
+    pub(super) fn read_older(&mut self) {
+        let is_free = self.reader().is_some() && !self.is_running() && self.reading.job.is_none();
+        let Some(at) = self.token.at.filter(|_| is_free) else { return };
         let lead = match (self.reading.start, self.models.loaded.as_ref().and_then(|loaded| loaded.info.special.bos)) {
             (Start::EndOfText, Some(id)) => vec![id],
             _ => Vec::new(),
@@ -235,7 +239,10 @@ impl App {
     }
 
     /// Scores the answer that the query expects, where the document is the few-shot prompt.
-    fn read_answer(&mut self) {
+    pub(super) fn read_answer(&mut self) {
+        if self.reader().is_none() {
+            return;
+        }
         let (Some(next), true) = (&self.reading.next, self.shots_live()) else {
             self.reading.answer = None;
             return;
@@ -260,22 +267,21 @@ impl App {
         self.outbox.push(Effect::Engine(Command::Aside(job, request, cancel)));
     }
 
-    /// Sends the shown row through the chain, where the row or the chain changed.
-    fn show_preview(&mut self) {
+    /// Sends the shown row through the chain.
+    pub(super) fn show_preview(&mut self) {
+        if self.reader().is_none() {
+            return;
+        }
         // What the chain makes of a row is only known of a whole row.
-        let Some(row) = self.reading.next_at(self.token.at).and_then(NextToken::full).cloned() else {
+        let Some(row) = self.reading.next_at(*self.token.at).and_then(NextToken::full).cloned() else {
             self.reading.preview = None;
             return;
         };
         let settings = &self.sampler.settings;
-        let known = self.reading.preview.as_ref();
-        if known.is_some_and(|known| Arc::ptr_eq(&known.row, &row) && known.settings == *settings) {
-            return;
-        }
         let history = self.reading.ids.get(..self.token.at.unwrap_or(self.reading.ids.len())).unwrap_or_default();
         let distribution = Chain::new(settings).distribution(&row, history, KEEP);
         self.reading.preview = match distribution {
-            Ok(distribution) => Some(Preview { settings: settings.clone(), row, distribution }),
+            Ok(distribution) => Some(distribution),
             Err(error) => {
                 self.log.say(Level::Error, error.to_string());
                 None
@@ -300,9 +306,11 @@ impl App {
         {
             self.reading.next = Some(end.next);
         }
+        self.reading.changed = true;
     }
 
     pub(super) fn read_aside(&mut self, job: JobId, aside: Aside) {
+        self.reading.changed = true;
         if let Some(older) = &mut self.reading.older
             && older.job.take_if(|(current, _)| *current == job).is_some()
         {
@@ -331,13 +339,14 @@ impl App {
         }
         let answer = self.reading.answer.as_mut();
         let answer = answer.is_some_and(|answer| answer.job.take_if(|(current, _)| *current == job).is_some());
+        self.reading.changed |= own || older || answer;
         own || older || answer
     }
 
     /// A token's rank in the whole vocabulary and its log-probability at the position that is shown. Of an engine that gives
     /// candidates alone they are known of those.
     pub fn figures_of(&self, id: TokenId) -> Option<(usize, f32)> {
-        match self.reading.next_at(self.token.at)? {
+        match self.reading.next_at(*self.token.at)? {
             NextToken::Full(row) => {
                 let row = Row::new(row).ok()?;
                 Some((row.rank(id).ok()?, row.logprob(id).ok()?))

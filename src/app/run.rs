@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::change::Watched;
 use super::models::Loaded;
 use super::samples::Batch;
 use crate::engine::{CancelToken, Finish, FinishReason, GenerateRequest, JobId, Step, Timings};
@@ -42,15 +43,23 @@ pub(super) enum Extent {
 #[derive(Debug, Default)]
 pub struct Runs {
     /// The current generation, or the last one.
-    pub current: Option<Run>,
+    pub current: Watched<Option<Run>>,
     /// The continuations to choose from, while they are shown.
-    pub batch: Option<Batch>,
+    pub batch: Watched<Option<Batch>>,
     /// What the last run was asked.
     pub(super) request: Option<(JobId, GenerateRequest)>,
     /// The batch that one continuation was taken from, and which.
     pub(super) taken: Option<(Batch, usize)>,
     /// A generation that waits for a model or for ids.
-    pub(super) queued: Option<Wish>,
+    pub(super) queued: Watched<Option<Wish>>,
+}
+
+impl Runs {
+    /// Whether a generation waits, began, sampled, ended or went since this was called last.
+    pub(super) fn take_changed(&mut self) -> bool {
+        // All three are asked: each forgets that it has changed.
+        self.current.take_changed() | self.batch.take_changed() | self.queued.take_changed()
+    }
 }
 
 /// How far a run is.

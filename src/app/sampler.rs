@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::App;
+use super::change::Watched;
 use super::command::id;
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -12,10 +13,10 @@ use crate::sampling::{ParamId, ParamSpec, SavedPresets, Settings, Step, Value, r
 use crate::text::{TokenId, Tokenizer, closing_quote, escape, unescape};
 
 /// The form.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sampler {
     /// The values.
-    pub settings: Settings,
+    pub settings: Watched<Settings>,
     /// Strings that end a generation.
     pub stop: Vec<String>,
     /// The logit bias as it was written; `settings` has it with the ids of the model in use.
@@ -66,7 +67,7 @@ impl Sampler {
     /// A form that shows the given settings.
     pub fn new(settings: Settings, stop: Vec<String>) -> Self {
         Self {
-            settings,
+            settings: Watched::new(settings),
             stop,
             bias: Vec::new(),
             selected: 0,

@@ -83,7 +83,7 @@ impl Overlay for SampleList {
     }
 
     fn title(&self, app: &App) -> String {
-        let Some(batch) = &app.runs.batch else { return String::new() };
+        let Some(batch) = &*app.runs.batch else { return String::new() };
         let state = if batch.is_running() { ", still growing" } else { "" };
         format!("{} samples of up to {} tokens{state}", batch.samples.len(), batch.request.max_tokens)
     }
@@ -98,7 +98,7 @@ impl Overlay for SampleList {
     }
 
     fn select(&mut self, app: &mut App, row: usize) {
-        if let Some(batch) = &mut app.runs.batch {
+        if let Some(batch) = &mut *app.runs.batch {
             batch.selected = row;
         }
     }
@@ -126,7 +126,7 @@ pub fn text_of(steps: &[Arc<Step>]) -> String {
 impl App {
     /// Starts the batch and shows it.
     pub(super) fn start_batch(&mut self, job: JobId, cancel: CancelToken, model: Loaded, request: GenerateRequest) {
-        self.runs.batch = Some(Batch {
+        *self.runs.batch = Some(Batch {
             job,
             cancel: cancel.clone(),
             model,
@@ -178,7 +178,7 @@ impl App {
     }
 
     pub(super) fn batch_select_best(&mut self) {
-        if let Some(batch) = &mut self.runs.batch
+        if let Some(batch) = &mut *self.runs.batch
             && let Some(best) = batch.best()
         {
             batch.selected = best;
@@ -187,7 +187,7 @@ impl App {
 
     /// Puts the selected continuation into the document, as one step of undo. A batch that still runs is stopped first.
     pub(super) fn batch_take(&mut self) {
-        let Some(batch) = &mut self.runs.batch else { return };
+        let Some(batch) = &mut *self.runs.batch else { return };
         let selected = batch.wanted.unwrap_or(batch.selected);
         if batch.is_running() {
             batch.wanted = Some(selected);
@@ -226,7 +226,7 @@ impl App {
             ..finish.as_ref().clone()
         }));
         self.leave_tokens();
-        self.runs.current = Some(run);
+        *self.runs.current = Some(run);
         self.editing.show_end = true;
         self.runs.taken = Some((batch, selected));
     }

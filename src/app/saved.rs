@@ -139,7 +139,7 @@ impl App {
             (PromptJob::Save { name, .. }, Err(PromptError::Taken(_))) => {
                 let input = Input::new(Purpose::PromptName, "save as the prompt", name.clone());
                 let error = format!("exists already; {} again replaces it", self.keymap.hint(id::INPUT_ACCEPT));
-                self.screen.input = Some(Input { error: Some(error), ..input });
+                *self.screen.input = Some(Input { error: Some(error), ..input });
                 self.storage.prompts.refused = Some(name);
             }
             (_, Err(error)) => self.log.say(Level::Error, error.to_string()),

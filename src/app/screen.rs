@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::App;
+use super::change::Watched;
 use super::command::{Cx, Scope};
 use super::input::Input;
 use super::mouse::WHEEL;
@@ -141,6 +142,17 @@ pub static PANES: [PaneSpec; 4] = [
 ];
 
 impl Screen {
+    /// It is `now`, since the start.
+    pub fn at(&mut self, now: Duration) {
+        self.clock_moved |= self.now != now;
+        self.now = now;
+    }
+
+    /// Whether the time has changed since this was called last.
+    pub(super) fn take_clock_moved(&mut self) -> bool {
+        std::mem::take(&mut self.clock_moved)
+    }
+
     /// The row of a pane.
     pub fn pane(&self, id: PaneId) -> Option<&'static PaneSpec> {
         self.panes.iter().copied().find(|pane| pane.id == id)
@@ -178,7 +190,7 @@ pub struct Screen {
     /// The overlays, the topmost last.
     pub overlays: Vec<Open>,
     /// The line being typed.
-    pub input: Option<Input>,
+    pub input: Watched<Option<Input>>,
     /// Whether the mouse is ours.
     pub mouse: bool,
     /// The sampling row whose slider is held by the mouse.
@@ -187,6 +199,7 @@ pub struct Screen {
     pub size: (u16, u16),
     /// Time since the start.
     pub now: Duration,
+    clock_moved: bool,
     /// The next quit is meant.
     pub(super) quit_armed: bool,
 }
@@ -200,11 +213,12 @@ impl Default for Screen {
             panes: &PANE_REFS,
             focus: PaneId::DOCUMENT,
             overlays: Vec::new(),
-            input: None,
+            input: Watched::default(),
             mouse: false,
             dragged: None,
             size: (0, 0),
             now: Duration::ZERO,
+            clock_moved: true,
             quit_armed: false,
         }
     }

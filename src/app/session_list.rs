@@ -57,7 +57,7 @@ const COMMANDS: [CommandSpec; 16] = [
     }),
     row("session-search", &["/"], "search", "look for a text in all versions of all sessions", |cx| {
         let query = cx.app.session_query().to_owned();
-        cx.app.screen.input = Some(Input::new(Purpose::SessionSearch, "in all sessions", query).offered());
+        *cx.app.screen.input = Some(Input::new(Purpose::SessionSearch, "in all sessions", query).offered());
     }),
     row("session-duplicate", &["d"], "duplicate", "make a copy of the selected session", |cx| {
         if let Some(id) = cx.app.session_selected() {
@@ -116,7 +116,7 @@ impl App {
 
     /// What narrows the list, also while it is being typed.
     pub fn session_query(&self) -> &str {
-        match &self.screen.input {
+        match &*self.screen.input {
             Some(input) if input.purpose == Purpose::SessionSearch => &input.text,
             _ => &self.session_list().query,
         }

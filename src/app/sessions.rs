@@ -219,7 +219,7 @@ impl App {
         self.leave_session();
         self.session_job(SessionJob::Switch);
         self.restore_session(contents, true);
-        self.runs.current = None;
+        *self.runs.current = None;
         self.leave_tokens();
         self.reading.forget();
         self.storage.file = None;

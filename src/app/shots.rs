@@ -21,8 +21,8 @@ pub struct Shots {
     version: u64,
     /// Grows with every change of what is chosen.
     choices: u64,
-    asked: Option<u64>,
     tokens: Option<usize>,
+    is_news: bool,
     /// The example being typed.
     pub(super) draft: Option<Draft>,
     /// What edited examples were before, the last change at the end.
@@ -65,8 +65,8 @@ impl Shots {
             chosen: None,
             version: 0,
             choices: 0,
-            asked: None,
             tokens: None,
+            is_news: true,
             draft: None,
             before: Vec::new(),
         }
@@ -279,6 +279,12 @@ impl Shots {
     pub(super) fn recount(&mut self) {
         self.version += 1;
         self.tokens = None;
+        self.is_news = true;
+    }
+
+    /// Whether the prompt has changed since this was called last.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_news)
     }
 
     pub(super) fn counted(&mut self, version: u64, tokens: Result<usize, String>) {
@@ -515,16 +521,12 @@ impl App {
         });
     }
 
-    /// Counts the tokens of the assembled prompt, once for each version.
+    /// Counts the tokens of the assembled prompt.
     pub(super) fn count_shots(&mut self) {
         let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.clone());
         let (Some(tokenizer), Some(prompt)) = (tokenizer, self.shots.prompt()) else { return };
         let version = self.shots.version;
-        if self.shots.asked == Some(version) {
-            return;
-        }
         let request = IoRequest::Count { version, text: prompt.text.clone(), tokenizer };
-        self.shots.asked = Some(version);
         self.outbox.push(Effect::Io(request));
     }
 }

@@ -167,7 +167,7 @@ impl App {
 
     /// Why there are no figures.
     pub fn no_statistics(&self) -> String {
-        match (&self.models.loaded, self.unscored()) {
+        match (&*self.models.loaded, self.unscored()) {
             (None, _) => "No model is loaded.".to_owned(),
             (Some(_), Some(why)) => format!("not known: {why}"),
             (Some(_), None) if self.is_scoring() => {

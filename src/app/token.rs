@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::App;
+use super::change::Watched;
 use super::command::Cx;
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -102,7 +103,7 @@ impl Picks {
 #[derive(Debug, Default)]
 pub struct TokenMode {
     /// Its index; `None`: the position after the last token.
-    pub at: Option<usize>,
+    pub at: Watched<Option<usize>>,
     /// The selected row of the next-token pane.
     pub candidate: usize,
     /// What the colours of the document mean.
@@ -110,7 +111,7 @@ pub struct TokenMode {
     /// A position to compare with.
     pub pin: Option<Pin>,
     pub(super) picks: Picks,
-    pub(super) searched: Option<String>,
+    pub(super) searched: Watched<Option<String>>,
     pub(super) found: Option<FoundTokens>,
 }
 
@@ -150,8 +151,6 @@ impl Listed {
 /// The tokens of the vocabulary that a search found at a position.
 #[derive(Debug)]
 pub(super) struct FoundTokens {
-    wanted: String,
-    next: NextToken,
     tokens: Vec<(TokenId, f32)>,
 }
 
@@ -177,7 +176,7 @@ impl App {
 
     /// The step that the pane shows: the newest one of a run that goes on, or the one at the position looked at.
     pub fn shown_step(&self) -> Option<&Arc<Step>> {
-        match self.token.at {
+        match *self.token.at {
             Some(at) => self.step_at(at),
             None => self.runs.current.as_ref().filter(|run| run.takes_steps())?.steps.last(),
         }
@@ -205,7 +204,7 @@ impl App {
         if let Some(found) = &self.token.found {
             return found.tokens.iter().map(Listed::raw).collect();
         }
-        if let Some(NextToken::Top(top)) = self.reading.next_at(self.token.at) {
+        if let Some(NextToken::Top(top)) = self.reading.next_at(*self.token.at) {
             return top.iter().map(Listed::raw).collect();
         }
         let score = self.token.at.and_then(|at| self.reading.score(at));
@@ -214,26 +213,21 @@ impl App {
 
     /// What is searched for in the vocabulary: the line being typed, or the last one that was accepted.
     pub fn searched(&self) -> Option<&str> {
-        match &self.screen.input {
+        match self.screen.input.as_ref() {
             Some(input) if input.purpose == Purpose::FindToken => Some(&input.text),
             _ => self.token.searched.as_deref(),
         }
     }
 
-    /// Searches the vocabulary where the row or what is searched for has changed: the tokens whose bytes hold it, with
-    /// their log-probabilities, best first.
+    /// Searches the vocabulary: the tokens whose bytes hold what is searched for, with their log-probabilities, best first.
     pub(super) fn find_tokens(&mut self) {
         let wanted = self.searched().and_then(|text| unescape(text).ok()).filter(|wanted| !wanted.is_empty());
         let (Some(wanted), Some(next), Some(loaded)) =
-            (wanted, self.reading.next_at(self.token.at).cloned(), &self.models.loaded)
+            (wanted, self.reading.next_at(*self.token.at).cloned(), &*self.models.loaded)
         else {
             self.token.found = None;
             return;
         };
-        let known = self.token.found.as_ref();
-        if known.is_some_and(|known| known.wanted == wanted && known.next.is(&next)) {
-            return;
-        }
         let holds = |id: TokenId| {
             let bytes = loaded.bytes(id).unwrap_or_default();
             bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes())
@@ -249,7 +243,7 @@ impl App {
         };
         tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         tokens.truncate(FOUND);
-        self.token.found = Some(FoundTokens { wanted, next, tokens });
+        self.token.found = Some(FoundTokens { tokens });
     }
 
     /// Chooses a row of the list.
@@ -266,7 +260,8 @@ impl App {
 
     /// Leaves token mode, if it is on.
     pub(super) fn leave_tokens(&mut self) -> bool {
-        (self.token.candidate, self.token.searched) = (0, None);
+        self.token.candidate = 0;
+        *self.token.searched = None;
         self.token.at.take().is_some()
     }
 
@@ -279,7 +274,7 @@ impl App {
 
     /// Pins the position looked at, or takes the pin away.
     pub(super) fn toggle_pin(&mut self) {
-        if self.token.pin.as_ref().is_some_and(|pin| pin.at == self.token.at) {
+        if self.token.pin.as_ref().is_some_and(|pin| pin.at == *self.token.at) {
             self.token.pin = None;
             return;
         }
@@ -287,7 +282,7 @@ impl App {
         if top.is_empty() {
             self.log.say(Level::Notice, "there is nothing to pin here");
         } else {
-            self.token.pin = Some(Pin { at: self.token.at, top });
+            self.token.pin = Some(Pin { at: *self.token.at, top });
         }
     }
 
@@ -299,10 +294,10 @@ impl App {
 
     pub(super) fn found_token(&mut self, text: &str) {
         self.token.candidate = 0;
-        self.token.searched = (!text.is_empty()).then(|| text.to_owned());
+        *self.token.searched = (!text.is_empty()).then(|| text.to_owned());
         self.find_tokens();
         if self.token.searched.is_some() && self.listed().is_empty() {
-            self.token.searched = None;
+            *self.token.searched = None;
             let said = match self.models.unknown() {
                 Some(unknown) => format!("no candidate holds {text}; the other tokens are {unknown}"),
                 None => format!("no token of this vocabulary holds {text}"),
@@ -424,7 +419,7 @@ impl Cx<'_> {
         }
         let app = &mut *self.app;
         let (listed, tokens) = (app.listed(), app.document.tokens().len());
-        let (Some(row), Some(loaded)) = (listed.get(app.token.candidate).copied(), &app.models.loaded) else {
+        let (Some(row), Some(loaded)) = (listed.get(app.token.candidate).copied(), &*app.models.loaded) else {
             app.log.say(Level::Notice, "there is no token to take yet");
             return;
         };
@@ -443,7 +438,7 @@ impl Cx<'_> {
             return;
         }
         if !same {
-            let likeliest = match app.reading.next_at(app.token.at) {
+            let likeliest = match app.reading.next_at(*app.token.at) {
                 Some(NextToken::Top(top)) => top.first().map(|(_, logprob)| *logprob),
                 _ => app.reading.preview().and_then(|preview| preview.top.first()).map(|top| top.logprob),
             };
@@ -486,8 +481,9 @@ impl Cx<'_> {
     }
 
     pub(super) fn look_at(&mut self, at: Option<usize>) {
-        (self.app.token.candidate, self.app.token.searched) = (0, None);
-        self.app.token.at = at;
+        self.app.token.candidate = 0;
+        *self.app.token.searched = None;
+        *self.app.token.at = at;
         match at.and_then(|at| self.app.document.token_range(at)) {
             Some(range) => self.page.set_caret(&self.app.document, range.start),
             None => self.page.move_caret(&self.app.document, Motion::End),

@@ -111,7 +111,7 @@ impl App {
     }
 
     pub(super) fn fine_tuning(&self) -> Result<(Kind, Work), String> {
-        let Some(Loaded { info, .. }) = &self.models.loaded else {
+        let Some(Loaded { info, .. }) = &*self.models.loaded else {
             return Err(format!("load a model first ({})", self.keymap.hint(id::MODELS)));
         };
         let dialled = self.train.lambda.value();

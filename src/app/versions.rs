@@ -265,7 +265,7 @@ impl App {
 
     /// No more tokens come: what was generated becomes a version.
     pub(super) fn version_made(&mut self) {
-        let (Some(coming), Some(run)) = (self.versions.coming.take(), &self.runs.current) else { return };
+        let (Some(coming), Some(run)) = (self.versions.coming.take(), &*self.runs.current) else { return };
         let made = Made {
             model: run.model.info.name.clone(),
             settings: coming.settings,
@@ -329,7 +329,7 @@ impl App {
 
     fn put_version(&mut self, place: Place) {
         let mut written = self.versions.tree.written(place);
-        if let Some(loaded) = &self.models.loaded {
+        if let Some(loaded) = &*self.models.loaded {
             written.keep_known(|id| loaded.bytes(id));
         }
         self.document.restore(written);
@@ -339,8 +339,8 @@ impl App {
         let made = self.versions.tree.path(place.node).into_iter().rev();
         let made = made.filter_map(|id| self.versions.tree.node(id)?.about.as_ref()).next();
         let revision = self.document.revision();
-        self.runs.current = made.and_then(|made| made.run.as_deref()).cloned();
-        if let Some(run) = &mut self.runs.current {
+        *self.runs.current = made.and_then(|made| made.run.as_deref()).cloned();
+        if let Some(run) = &mut *self.runs.current {
             run.left_at = revision;
         }
         self.leave_tokens();
@@ -352,7 +352,7 @@ impl App {
             self.keep_versions();
         }
         self.document.unsettle_all();
-        if let (Some(loaded), true) = (&self.models.loaded, self.versions.tree.follow(&self.document)) {
+        if let (Some(loaded), true) = (&*self.models.loaded, self.versions.tree.follow(&self.document)) {
             let mut written = self.versions.tree.written(self.versions.tree.here());
             written.keep_known(|id| loaded.bytes(id));
             self.document.adopt(written);

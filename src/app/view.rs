@@ -26,14 +26,14 @@ impl App {
     }
 
     pub(super) fn step_focus(&mut self, steps: isize) {
-        self.screen.input = None;
+        *self.screen.input = None;
         if !self.close_top() {
             (self.screen.view.step)(self, steps);
         }
     }
 
     pub(super) fn focus_pane(&mut self, pane: PaneId) {
-        self.screen.input = None;
+        *self.screen.input = None;
         let Some(spec) = self.screen.pane(pane) else { return };
         if spec.has_place(self.class()) {
             self.close_all();
@@ -108,7 +108,7 @@ impl App {
     }
 
     pub(super) fn ask(&mut self, input: Input) {
-        self.screen.input = Some(input);
+        *self.screen.input = Some(input);
     }
 
     /// The line that is typed: below the view, or on the overlay on top.
@@ -130,7 +130,7 @@ impl App {
     }
 
     pub(super) fn input_cancel(&mut self) {
-        self.screen.input = None;
+        *self.screen.input = None;
     }
 
     /// Enter on the line being typed. A line that cannot be accepted stays, with the reason.
@@ -206,7 +206,7 @@ impl App {
             Purpose::Folder => self.find_folder(text),
         };
         if let Err(error) = result {
-            self.screen.input = Some(Input { error: Some(error), ..input });
+            *self.screen.input = Some(Input { error: Some(error), ..input });
         }
     }
 }

@@ -89,7 +89,7 @@ impl App {
     pub fn toggle_view(&mut self, view: &'static ViewSpec) {
         let next = if *self.screen.view == *view { &PLAYGROUND } else { view };
         self.close_all();
-        self.screen.input = None;
+        *self.screen.input = None;
         self.screen.view = next;
     }
 

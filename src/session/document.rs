@@ -118,6 +118,16 @@ pub struct Document<T> {
     ends: Vec<usize>,
     log: ChangeLog,
     history: History<T>,
+    news: News,
+}
+
+/// What has changed of a document since its user asked last. All of a new one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    /// The bytes.
+    pub text: bool,
+    /// The tokens.
+    pub tokens: bool,
 }
 
 impl<T> Default for Document<T> {
@@ -129,6 +139,7 @@ impl<T> Default for Document<T> {
             ends: Vec::new(),
             log: ChangeLog::default(),
             history: History::default(),
+            news: News { text: true, tokens: true },
         }
     }
 }
@@ -232,6 +243,11 @@ impl<T> Document<T> {
         self.pending().is_empty().then(|| self.tokens.iter().map(|token| token.id).collect())
     }
 
+    /// What has changed since this was called last.
+    pub fn take_news(&mut self) -> News {
+        std::mem::replace(&mut self.news, News { text: false, tokens: false })
+    }
+
     /// Whether `undo` has something to do.
     pub fn can_undo(&self) -> bool {
         self.history.can_undo()
@@ -276,6 +292,7 @@ impl<T> Document<T> {
     pub fn unsettle_all(&mut self) {
         self.tokens.clear();
         self.ends.clear();
+        self.news.tokens = true;
         self.history.forget_tokens();
     }
 
@@ -290,6 +307,7 @@ impl<T> Document<T> {
 
     fn push_token(&mut self, token: DocToken<T>) {
         self.ends.push(self.settled() + token.len);
+        self.news.tokens = true;
         self.tokens.push(token);
     }
 
@@ -474,6 +492,7 @@ impl<T> Document<T> {
     fn change(&mut self, kind: Kind, range: Range<usize>, text: &[u8], runs: &Runs, kept: usize) -> (Step<T>, Change) {
         let change = Change { start: range.start, old_end: range.end, new_end: range.start + text.len() };
         self.log.push(change);
+        self.news.text = true;
         let tokens = self.tokens.split_off(kept.min(self.tokens.len()));
         self.ends.truncate(self.tokens.len());
         let old_runs = self.runs.splice(range.clone(), runs);

@@ -195,7 +195,7 @@ impl Plain<'_> {
 
     /// Asks what the state asks, once.
     fn ask(&mut self) -> anyhow::Result<()> {
-        let question = match (&self.app.screen.input, self.app.top()) {
+        let question = match (&*self.app.screen.input, self.app.top()) {
             (Some(input), _) => Some(Question::Line(input.clone())),
             (None, Some(open)) => match open.overlay.rows(&self.app) {
                 Rows::Choice(items) => Some(Question::List(words::numbered(&items))),
@@ -237,7 +237,7 @@ impl Plain<'_> {
             input.clear();
             input.insert(line);
         }
-        self.app.screen.input = Some(input);
+        *self.app.screen.input = Some(input);
         self.send(Message::Command(id::INPUT_ACCEPT))
     }
 

@@ -47,7 +47,7 @@ impl Shell {
             *target = mouse::target(&view, &layout, event);
         }
         self.dirty = true;
-        self.app.screen.now = now;
+        self.app.screen.at(now);
         if let Message::Resize(width, height) = message {
             self.lay_out(Rect::new(0, 0, width, height), PaneId::DOCUMENT);
         }

@@ -85,7 +85,7 @@ fn pieces(view: &View<'_>) -> Vec<Piece> {
     // The playground is where one is unless another view says so.
     let keep = if app.in_playground() { 0 } else { 9 };
     let mut pieces = vec![Piece::new(keep, theme.strong, app.screen.view.title)];
-    match (&app.models.job, &app.models.loaded) {
+    match (&*app.models.job, &*app.models.loaded) {
         (Some(job), _) => pieces.push(Piece::new(9, theme.text, job_text(job).0)),
         (None, None) => pieces.push(Piece::new(9, theme.warning, "no model")),
         (None, Some(loaded)) => {
@@ -213,7 +213,7 @@ pub(super) fn tabs(panes: &'static [&'static PaneSpec], area: Rect) -> impl Iter
 /// Draws the line being typed, or else the current message; gives the cell of the caret.
 pub(super) fn draw_message(view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
-    if let Some(input) = &view.app.screen.input {
+    if let Some(input) = &*view.app.screen.input {
         return draw_input(view, input, area, buf);
     }
     let Some(entry) = view.app.log.current() else {
@@ -267,7 +267,7 @@ pub(super) fn draw_input(view: &View<'_>, input: &Input, area: Rect, buf: &mut B
 /// Draws hints for the keys that count everywhere, or for the line being typed.
 pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
     let area = Rect { x: area.x + area.width.min(1), width: area.width.saturating_sub(2), ..area };
-    let scope = match (&view.app.screen.input, view.app.top()) {
+    let scope = match (&*view.app.screen.input, view.app.top()) {
         (Some(_), _) if view.app.is_searching() => Scope::FIND,
         (Some(_), _) => Scope::INPUT,
         (_, Some(open)) if !open.is::<ShotsOverlay>() => open.scope(),

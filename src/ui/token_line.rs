@@ -16,7 +16,7 @@ pub(super) fn token_line(view: &View<'_>) -> Option<Line<'static>> {
         return None;
     }
     let dim = |text: String| Some(Line::styled(text, view.theme.dim));
-    let Some(loaded) = &app.models.loaded else {
+    let Some(loaded) = &*app.models.loaded else {
         return dim("no model is loaded: its vocabulary says what a token is".to_owned());
     };
     let document = &app.document;

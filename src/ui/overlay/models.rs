@@ -46,7 +46,7 @@ pub(super) fn draw(_: &ModelList, pane: &Pane<'_>, body: Rect, buf: &mut Buffer)
     pane.list(list, buf, |index| {
         rows.get(index).map(|model| model_line(view, model, inner.width, columns)).unwrap_or_default()
     });
-    match &models.job {
+    match &*models.job {
         Some(job) => draw_job(view, job, paint::below(foot, 1), buf),
         None => {
             let about = view.app.model_row().map(|row| row.about.clone()).unwrap_or_default();

@@ -175,7 +175,7 @@ fn what_next(view: &View<'_>, width: u16) -> Vec<Line<'static>> {
         text.push(format!(
             "{generate} lets the model go on from the end of the text; on an empty page it starts from the start token."
         ));
-    } else if let Some(job) = &view.app.models.job {
+    } else if let Some(job) = &*view.app.models.job {
         text.push(format!("{} is on its way. Once it is here, {generate} generates.", job.name));
     } else {
         text.push(format!("No model is loaded. {models} lists the built-in one and those to load or download; there {folder} takes a local folder with config.json and model.safetensors."));

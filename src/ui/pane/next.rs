@@ -31,7 +31,7 @@ impl Pane for NextPane {
         let app = view.app;
         let tokens = app.document.tokens().len();
         let running = app.runs.current.as_ref().is_some_and(|run| run.takes_steps());
-        Line::from(match (app.searched().filter(|text| !text.is_empty()), app.token.at) {
+        Line::from(match (app.searched().filter(|text| !text.is_empty()), *app.token.at) {
             (Some(text), _) => format!("Tokens that hold \"{}\"", sanitise::line(text)),
             (None, Some(at)) => format!("Token {} of {}", figures::grouped(at + 1), figures::grouped(tokens)),
             (None, None) if running => "Next token (live)".to_owned(),
@@ -95,7 +95,7 @@ fn places(view: &View<'_>, listed: &[Listed], area: Rect) -> (Vec<Line<'static>>
 
 /// The token whose column of the chart is at a place of the pane.
 pub(in crate::ui) fn token_at(view: &View<'_>, pane: Rect, at: Position) -> Option<usize> {
-    let (now, listed, inner) = (view.app.token.at?, view.app.listed(), super::inside(pane));
+    let (now, listed, inner) = ((*view.app.token.at)?, view.app.listed(), super::inside(pane));
     let (facts, _, bottom) = places(view, &listed, inner);
     let row = usize::from(at.y.checked_sub(bottom.y)?);
     let first = inner.x + LABEL;
@@ -115,8 +115,8 @@ pub(in crate::ui) fn token_at(view: &View<'_>, pane: Rect, at: Position) -> Opti
 fn why_empty(view: &View<'_>) -> String {
     let app = view.app;
     let context = app.models.loaded.as_ref().map_or(usize::MAX, |loaded| loaded.info.context);
-    let first = app.token.at == Some(0);
-    match &app.models.loaded {
+    let first = *app.token.at == Some(0);
+    match &*app.models.loaded {
         None => {
             "Here stands what the model expects next, before anything is sampled. No model is loaded yet.".to_owned()
         }
@@ -137,7 +137,7 @@ fn why_empty(view: &View<'_>) -> String {
 
 /// A token that is not listed, with what is known of it where it stands.
 fn unlisted(view: &View<'_>, id: TokenId) -> Option<Listed> {
-    let logprob = match view.app.token.at {
+    let logprob = match *view.app.token.at {
         Some(at) => view.app.reading.score(at).filter(|score| score.id == id)?.logprob?,
         None => view.app.shown_step().filter(|step| step.id() == id)?.logprob()?,
     };
@@ -160,7 +160,7 @@ impl<'a> Table<'a> {
         let label = (width / 3).clamp(6, 14);
         let bar = width.saturating_sub(label + 2 * FIGURE) / 2;
         let app = view.app;
-        let here = match app.token.at {
+        let here = match *app.token.at {
             Some(at) => app.document.tokens().get(at).map(|token| token.id),
             None => app.shown_step().map(|step| step.id()),
         };
@@ -282,7 +282,7 @@ fn facts(view: &View<'_>, listed: &[Listed], width: u16) -> Vec<Line<'static>> {
         rows.push((text, view.theme.strong));
     }
     let mut strips = Vec::new();
-    if let Some(at) = app.token.at {
+    if let Some(at) = *app.token.at {
         let surprisal = |score: &TokenScore| score.logprob.map(|logprob| -logprob / std::f32::consts::LN_2);
         strips.push(strip(view, "surprisal", at, width, surprisal));
         strips.push(strip(view, "entropy", at, width, |score| score.entropy));
