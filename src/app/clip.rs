@@ -8,7 +8,7 @@ use super::effect::{Effect, TerminalRequest};
 use super::log::Level;
 use super::page::{Hold, Motion};
 use super::question::Question;
-use crate::text::{SpecialTokens, figures};
+use crate::text::SpecialTokens;
 
 /// Bytes from which a paste is asked about: nobody types so much, so it may be the wrong clipboard.
 const LARGE: usize = 50_000;
@@ -169,13 +169,6 @@ fn plain(text: &str) -> (String, usize) {
         }
     }
     (out, dropped)
-}
-
-/// What a large paste is, in words.
-pub(super) fn about_paste(text: &str, tokens: usize) -> String {
-    let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let (lines, tokens) = (figures::grouped(lines), figures::grouped(tokens));
-    format!("{} in {lines} lines, about {tokens} tokens", figures::bytes(text.len() as u64))
 }
 
 #[cfg(test)]

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::command::CommandId;
-use super::export::{Destination, Exported};
 use super::models::{Found, ModelRow, Progress};
-use super::mouse::Target;
-use super::sessions::{SessionEvent, SessionJob};
+use super::screen::PaneId;
 use crate::disk::{Existing, WriteError};
 use crate::engine::{Command, Event, JobId};
 use crate::export::{Format, Source};
 use crate::prompt::{Doc, FileChange};
-use crate::session::{Kept, Match, PromptError, PromptFolder, PromptJob, SavedPrompt};
+use crate::session::{
+    Contents, Kept, Match, PromptError, PromptFolder, PromptJob, Row, SavedPrompt, SessionId, StoreError,
+};
 use crate::text::Tokenizer;
 use crate::train;
 
@@ -256,6 +256,102 @@ impl IoEvent {
     pub fn is_answer(&self) -> bool {
         !matches!(self, Self::Pulling(..) | Self::NotKept(_) | Self::SessionsFound(..))
     }
+}
+
+/// What is under the pointer; the screen knows.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Target {
+    /// Nothing that takes the mouse.
+    #[default]
+    Nothing,
+    /// The topmost overlay.
+    Layer,
+    /// A view without panes.
+    View,
+    /// A pane, or its tab.
+    Pane(PaneId),
+    /// The document, at a byte offset.
+    Text(usize),
+    /// A column of the chart of surprisal and entropy: that token.
+    Token(usize),
+    /// A row of the sampling pane; on its slider, where along it, 0 to 1.
+    Sampling(usize, Option<f64>),
+}
+
+/// Where an export goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// To the terminal's clipboard.
+    Clipboard,
+    /// To a file; whether one that is there may be replaced.
+    File(PathBuf, Existing),
+}
+
+/// What an export came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exported {
+    /// Text for the clipboard.
+    Text(String),
+    /// It was written.
+    Written(PathBuf),
+    /// A file of that name is there and stays.
+    Taken(PathBuf),
+}
+
+/// Something to be done with sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionJob {
+    /// Only look what is there.
+    List,
+    /// Read a session and take its lock; the current one stays until [`SessionJob::Switch`].
+    Open(SessionId),
+    /// What was opened is kept from now on.
+    Switch,
+    /// What is kept from now on is a new session.
+    New,
+    /// Give a session a name, or none; `None` is the current one.
+    Name(Option<SessionId>, Option<String>),
+    /// Make a copy.
+    Duplicate(SessionId),
+    /// Take one out of the list.
+    Delete(SessionId),
+    /// Bring back the one that was deleted last.
+    Undelete,
+}
+
+/// What a job came to.
+#[derive(Debug)]
+pub enum SessionDone {
+    /// What was asked for.
+    Done,
+    /// A session was read, and what of it could not be.
+    Opened {
+        /// The session.
+        id: SessionId,
+        /// What it holds.
+        contents: Box<Contents>,
+        /// What could not be read, and where it lies.
+        damage: Option<String>,
+    },
+    /// It concerns this session: a copy, or one that was brought back.
+    This(SessionId),
+}
+
+/// The answer to a job.
+#[derive(Debug)]
+pub struct SessionEvent {
+    /// The job.
+    pub job: SessionJob,
+    /// What it came to.
+    pub done: Result<SessionDone, StoreError>,
+    /// All sessions as they are now.
+    pub rows: Result<Vec<Row>, StoreError>,
+    /// The current session; `None` until something of it is written.
+    pub current: Option<SessionId>,
+    /// Its name.
+    pub name: Option<String>,
+    /// How many deleted sessions can be brought back.
+    pub deleted: usize,
 }
 
 /// Work for the terminal.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::App;
 use super::command::{Cx, Scope};
+pub use super::effect::{Destination, Exported};
 use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
@@ -11,26 +12,6 @@ use super::overlay::{Item, Overlay, Picked, Rows};
 use super::run::Run;
 use crate::disk::Existing;
 use crate::export::{Facts, Format, FormatSpec, Record, Source, Subject, TokenRow, formats};
-
-/// Where an export goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// To the terminal's clipboard.
-    Clipboard,
-    /// To a file; whether one that is there may be replaced.
-    File(PathBuf, Existing),
-}
-
-/// What an export came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exported {
-    /// Text for the clipboard.
-    Text(String),
-    /// It was written.
-    Written(PathBuf),
-    /// A file of that name is there and stays.
-    Taken(PathBuf),
-}
 
 /// What the document and the last generation can be taken away as.
 #[derive(Debug)]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::App;
 use super::command::{Cx, id};
 use super::effect::Effect;
-use super::log::Level;
+use super::log::{Level, with_causes};
 use super::models::{Loaded, NO_TOKENIZER, Stage};
 use super::reading::KEEP;
-use super::run::{Begin, Extent, Phase, Run, Seeding, Wish};
+use super::run::{Begin, Phase, Run};
+use super::runs::{Extent, Seeding, Wish};
 use crate::engine::{
     CancelToken, Command, Drawn, EngineError, Event, Finish, FinishReason, GenerateRequest, JobId, OnEndOfText, Prompt,
     Step, TokenScore,
@@ -265,7 +266,7 @@ impl App {
             run.phase = Phase::Failed;
             self.document.seal();
             self.version_made();
-            self.log.say(Level::Error, chain(error));
+            self.log.say(Level::Error, with_causes(error));
         } else if !self.batch_failed(job, error) && self.models.current(job).is_some() {
             *self.models.job = None;
             *self.runs.queued = None;
@@ -274,7 +275,7 @@ impl App {
                     Some(loaded) => format!("; {} stays in use", loaded.info.name),
                     None => String::new(),
                 };
-                self.log.say(Level::Error, chain(error) + &stays);
+                self.log.say(Level::Error, with_causes(error) + &stays);
             }
         }
     }
@@ -300,18 +301,4 @@ fn split(mut step: Step) -> (TokenScore, Arc<Step>) {
         sampled.top.shrink_to_fit();
     }
     (score, Arc::new(step))
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

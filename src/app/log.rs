@@ -39,8 +39,13 @@ impl Log {
     /// How many messages are kept.
     const KEPT: usize = 500;
 
-    /// Adds a message and puts it on the message line; one that nobody has seen gives way only to
-    /// one that matters as much.
+    /// Says something that is neither a warning nor an error.
+    pub fn notice(&mut self, text: impl Into<String>) {
+        self.say(Level::Notice, text);
+    }
+
+    /// Adds a message and puts it on the message line. A message that was not read yet gives way only to one of the same level
+    /// or a higher one.
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
         if self.entries.len() == Self::KEPT {
             self.entries.remove(0);
@@ -106,6 +111,20 @@ impl Overlay for MessageList {
     fn rows(&self, app: &App) -> Rows {
         Rows::Text(app.log.entries().iter().rev().map(|entry| entry.text.clone()).collect())
     }
+}
+
+/// An error and its causes in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]

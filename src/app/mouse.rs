@@ -4,34 +4,12 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::App;
 use super::command::Cx;
+pub use super::effect::Target;
 use super::effect::{Effect, TerminalRequest};
 use super::log::Level;
 use super::overlay::{Move, Rows};
 use super::sampler::{Row, Sampler};
-use super::screen::PaneId;
-
-/// Rows of text for one click of the wheel.
-pub(super) const WHEEL: isize = 3;
-
-/// What is under the pointer; the screen knows.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Target {
-    /// Nothing that takes the mouse.
-    #[default]
-    Nothing,
-    /// The topmost overlay.
-    Layer,
-    /// A view without panes.
-    View,
-    /// A pane, or its tab.
-    Pane(PaneId),
-    /// The document, at a byte offset.
-    Text(usize),
-    /// A column of the chart of surprisal and entropy: that token.
-    Token(usize),
-    /// A row of the sampling pane; on its slider, where along it, 0 to 1.
-    Sampling(usize, Option<f64>),
-}
+use super::screen::{PaneId, WHEEL};
 
 impl App {
     pub(super) fn toggle_mouse(&mut self) {

@@ -8,7 +8,6 @@ use std::fmt::Debug;
 use super::App;
 use super::command::{Cx, Scope};
 use super::input::{Input, Purpose};
-use super::log::Level;
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -347,7 +346,7 @@ impl Cx<'_> {
         if matches!(open.overlay.rows(self.app), Rows::Text(_)) || shown.contains(&row) {
             self.pick_row(row);
         } else {
-            self.app.log.say(Level::Notice, "nothing matches");
+            self.app.log.notice("nothing matches");
         }
     }
 

@@ -1,7 +1,6 @@
 //! Questions that want yes or no before something is done.
 
 use super::App;
-use super::clip::about_paste;
 use super::command::{Cx, Scope, id};
 use super::models::Stage;
 use super::overlay::{Item, Overlay, Picked, Rows};
@@ -132,4 +131,11 @@ impl App {
     pub(super) fn ask_question(&mut self, question: Question) {
         self.open(Ask { question, answered: false });
     }
+}
+
+/// What a large paste is, in words.
+fn about_paste(text: &str, tokens: usize) -> String {
+    let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let (lines, tokens) = (figures::grouped(lines), figures::grouped(tokens));
+    format!("{} in {lines} lines, about {tokens} tokens", figures::bytes(text.len() as u64))
 }

@@ -6,7 +6,6 @@ use super::App;
 use super::change::Watched;
 use super::command::{Cx, Scope};
 use super::input::Input;
-use super::mouse::WHEEL;
 use super::overlay::Open;
 use super::shots::ShotsOverlay;
 use super::train::TRAIN;
@@ -99,6 +98,9 @@ impl PaneSpec {
         class != SizeClass::Stacked || self.stacked
     }
 }
+
+/// Rows of text for one click of the wheel.
+pub(super) const WHEEL: isize = 3;
 
 /// The panes of the playground, in the order of Tab.
 pub static PANES: [PaneSpec; 4] = [

@@ -6,65 +6,10 @@
 use super::App;
 use super::command::{Cx, id};
 use super::effect::{Effect, IoRequest};
+pub use super::effect::{SessionDone, SessionEvent, SessionJob};
 use super::log::Level;
 use super::views::PLAYGROUND;
-use crate::session::{Contents, Match, Row, SessionId, StoreError};
-
-/// Something to be done with sessions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SessionJob {
-    /// Only look what is there.
-    List,
-    /// Read a session and take its lock; the current one stays until [`SessionJob::Switch`].
-    Open(SessionId),
-    /// What was opened is kept from now on.
-    Switch,
-    /// What is kept from now on is a new session.
-    New,
-    /// Give a session a name, or none; `None` is the current one.
-    Name(Option<SessionId>, Option<String>),
-    /// Make a copy.
-    Duplicate(SessionId),
-    /// Take one out of the list.
-    Delete(SessionId),
-    /// Bring back the one that was deleted last.
-    Undelete,
-}
-
-/// What a job came to.
-#[derive(Debug)]
-pub enum SessionDone {
-    /// What was asked for.
-    Done,
-    /// A session was read, and what of it could not be.
-    Opened {
-        /// The session.
-        id: SessionId,
-        /// What it holds.
-        contents: Box<Contents>,
-        /// What could not be read, and where it lies.
-        damage: Option<String>,
-    },
-    /// It concerns this session: a copy, or one that was brought back.
-    This(SessionId),
-}
-
-/// The answer to a job.
-#[derive(Debug)]
-pub struct SessionEvent {
-    /// The job.
-    pub job: SessionJob,
-    /// What it came to.
-    pub done: Result<SessionDone, StoreError>,
-    /// All sessions as they are now.
-    pub rows: Result<Vec<Row>, StoreError>,
-    /// The current session; `None` until something of it is written.
-    pub current: Option<SessionId>,
-    /// Its name.
-    pub name: Option<String>,
-    /// How many deleted sessions can be brought back.
-    pub deleted: usize,
-}
+use crate::session::{Contents, Match, Row, SessionId};
 
 /// What is known about sessions.
 #[derive(Debug, Default)]

@@ -201,7 +201,7 @@ impl App {
     pub(super) fn score_failed(&mut self, job: JobId, error: &EngineError) -> bool {
         let own = self.reading.long_text.job.take_if(|(current, _)| *current == job).is_some();
         if own && !error.is_cancelled() {
-            self.log.say(Level::Error, super::generate::chain(error));
+            self.log.say(Level::Error, super::log::with_causes(error));
         }
         own
     }

@@ -10,7 +10,7 @@ use super::input::{Input, Purpose};
 use super::log::Level;
 use super::models::NO_TOKENIZER;
 use super::page::Motion;
-use super::run::Seeding;
+use super::runs::Seeding;
 use super::screen::PaneId;
 use crate::engine::{NextToken, Step, TokenScore};
 use crate::sampling::{Candidate, Row};

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::mem::size_of;
 
-use super::document::{DocToken, Origin};
 use super::runs::Runs;
+use super::token::{DocToken, Origin};
 
 /// Bytes that the steps may hold before the oldest are forgotten; the newest is always kept.
 const MEMORY: usize = 64 << 20;

@@ -11,6 +11,7 @@ mod prompts;
 pub mod record;
 mod runs;
 mod store;
+mod token;
 mod tree;
 mod when;
 

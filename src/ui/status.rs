@@ -7,13 +7,13 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::overlay::job_text;
 use super::paint;
 use super::pane::View;
 use super::token_line::token_line;
 use crate::app::Scope;
 use crate::app::input::Input;
 use crate::app::log::Level;
+use crate::app::models::{ModelJob, Stage};
 use crate::app::run::Phase;
 use crate::app::screen::{PaneId, PaneSpec};
 use crate::app::shots::ShotsOverlay;
@@ -281,4 +281,35 @@ pub(super) fn draw_hints(view: &View<'_>, area: Rect, buf: &mut Buffer) {
         hints.spans.extend(help.spans);
     }
     paint::line(buf, area, &hints);
+}
+
+/// What a job is doing in words, and its share done.
+pub(super) fn job_text(job: &ModelJob) -> (String, Option<f64>) {
+    match &job.stage {
+        Stage::Finding => (format!("looking up {} ...", job.name), None),
+        Stage::Asking(_) => (format!("{} waits for your answer", job.name), None),
+        Stage::Pulling(progress) => {
+            let mut text = format!(
+                "downloading {}: {:.0}%, {} of {}",
+                job.name,
+                progress.share() * 100.0,
+                figures::bytes(progress.done),
+                figures::bytes(progress.total)
+            );
+            if let Some(note) = &progress.note {
+                text += &format!(", {note}");
+            } else if let Some(rate) = progress.rate {
+                text += &format!(", {}/s", figures::bytes(rate as u64));
+                if let Some(eta) = progress.eta() {
+                    text += &format!(", {} left", figures::duration(eta));
+                }
+            }
+            (text, Some(progress.share()))
+        }
+        Stage::Loading(_, 0) => (format!("loading {} ...", job.name), None),
+        Stage::Loading(done, total) => {
+            let share = *done as f64 / *total as f64;
+            (format!("loading {}: {:.0}% of {}", job.name, share * 100.0, figures::bytes(*total)), Some(share))
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::app::keymap::typed;
 use crate::app::log::MessageList;
 use crate::app::overlay::Move;
 use crate::app::page::Motion;
-use crate::app::run::Seeding;
+use crate::app::runs::Seeding;
 use crate::app::screen::PaneId;
 use crate::app::shots::Preview;
 use crate::app::train::TRAIN;

@@ -19,8 +19,6 @@ use ratatui::text::Line;
 use ratatui::widgets::{Clear, Widget};
 use unicode_width::UnicodeWidthStr;
 
-pub(super) use models::job_text;
-
 use super::paint;
 use super::pane::{self, Frame, View};
 use super::status::draw_input;

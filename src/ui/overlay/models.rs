@@ -8,12 +8,13 @@ use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
 use super::Pane;
-use crate::app::models::{Cached, ModelJob, ModelRow, Stage};
+use crate::app::models::{Cached, ModelJob, ModelRow};
 use crate::app::open::ModelList;
 use crate::files::Files;
 use crate::text::figures;
 use crate::ui::paint;
 use crate::ui::pane::View;
+use crate::ui::status::job_text;
 use crate::ui::widget::Bar;
 
 /// Columns of parameters, download, memory, state.
@@ -107,36 +108,5 @@ fn draw_job(view: &View<'_>, job: &ModelJob, area: Rect, buf: &mut Buffer) {
     if let Some(share) = share {
         let theme = view.theme;
         Bar { share, style: theme.bar, rest: theme.dim, glyphs: &theme.glyphs }.render(bar, buf);
-    }
-}
-
-/// What a job is doing in words, and its share done.
-pub(in crate::ui) fn job_text(job: &ModelJob) -> (String, Option<f64>) {
-    match &job.stage {
-        Stage::Finding => (format!("looking up {} ...", job.name), None),
-        Stage::Asking(_) => (format!("{} waits for your answer", job.name), None),
-        Stage::Pulling(progress) => {
-            let mut text = format!(
-                "downloading {}: {:.0}%, {} of {}",
-                job.name,
-                progress.share() * 100.0,
-                figures::bytes(progress.done),
-                figures::bytes(progress.total)
-            );
-            if let Some(note) = &progress.note {
-                text += &format!(", {note}");
-            } else if let Some(rate) = progress.rate {
-                text += &format!(", {}/s", figures::bytes(rate as u64));
-                if let Some(eta) = progress.eta() {
-                    text += &format!(", {} left", figures::duration(eta));
-                }
-            }
-            (text, Some(progress.share()))
-        }
-        Stage::Loading(_, 0) => (format!("loading {} ...", job.name), None),
-        Stage::Loading(done, total) => {
-            let share = *done as f64 / *total as f64;
-            (format!("loading {}: {:.0}% of {}", job.name, share * 100.0, figures::bytes(*total)), Some(share))
-        }
     }
 }

@@ -9,7 +9,7 @@ use crate::app::question::Ask;
 use crate::app::sampler::{Row, Sampler};
 use crate::session::Author;
 use crate::text::nearest;
-use crate::ui::overlay::job_text;
+use crate::ui::status::job_text;
 
 /// Commands of this mode alone.
 const OWN: [(&str, &str); 5] = [
