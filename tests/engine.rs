@@ -469,7 +469,7 @@ fn broken_folders_are_refused_by_name() {
                 let config = std::fs::read_to_string(&path).unwrap().replace("\"n_embd\": 48", "\"n_embd\": 24");
                 std::fs::write(path, config).unwrap();
             },
-            "config.json asks for [257, 24]",
+            "config.json says [257, 24]",
         ),
         ("no tokenizer", |f| std::fs::remove_file(f.join("vocab.json")).unwrap(), "tokenizer"),
     ];

@@ -1,5 +1,5 @@
-//! Short stories: plots of `assets/corpus/stories.txt`, told with other people and things each time. Whoever and whatever
-//! a story has at its start stays the same to its end.
+//! Short stories: plots of `assets/corpus/stories.txt`, told with other people and things each time. People and
+//! things of a story stay the same from its start to its end.
 
 use std::sync::LazyLock;
 

@@ -65,7 +65,7 @@ pub fn compare<S: Borrow<Step>>(
             };
             Some(Difference { sample, token, what })
         });
-        // Of a generation that somebody stopped only what there was can be compared.
+        // Of a generation that the user stopped, only the tokens before the stop can be compared.
         let stopped = then.finish_reason == FinishReason::Cancelled;
         let (had, has) = (then.tokens.len(), now.len());
         let reason = finish.reasons.get(sample).copied().unwrap_or(FinishReason::Cancelled);

@@ -48,7 +48,7 @@ pub fn shell_command(record: &Record) -> Result<String, String> {
             bias => add("--logit-bias", format!("{id}:{bias:+}")),
         }
     }
-    // A generation that somebody stopped is made again as far as it came.
+    // A generation that the user stopped is made again up to where it stopped.
     let stopped = finish.reasons.contains(&FinishReason::Cancelled);
     let longest = samples.iter().map(Vec::len).max().unwrap_or(0);
     add("-n", if stopped { longest } else { request.max_tokens }.to_string());

@@ -278,7 +278,7 @@ impl Trace {
         }
     }
 
-    /// What runs it again. A generation that somebody stopped runs as far as it came.
+    /// What runs it again. A generation that the user stopped runs up to where it stopped.
     pub fn request(&self) -> GenerateRequest {
         let stopped = self.samples.iter().any(|sample| sample.finish_reason == FinishReason::Cancelled);
         let longest = self.samples.iter().map(|sample| sample.tokens.len()).max().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The model that kshot carries: `assets/builtin/`, part of the program.
 
-/// The name it goes by, wherever a model is named. A folder of this name is `./built-in`.
+/// Its name, wherever a model is named. A folder of this name is `./built-in`.
 pub const NAME: &str = "built-in";
 
 /// One line about it.

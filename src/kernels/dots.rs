@@ -1,12 +1,12 @@
-//! Dot products of one vector with rows that lie one after the other: a query with the keys of a cache.
+//! Dot products of one vector with contiguous rows: a query with the keys of a cache.
 
 use super::lanes::{self, LANES};
 use super::tier::Tier;
 
-/// Rows that are walked side by side, so that several cache lines are in flight.
+/// Rows that are read side by side, so that several cache lines are in flight.
 const UNROLL: usize = 4;
 
-/// Groups of rows that are asked for ahead: the walk is too short for the processor to see it coming.
+/// Groups of rows by which prefetching runs ahead: each row is too short for the hardware prefetcher.
 const AHEAD: usize = 4;
 
 /// Products of x `[k]` with all rows of w `[n, k]`, on this thread: `[n]`.

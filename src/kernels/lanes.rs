@@ -28,7 +28,7 @@ pub(super) trait Floats: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// self · other.
     unsafe fn mul(self, other: Self) -> Self;
-    /// Asks for a cache line that will be read.
+    /// Prefetches a cache line into the L1 cache.
     unsafe fn prefetch(at: *const u8);
 }
 
@@ -40,7 +40,7 @@ pub(super) trait Integers: Copy {
     type Bytes: Copy;
     /// Sums of a group of 32 products with weights of 0 to 15, where 16 bits hold those of 16.
     type Small: Sums<Self>;
-    /// Added to the weights of q8_0 by the time they are multiplied, so that the sums can be corrected.
+    /// What is added to the weights of q8_0 when they are multiplied; the sums are corrected for it.
     const Q8_OFFSET: i32;
     /// `value` in every lane.
     unsafe fn splat(value: i32) -> Self;
@@ -484,7 +484,7 @@ mod x86 {
     }
 }
 
-/// Asks for the cache line at an address, to the second-level cache. Any address will do: nothing is read.
+/// Prefetches the cache line at an address into the L2 cache. Any address is allowed: nothing is read.
 #[inline(always)]
 pub(super) fn prefetch_l2(at: *const u8) {
     #[cfg(target_arch = "x86_64")]

@@ -18,7 +18,7 @@ pub struct Norm<'a> {
     pub epsilon: f64,
 }
 
-/// LayerNorm, x·Wᵀ + b, GELU, residual: each but the product only where it is asked for.
+/// LayerNorm, x·Wᵀ + b, GELU, residual: each but the product optional.
 #[derive(Clone, Copy)]
 pub struct Linear<'a> {
     /// LayerNorm of x.

@@ -1,6 +1,6 @@
-//! Large pages for memory that is read from end to end again and again.
+//! Huge pages for memory that every pass streams through.
 
-/// Values from which on large pages are asked for: a table of 4 MiB.
+/// Values from which on huge pages are requested (`madvise`): 4 MiB of f32.
 const LARGE: usize = 1 << 20;
 
 /// Bytes of a cache line.
@@ -38,7 +38,7 @@ pub fn keep_activations() {
     }
 }
 
-/// Zeroed bytes that begin on a cache line, with large pages as in [`zeroed`]. Pages are only taken as they are written.
+/// Zeroed bytes that begin on a cache line, with huge pages as in [`zeroed`]. Pages are faulted in as they are written.
 pub struct Buffer {
     storage: Vec<u64>,
     start: usize,
@@ -68,7 +68,7 @@ impl Buffer {
     }
 }
 
-/// A zeroed vector whose memory is backed by large pages where the system has them to give. Weights are walked once a
+/// A zeroed vector whose memory is backed by huge pages where the system has any. Weights are read once a
 /// token, and address translation is a good part of that walk with small pages.
 pub fn zeroed(count: usize) -> Vec<f32> {
     let values = vec![0f32; count];

@@ -1,8 +1,8 @@
-//! Threads that wait awake for the next piece of work.
+//! The thread pool of the kernels: workers spin for the next job before they park.
 //!
-//! A decode step is some sixty short products, and waking a sleeping thread for each would cost a tenth of it. So a
-//! worker that has nothing to do looks for work for a moment before it sleeps, and the caller always takes part. Where
-//! others want the cores (the user interface, another program) waiting threads give theirs away.
+//! A decode step is some sixty short products, and unparking a thread for each would cost a tenth of it. So an idle
+//! worker spins for a moment before it parks, and the calling thread always takes part. Spinning threads yield their core
+//! now and then, so that the user interface and other programs get it.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -15,46 +15,47 @@ use std::time::{Duration, Instant};
 
 use super::lanes;
 
-/// How long a worker stays awake without work: longer than the pause between two products or two tokens.
-const AWAKE: Duration = Duration::from_micros(300);
+/// How long an idle worker spins before it parks: longer than the pause between two products or two tokens.
+const SPIN_TIME: Duration = Duration::from_micros(300);
 
-/// Looks at a flag between two looks at the clock, and before a waiting caller offers its core to others.
+/// Spins between two reads of the clock, and between two yields of a waiting caller.
 const SPINS: u32 = 256;
 
-/// Bytes of the next product that a waiting thread asks for at most: a part of a core's second-level cache.
-const AHEAD: usize = 256 << 10;
+/// Most bytes of the next product's weights that a spinning thread prefetches: a part of a core's L2 cache.
+const PREFETCH: usize = 256 << 10;
 
-/// Cache lines, and their bytes, that it asks for between two looks at a flag.
+/// Cache lines that it prefetches in one spin.
 const LINES: usize = 4;
+/// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Threads asked for before the pool began.
+/// The number of threads set before the pool was started.
 static WANTED: OnceLock<usize> = OnceLock::new();
 
-/// The most threads of the pool; more than any machine has cores that share a memory bus.
+/// The most threads of the pool; more than any machine has cores that share its memory bandwidth.
 pub const MOST_THREADS: usize = 1024;
 
-/// Sets the number of threads, the caller's included, up to [`MOST_THREADS`]. Without effect once the pool has begun.
+/// Sets the number of threads, the caller's included, up to [`MOST_THREADS`]. Without effect once the pool is started.
 pub fn set_threads(count: usize) {
     let count = count.clamp(1, MOST_THREADS);
     let _ = WANTED.set(count.max(1));
 }
 
-/// Threads that work is shared among: those asked for, else as many as the process may use (its affinity and the quota
-/// of its control group counted).
+/// Threads that work is shared among: as many as [`set_threads`] says, else as many as the process may use (its affinity
+/// and the quota of its control group counted).
 pub fn threads() -> usize {
     Pool::global().starts.len()
 }
 
-/// Calls `work` with stretches of `0..count`, at least `piece` long where that much is left, shared among the threads.
+/// Calls `work` with chunks of `0..count`, at least `piece` long where that much is left, shared among the threads.
 ///
-/// Every thread begins with one stretch of its own, from its beginning to its end, so that memory is read in order; who
-/// is done takes from the others.
+/// Every thread first works through a contiguous share of its own, so that memory is read in order, and then steals chunks
+/// from the shares of the others (work stealing).
 pub(super) fn ranges(count: usize, piece: usize, work: impl Fn(Range<usize>) + Sync) {
     Pool::global().ranges(count, piece.max(1), &work);
 }
 
-/// As [`ranges`], with something that each thread makes for itself before its first stretch.
+/// As [`ranges`], with a value that each thread makes for itself before its first chunk.
 pub(super) fn ranges_with<S>(
     count: usize,
     piece: usize,
@@ -86,24 +87,24 @@ pub fn each<T: Send>(items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
     chunks(items, 1, |index, item| work(index, &mut item[0]));
 }
 
-/// Calls `work` with the index and the values of each stretch of `length` values of `out` (the last may be shorter), the
-/// stretches shared among the threads.
+/// Calls `work` with the index and the values of each chunk of `length` values of `out` (the last may be shorter), the
+/// chunks shared among the threads.
 pub(super) fn chunks<T: Send>(out: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     let (total, places) = (out.len(), Places::of(out));
     tasks(total.div_ceil(length), |index| {
         let at = index * length;
-        // SAFETY: every index is handed out once, so the stretches do not overlap; all lie within `out`, which is
+        // SAFETY: every index is handed out once, so the chunks do not overlap; all lie within `out`, which is
         // borrowed until the pool is done with it.
-        let stretch = unsafe { std::slice::from_raw_parts_mut(places.at(at), length.min(total - at)) };
-        work(index, stretch);
+        let chunk = unsafe { std::slice::from_raw_parts_mut(places.at(at), length.min(total - at)) };
+        work(index, chunk);
     });
 }
 
-/// `count` zeros, written by all threads: large ones are as much work as what is then done with them.
+/// `count` zeros, written by all threads: the page faults of a large buffer take as long as the product that fills it.
 pub(super) fn zeros(count: usize) -> Vec<f32> {
-    const STRETCH: usize = 1 << 15;
+    const CHUNK: usize = 1 << 15;
     let mut out = Vec::with_capacity(count);
-    chunks(&mut out.spare_capacity_mut()[..count], STRETCH, |_, stretch| stretch.fill(MaybeUninit::new(0.0)));
+    chunks(&mut out.spare_capacity_mut()[..count], CHUNK, |_, chunk| chunk.fill(MaybeUninit::new(0.0)));
     // SAFETY: all of them were just written.
     unsafe { out.set_len(count) };
     out
@@ -124,13 +125,13 @@ impl<T> Places<T> {
     }
 }
 
-// SAFETY: only an address is shared; whoever writes there says why nobody else does.
+// SAFETY: only an address is shared; each write through it says why no other thread writes there.
 unsafe impl<T: Send> Sync for Places<T> {}
 
 /// Says what the next job reads: `count` pieces of `length` bytes from the start of `bytes` on, shared among the threads
-/// as [`ranges`] shares them. A thread that waits asks for the beginning of its share meanwhile, so that the memory bus
-/// does not stand still between two products.
-pub(super) fn expect(bytes: &[u8], count: usize, length: usize) {
+/// as [`ranges`] shares them. A thread that waits prefetches the start of its share meanwhile, so that memory bandwidth is
+/// used between two products too.
+pub(super) fn prefetch_next(bytes: &[u8], count: usize, length: usize) {
     let pool = Pool::global();
     for (thread, next) in pool.shared.next.iter().enumerate() {
         let first = share(count, pool.starts.len(), thread).start;
@@ -138,35 +139,35 @@ pub(super) fn expect(bytes: &[u8], count: usize, length: usize) {
     }
 }
 
-/// What a thread of `threads` begins with of `0..count`.
+/// The share of `0..count` that a thread of `threads` starts with.
 fn share(count: usize, threads: usize, thread: usize) -> Range<usize> {
     count * thread / threads..count * (thread + 1) / threads
 }
 
-/// A number on a cache line of its own.
+/// A counter on a cache line of its own, against false sharing (two lines: processors prefetch pairs).
 #[repr(align(128))]
 struct Line(AtomicUsize);
 
-/// An address on a cache line of its own. What is there is only asked for, never read, so it may be gone.
+/// An address on a cache line of its own. It is only prefetched, never read, so the memory may be freed.
 #[repr(align(128))]
 struct Next(AtomicPtr<u8>);
 
-/// What a thread has asked for while it waited. Kept from wait to wait, so that nothing is asked for twice.
+/// How much a thread has prefetched while it waited. Kept from wait to wait, so that no line is prefetched twice.
 #[derive(Default)]
-struct Asked {
-    /// The address it began at.
+struct Prefetched {
+    /// The address it started at.
     from: usize,
     bytes: usize,
 }
 
-impl Asked {
-    /// Asks for a little more of what comes next, as long as there is more to ask for.
+impl Prefetched {
+    /// Prefetches the next few lines of what the next job reads, up to [`PREFETCH`] bytes; else a spin-loop hint.
     fn more(&mut self, next: &Next) {
         let from = next.0.load(Ordering::Relaxed);
         if from.addr() != self.from {
             *self = Self { from: from.addr(), bytes: 0 };
         }
-        if from.is_null() || self.bytes >= AHEAD {
+        if from.is_null() || self.bytes >= PREFETCH {
             return std::hint::spin_loop();
         }
         for _ in 0..LINES {
@@ -176,13 +177,14 @@ impl Asked {
     }
 }
 
-/// Through which workers go to a job: its number, whether others may still come, and how many are inside.
+/// The gate that workers pass to a job: the job's number, whether it is open, and the number of workers inside, in one
+/// atomic word.
 ///
-/// The caller shuts it when nothing is left to begin, and waits for those inside only. So a worker that another program
-/// keeps from its core costs what it would have done, and not the time until it is back.
-struct Door(Line);
+/// The caller closes it when no chunk is left to start, and waits only for the workers inside. So a worker that the
+/// scheduler has preempted costs the work that it would have done, and not the time until it runs again.
+struct Gate(Line);
 
-impl Door {
+impl Gate {
     /// Workers inside are counted below this bit.
     const OPEN: usize = 1 << 16;
     const JOB: usize = Self::OPEN << 1;
@@ -191,26 +193,26 @@ impl Door {
         self.0.0.load(Ordering::SeqCst)
     }
 
-    /// Opens it for the next job.
+    /// Opens the gate for the next job.
     fn open(&self) {
         self.0.0.fetch_add(Self::JOB | Self::OPEN, Ordering::SeqCst);
     }
 
-    fn shut(&self) {
+    fn close(&self) {
         self.0.0.fetch_and(!Self::OPEN, Ordering::Relaxed);
     }
 
-    /// Whether all have left.
+    /// Whether no worker is inside.
     fn is_empty(&self) -> bool {
         self.0.0.load(Ordering::Acquire).is_multiple_of(Self::OPEN)
     }
 
-    /// Whether it is open to a job other than `seen`.
+    /// Whether the gate is open to a job other than `seen`.
     fn calls(state: usize, seen: usize) -> bool {
         state & Self::OPEN != 0 && state / Self::JOB != seen
     }
 
-    /// Goes in, if the door is still as `state` has it: then the number of the job.
+    /// Enters, if the gate is still as `state` has it: then the number of the job.
     fn enter(&self, state: usize) -> Option<usize> {
         let entered = self.0.0.compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed);
         entered.ok().map(|state| state / Self::JOB)
@@ -226,23 +228,23 @@ type Job = *const (dyn Fn(usize) + Sync);
 struct Pool {
     shared: Arc<Shared>,
     workers: Vec<Thread>,
-    /// Where in its stretch each thread is.
+    /// The next chunk of each thread's share.
     starts: Vec<Line>,
-    /// Held by the caller whose job runs, with what it has asked for.
-    busy: Mutex<Asked>,
+    /// Held by the caller whose job runs, with what it has prefetched.
+    busy: Mutex<Prefetched>,
 }
 
 struct Shared {
-    door: Door,
+    gate: Gate,
     job: UnsafeCell<Option<Job>>,
-    asleep: Vec<AtomicBool>,
+    parked: Vec<AtomicBool>,
     /// What each thread reads next, the caller first.
     next: Vec<Next>,
     panicked: AtomicBool,
 }
 
-// SAFETY: `job` is written only by the holder of `busy` while the door is closed and nobody inside, and read by workers
-// that went through the door, which is opened after the write.
+// SAFETY: `job` is written only by the holder of `busy` while the gate is closed and no worker inside, and read by workers
+// that passed the gate, which is opened after the write.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the pointer is only followed while its owner waits for the workers.
 unsafe impl Send for Shared {}
@@ -258,22 +260,22 @@ impl Pool {
 
     fn new(wanted: usize) -> Self {
         let shared = Arc::new(Shared {
-            door: Door(Line(AtomicUsize::new(0))),
+            gate: Gate(Line(AtomicUsize::new(0))),
             job: UnsafeCell::new(None),
-            asleep: (1..wanted).map(|_| AtomicBool::new(false)).collect(),
+            parked: (1..wanted).map(|_| AtomicBool::new(false)).collect(),
             next: (0..wanted).map(|_| Next(AtomicPtr::default())).collect(),
             panicked: AtomicBool::new(false),
         });
         let mut workers = Vec::new();
-        for index in 0..(wanted - 1).min(Door::OPEN - 1) {
+        for index in 0..(wanted - 1).min(Gate::OPEN - 1) {
             let shared = shared.clone();
             let name = format!("kshot-compute-{}", index + 1);
-            // With fewer threads than asked for, the work is shared among those there are.
+            // Where the system gives fewer threads, the work is shared among those that were started.
             let Ok(handle) = thread::Builder::new().name(name).spawn(move || shared.serve(index)) else { break };
             workers.push(handle.thread().clone());
         }
         let starts = (0..=workers.len()).map(|_| Line(AtomicUsize::new(0))).collect();
-        Self { shared, workers, starts, busy: Mutex::new(Asked::default()) }
+        Self { shared, workers, starts, busy: Mutex::new(Prefetched::default()) }
     }
 
     fn ranges(&self, count: usize, piece: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
@@ -284,10 +286,10 @@ impl Pool {
         });
     }
 
-    /// Calls `work` once on each thread, with what gives the next stretch.
+    /// Calls `work` once on each thread, with a function that gives the next chunk.
     fn run_ranges(&self, count: usize, piece: usize, work: &(dyn Fn(&mut dyn FnMut() -> Option<Range<usize>>) + Sync)) {
         let threads = self.starts.len();
-        // A second caller (or a piece of work that shares its own work) does without the others rather than wait.
+        // A second caller (or a job that starts a job) works alone rather than wait.
         let alone = || {
             let mut all = Some(0..count).filter(|all| !all.is_empty());
             work(&mut || all.take());
@@ -320,19 +322,19 @@ impl Pool {
         });
     }
 
-    /// Runs `job` here and on every worker that comes while it runs here, with the index of the thread, and waits for
-    /// those that came. So whoever runs it must not leave before there is nothing more to begin.
-    fn run(&self, asked: &mut Asked, job: &(dyn Fn(usize) + Sync)) {
+    /// Runs `job` here and on every worker that enters while it runs here, with the index of the thread, and waits for
+    /// those that entered. So `job` must not return on this thread before no chunk is left to start.
+    fn run(&self, prefetched: &mut Prefetched, job: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
         // SAFETY: the lifetime is only dropped in the type: `Wait` below does not let this function end, by return or by
-        // panic, before every worker that has come has ended the job, nor can one come later. No worker reads the cell
+        // panic, before every worker that entered has ended the job, nor can one enter later. No worker reads the cell
         // now: none is inside.
         unsafe { *shared.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(job)) };
         shared.panicked.store(false, Ordering::Relaxed);
-        shared.door.open();
-        let wait = Wait { shared, asked };
-        for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
-            if asleep.swap(false, Ordering::SeqCst) {
+        shared.gate.open();
+        let wait = Wait { shared, prefetched };
+        for (worker, parked) in self.workers.iter().zip(&shared.parked) {
+            if parked.swap(false, Ordering::SeqCst) {
                 worker.unpark();
             }
         }
@@ -347,19 +349,19 @@ impl Pool {
     }
 }
 
-/// Shuts the door and waits for the workers inside when it is dropped.
+/// Closes the gate and waits for the workers inside when it is dropped.
 struct Wait<'a> {
     shared: &'a Shared,
-    asked: &'a mut Asked,
+    prefetched: &'a mut Prefetched,
 }
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        self.shared.door.shut();
+        self.shared.gate.close();
         let mut spins = 0u32;
-        while !self.shared.door.is_empty() {
+        while !self.shared.gate.is_empty() {
             spins += 1;
-            if spins.is_multiple_of(SPINS) { thread::yield_now() } else { self.asked.more(&self.shared.next[0]) }
+            if spins.is_multiple_of(SPINS) { thread::yield_now() } else { self.prefetched.more(&self.shared.next[0]) }
         }
     }
 }
@@ -367,9 +369,9 @@ impl Drop for Wait<'_> {
 impl Shared {
     fn serve(&self, index: usize) {
         let mut seen = 0;
-        let mut asked = Asked::default();
+        let mut prefetched = Prefetched::default();
         loop {
-            seen = self.job_after(seen, index, &mut asked);
+            seen = self.job_after(seen, index, &mut prefetched);
             // SAFETY: this thread is inside, so the job was written before, and its owner waits until it has left.
             if let Some(job) = unsafe { *self.job.get() } {
                 // SAFETY: as above.
@@ -377,35 +379,35 @@ impl Shared {
                 let ended = catch_unwind(AssertUnwindSafe(|| job(index + 1)));
                 self.panicked.fetch_or(ended.is_err(), Ordering::Relaxed);
             }
-            self.door.leave();
+            self.gate.leave();
         }
     }
 
-    /// Goes in to a job other than `seen`, waiting for it awake for a while, then asleep. The number of the job.
-    fn job_after(&self, seen: usize, index: usize, asked: &mut Asked) -> usize {
+    /// Waits for a job other than `seen`, spinning for [`SPIN_TIME`], then parked, and enters it. The number of the job.
+    fn job_after(&self, seen: usize, index: usize, prefetched: &mut Prefetched) -> usize {
         let mut since = None;
         let mut spins = 0u32;
         loop {
-            let state = self.door.state();
-            if Door::calls(state, seen) {
-                match self.door.enter(state) {
+            let state = self.gate.state();
+            if Gate::calls(state, seen) {
+                match self.gate.enter(state) {
                     Some(job) => return job,
                     None => continue,
                 }
             }
             spins += 1;
             if !spins.is_multiple_of(SPINS) {
-                asked.more(&self.next[index + 1]);
-            } else if since.get_or_insert_with(Instant::now).elapsed() < AWAKE {
+                prefetched.more(&self.next[index + 1]);
+            } else if since.get_or_insert_with(Instant::now).elapsed() < SPIN_TIME {
                 thread::yield_now();
             } else {
-                self.asleep[index].store(true, Ordering::SeqCst);
-                // A job begun before the flag could be seen is seen here, unless it is over; whoever sees the flag wakes
-                // this thread.
-                if !Door::calls(self.door.state(), seen) {
+                self.parked[index].store(true, Ordering::SeqCst);
+                // A job that started before the flag was visible is seen here, unless it has ended; a caller that sees
+                // the flag unparks this thread.
+                if !Gate::calls(self.gate.state(), seen) {
                     thread::park();
                 }
-                self.asleep[index].store(false, Ordering::SeqCst);
+                self.parked[index].store(false, Ordering::SeqCst);
                 since = None;
             }
         }
@@ -435,9 +437,9 @@ mod tests {
                 for (count, piece) in [(0, 1), (1, 1), (2, 1), (100, 3), (1000, 7), (5, 10)] {
                     counted(&pool, count, piece);
                 }
-                // Now and then long enough that the workers fall asleep.
+                // Now and then long enough that the workers park.
                 if round % 50 == 0 {
-                    thread::sleep(AWAKE * 4);
+                    thread::sleep(SPIN_TIME * 4);
                 }
             }
         }
@@ -455,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_thread_that_does_not_come() {
+    fn a_caller_does_not_wait_for_a_worker_that_never_runs() {
         let (done, ended) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let mut pool = Pool::new(1);
@@ -468,13 +470,13 @@ mod tests {
     }
 
     #[test]
-    fn a_shut_door_lets_nobody_in() {
-        let door = Door(Line(AtomicUsize::new(0)));
-        door.open();
-        let state = door.state();
-        assert!(Door::calls(state, 0) && !Door::calls(state, 1));
-        door.shut();
-        assert!(door.enter(state).is_none() && !Door::calls(door.state(), 0) && door.is_empty());
+    fn a_closed_gate_admits_no_worker() {
+        let gate = Gate(Line(AtomicUsize::new(0)));
+        gate.open();
+        let state = gate.state();
+        assert!(Gate::calls(state, 0) && !Gate::calls(state, 1));
+        gate.close();
+        assert!(gate.enter(state).is_none() && !Gate::calls(gate.state(), 0) && gate.is_empty());
     }
 
     #[test]

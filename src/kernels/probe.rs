@@ -1,7 +1,7 @@
 //! What the machine can do at most: figures that the speed of a model is compared with.
 //!
-//! A share of the memory bus is bytes read per second over the best of several ways to read memory, so that no choice of
-//! the probe flatters a kernel; a share of the arithmetic is operations per second over multiply-adds that touch no memory.
+//! A share of the memory bandwidth is bytes read per second over the best of several ways to read memory, so that no
+//! choice of the probe flatters a kernel; a share of the arithmetic is operations per second over multiply-adds that touch no memory.
 
 use std::time::{Duration, Instant};
 
@@ -35,11 +35,11 @@ pub fn memory() -> Vec<Probe> {
     let bytes = buffer.bytes();
     let ways: [(&'static str, usize, usize); 6] = [
         ("one stream a thread", 1, 0),
-        ("one stream, asked for 2 KiB ahead", 1, 2048),
-        ("one stream, asked for 4 KiB ahead", 1, 4096),
-        ("one stream, asked for 8 KiB ahead", 1, 8192),
+        ("one stream, prefetched 2 KiB ahead", 1, 2048),
+        ("one stream, prefetched 4 KiB ahead", 1, 4096),
+        ("one stream, prefetched 8 KiB ahead", 1, 8192),
         ("four streams a thread", 4, 0),
-        ("four streams, asked for 2 KiB ahead", 4, 2048),
+        ("four streams, prefetched 2 KiB ahead", 4, 2048),
     ];
     ways.into_iter()
         .map(|(name, streams, ahead)| {

@@ -99,7 +99,7 @@ impl Tier {
         *CURRENT.get_or_init(|| Self::requested().unwrap_or_else(|_| Self::of_processor()))
     }
 
-    /// The tier that the environment asks for, the processor's best where it asks for none.
+    /// The tier that `KSHOT_TIER` names, the processor's best where it is not set.
     ///
     /// # Errors
     /// A name that is none, or a tier that this processor cannot run, as a sentence.

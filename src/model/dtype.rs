@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{DecoderConfig, MemoryEstimate};
 use crate::kernels::packed::Dtype;
 
-/// A dtype asked for by name, or left to the program.
+/// The dtype of `--dtype`: a name, or left to the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DtypeChoice {
     /// What suits the model and the machine; see [`DtypeChoice::of`].

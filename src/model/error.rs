@@ -52,13 +52,13 @@ pub enum ModelError {
         name: String,
     },
     /// A tensor has another shape than the configuration says.
-    #[error("tensor {name} has shape {found:?}, config.json asks for {expected:?}")]
+    #[error("tensor {name} has shape {found:?}, config.json says {expected:?}")]
     Shape {
         /// Its name.
         name: String,
         /// The shape in the file.
         found: Vec<usize>,
-        /// The shape the configuration asks for.
+        /// The shape by the configuration.
         expected: Vec<usize>,
     },
     /// A weight of a dtype that cannot be computed with.
@@ -83,7 +83,7 @@ pub enum ModelError {
         /// What it is.
         value: f32,
     },
-    /// A weight that the dtype asked for cannot hold.
+    /// A weight that the chosen dtype cannot hold.
     #[error("tensor {name} holds {value:e} at {place:?}, more than {dtype} can hold; load it with --dtype f32")]
     WeightTooLarge {
         /// The tensor.

@@ -401,7 +401,7 @@ mod tests {
         let begun = events(&worker, 1, |event| matches!(event, Event::Saved(..)));
         assert!(losses(&begun).is_empty());
         worker.send(Command::Resume(JobId(7)));
-        assert!(worker.events().recv_timeout(Duration::from_millis(50)).is_err(), "it waits, whoever else goes on");
+        assert!(worker.events().recv_timeout(Duration::from_millis(50)).is_err(), "a paused run sends nothing");
         worker.send(Command::Resume(JobId(1)));
         let mut parts = events(&worker, 1, until(3));
         worker.send(Command::Stop(JobId(1)));

@@ -12,7 +12,7 @@ use crate::kernels::tier::Tier;
 const QUERIES: usize = 48;
 
 thread_local! {
-    /// What a task works in, kept for the next.
+    /// The buffers of a task, reused by the next task of the thread.
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
@@ -20,7 +20,7 @@ pub(super) fn attend(job: &Job<'_>) {
     let kernels = tiles::of(Tier::current(), Dtype::F32);
     let hs = job.width;
     let all = job.start + job.tokens;
-    // Depths of the two products, and outputs, filled up to whole blocks and panels.
+    // Depths of the two products, and outputs, padded to whole blocks and panels.
     let (depth, positions) = (hs.next_multiple_of(DEPTH), all.next_multiple_of(DEPTH));
     let columns = hs.next_multiple_of(LANES);
     let mut scratch = SCRATCH.take();
@@ -65,7 +65,7 @@ pub(super) fn attend(job: &Job<'_>) {
     SCRATCH.set(scratch);
 }
 
-/// Keys as panels of 16 positions, `[HS filled up][16]` each.
+/// Keys as panels of 16 positions, `[HS padded][16]` each.
 fn pack_keys(job: &Job<'_>, depth: usize, packed: &mut [f32]) {
     let keys = job.keys.iter().flat_map(|keys| keys.chunks_exact(job.width));
     for (position, key) in keys.enumerate() {
@@ -79,7 +79,7 @@ fn pack_keys(job: &Job<'_>, depth: usize, packed: &mut [f32]) {
     }
 }
 
-/// Values as panels of 16 columns, `[positions filled up][16]` each.
+/// Values as panels of 16 columns, `[positions padded][16]` each.
 fn pack_values(job: &Job<'_>, positions: usize, packed: &mut [f32]) {
     for (panel, packed) in packed.chunks_exact_mut(positions * LANES).enumerate() {
         let values = job.values.iter().flat_map(|values| values.chunks_exact(job.width));

@@ -7,7 +7,7 @@ use crate::kernels::lanes::{Avx2Floats, Avx512Floats};
 use crate::kernels::tier::Tier;
 use crate::kernels::{dots, softmax};
 
-/// Cache lines that are asked for before they are needed: as far as the sum looks ahead by itself.
+/// Cache lines that are prefetched before a sum starts: as far ahead as its own prefetching would be.
 const FIRST: usize = 64;
 
 pub(super) fn attend(job: &Job<'_>) {
@@ -17,12 +17,12 @@ pub(super) fn attend(job: &Job<'_>) {
     for (keys, weights) in job.keys.into_iter().zip([0..shared, shared..job.start + 1]) {
         dots::rows(job.query(0), keys, &mut scores[weights]);
     }
-    // The sums below begin with these, right after the softmax.
-    ask(job.values.into_iter().flat_map(|values| values.chunks(LANES)));
+    // The weighted sums below start with these, right after the softmax.
+    prefetch(job.values.into_iter().flat_map(|values| values.chunks(LANES)));
     scores.iter_mut().for_each(|score| *score *= job.scale);
     let max = softmax::scan(&scores).max;
     let total = softmax::exp_shifted(&mut scores, max).total;
-    ask(job.next.chunks(LANES));
+    prefetch(job.next.chunks(LANES));
     out.fill(0.0);
     let (first, behind) = scores.split_at(shared);
     weighted_sum(first, job.values[0], out);
@@ -31,8 +31,8 @@ pub(super) fn attend(job: &Job<'_>) {
     out.iter_mut().for_each(|value| *value *= share);
 }
 
-/// Asks for what is needed next.
-fn ask<'a>(lines: impl Iterator<Item = &'a [f32]>) {
+/// Prefetches what is read next into the L2 cache.
+fn prefetch<'a>(lines: impl Iterator<Item = &'a [f32]>) {
     lines.take(FIRST).for_each(|line| lanes::prefetch_l2(line.as_ptr().cast()));
 }
 
@@ -65,7 +65,7 @@ unsafe fn avx512(weights: &[f32], rows: &[f32], out: &mut [f32]) {
     unsafe { body::<Avx512Floats>(weights, rows, out) }
 }
 
-/// A part of `out` stays in registers while all rows go by.
+/// A part of `out` stays in registers while all rows are added to it.
 ///
 /// # Safety
 /// `rows` holds a row of the length of `out` for each weight.

@@ -68,7 +68,7 @@ impl Gradients {
     }
 }
 
-/// Values that go back when nobody needs them.
+/// Values that return to the free list when they are dropped.
 struct Buffer {
     values: Vec<f32>,
     home: Gradients,

@@ -27,7 +27,7 @@ pub struct HeadTargets {
 }
 
 /// The loss of `[N, C]` hidden states under a `[V, C]` head, and the unweighted loss of each row that counts (0 for the
-/// others) where it is asked for.
+/// others).
 ///
 /// # Errors
 /// A target outside the vocabulary, shapes that do not fit.

@@ -12,20 +12,20 @@ use crate::kernels::lanes::{Floats, LANES, ScalarFloats, prefetch_l2};
 use crate::kernels::pool;
 use crate::kernels::tier::{Tier, by_tier};
 
-/// Inputs that are summed in registers before C is touched: two panels of that depth stay in the first-level cache.
+/// Inputs that are summed in registers before C is written: two panels of that depth stay in the L1 cache.
 const DEPTH: usize = 128;
 
-/// Rows of A that stay in the second-level cache while the panels go by: a multiple of the rows of every tile.
+/// Rows of A that stay in the L2 cache while they are multiplied with all panels: a multiple of the rows of every tile.
 const ROWS: usize = 480;
 
-/// Values between packed tiles and panels, which would else lie a power of two apart and throw each other out of the
-/// first-level cache.
+/// Values between packed tiles and panels, which would else lie a power of two apart and evict each other from the L1
+/// cache (too few sets).
 const GAP: usize = LANES;
 
 /// Values in a cache line.
 const LINE: usize = 16;
 
-/// Rows that are asked for before they are packed.
+/// Rows by which prefetching runs ahead of packing.
 const AHEAD: usize = 8;
 
 /// Columns of B that are packed at a time.
@@ -63,7 +63,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `[k, n]` packed: panels of 16 columns, each `[k, 16]`, the last filled up with zeros.
+/// `[k, n]` packed: panels of 16 columns, each `[k, 16]`, the last padded with zeros.
 pub(super) struct Panels {
     values: Vec<f32>,
     k: usize,
@@ -112,7 +112,7 @@ fn pack_groups<const G: usize>(a: Matrix<'_>, rows: usize, depths: usize, to: &m
     let whole = if a.row_step == 1 { rows / G } else { 0 };
     for depth in 0..if whole > 0 { depths } else { 0 } {
         let from = &a.values[depth * a.column_step..];
-        // Too short a stretch of each row for the processor to see what comes: it is asked for.
+        // Too few values of each row for the hardware prefetcher.
         for line in (0..whole * G).step_by(LINE) {
             prefetch_l2(from.as_ptr().wrapping_add(AHEAD * a.column_step + line).cast());
         }
@@ -126,7 +126,7 @@ fn pack_groups<const G: usize>(a: Matrix<'_>, rows: usize, depths: usize, to: &m
     for group in whole..rows.div_ceil(G) {
         let (to, _) = to[group * stride..][..depths * G].as_chunks_mut::<G>();
         let count = G.min(rows - group * G);
-        // A few depths at a time, so that what is written stays in the first-level cache.
+        // A few depths at a time, so that what is written stays in the L1 cache.
         for (block, to) in to.chunks_mut(16).enumerate() {
             for row in 0..count {
                 let from = a.from(group * G + row, block * 16);
@@ -173,7 +173,7 @@ pub(super) struct Product<'a> {
 }
 
 thread_local! {
-    /// What products pack in, kept for the next.
+    /// The packing buffer, reused by the next product of the thread.
     static SCRATCH: Cell<Vec<MaybeUninit<f32>>> = const { Cell::new(Vec::new()) };
 }
 
@@ -205,8 +205,8 @@ impl Product<'_> {
     /// Runs it on this thread, into rows of `stride` values that begin at `out`.
     ///
     /// # Safety
-    /// `out` must be valid for `m` rows of `n` values, `stride` apart, initialised where they are added to, and nobody
-    /// else may touch those.
+    /// `out` must be valid for `m` rows of `n` values, `stride` apart, initialised where they are added to, and no
+    /// other thread may access those.
     pub(super) unsafe fn run(self, out: *mut f32, stride: usize, onto: Onto<'_>) {
         // SAFETY: as the caller has it.
         unsafe { self.run_part(Tier::current(), [0..self.m, 0..self.n], out, stride, onto) };

@@ -10,15 +10,15 @@ use crate::kernels::pool::{self, Places};
 use crate::kernels::rowwise::{self, Norm};
 use crate::kernels::tier::{Tier, by_tier};
 
-/// Values from which on the threads share the work of changing x.
+/// Values from which on the conversion of x is shared among the threads.
 const WORTH_SHARING: usize = 1 << 15;
 
-/// Rows of x `[M, K]`, K filled up with zeros to whole blocks.
+/// Rows of x `[M, K]`, K padded with zeros to whole blocks.
 pub(super) struct Input<'a> {
     values: Values<'a>,
     /// For integers: `[M, K / 32]`.
     groups: Vec<Group>,
-    /// K filled up.
+    /// K padded to whole blocks.
     width: usize,
     /// How many rows lie interleaved; 1 where they lie one after the other.
     interleaved: usize,
@@ -31,8 +31,8 @@ enum Values<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// x `[M, K]` of width `k`, normalised where that is asked for, in the form asked for; floats with that many rows
-    /// interleaved, where it is not 0.
+    /// x `[M, K]` of width `k`, normalised by `norm`, converted to `form`; floats with `interleaved` rows interleaved,
+    /// where that is not 0.
     pub(super) fn new(x: &'a [f32], k: usize, form: Form, interleaved: usize, norm: Option<Norm<'_>>) -> Self {
         let width = k.next_multiple_of(DEPTH);
         let rows = x.len() / k;
@@ -112,8 +112,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Rows `[M, K]`, normalised where that is asked for, as `[M / count][K filled up][count]`, zeros where there are no more
-/// rows.
+/// Rows `[M, K]`, normalised by `norm`, as `[M / count][K padded][count]`, zeros where there are no more rows.
 fn interleave(x: &[f32], k: usize, width: usize, count: usize, norm: Option<Norm<'_>>) -> Vec<f32> {
     let length = (x.len() / k).next_multiple_of(count) * width;
     let mut out = Vec::with_capacity(length);
@@ -149,7 +148,7 @@ fn columns(rows: &[f32], k: usize, count: usize, out: &mut [MaybeUninit<f32>]) {
     behind.fill(MaybeUninit::new(0.0));
 }
 
-/// The same of as many rows as the compiler knows: several times as fast.
+/// The same for a number of rows known at compile time: several times as fast.
 fn whole_columns<const COUNT: usize>(rows: &[f32], k: usize, out: &mut [MaybeUninit<f32>]) {
     let rows: [&[f32]; COUNT] = std::array::from_fn(|at| &rows[at * k..][..k]);
     for (depth, out) in out.chunks_exact_mut(COUNT).take(k).enumerate() {
@@ -157,7 +156,7 @@ fn whole_columns<const COUNT: usize>(rows: &[f32], k: usize, out: &mut [MaybeUni
     }
 }
 
-/// Calls `work` with each row of x, normalised where that is asked for, and what belongs to it.
+/// Calls `work` with each row of x, normalised by `norm`, and its item of `out`.
 fn each_row<T>(x: &[f32], k: usize, norm: Option<Norm<'_>>, out: impl Iterator<Item = T>, work: impl Fn(&[f32], T)) {
     let mut normed = Vec::new();
     for (row, out) in x.chunks_exact(k).zip(out) {
@@ -172,12 +171,12 @@ fn each_row<T>(x: &[f32], k: usize, norm: Option<Norm<'_>>, out: impl Iterator<I
     }
 }
 
-/// Calls `work` with the first row and the values of stretches of rows, on several threads where that pays.
+/// Calls `work` with the first row and the values of chunks of eight rows, on several threads where that pays.
 fn shared<T: Send>(out: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     if out.len() < WORTH_SHARING {
         return work(0, out);
     }
-    pool::chunks(out, width * 8, |index, stretch| work(index * 8, stretch));
+    pool::chunks(out, width * 8, |index, chunk| work(index * 8, chunk));
 }
 
 /// Integers of -127 to 127 with a scale for each 32 (llama.cpp's q8_0, ties to even as its SIMD code rounds).

@@ -3,8 +3,8 @@
 //! A matrix `[N, K]` (outputs, inputs) is cut into panels of [`LANES`] outputs, each panel into blocks of [`DEPTH`] inputs.
 //! Within a block the 16 outputs lie side by side, input after input, so that a vector register holds one weight of each
 //! of 16 outputs: a product needs no sums across lanes, and a panel is one stretch of memory read from its beginning to
-//! its end. The same bytes serve a decode step (limited by the memory bus) and a prefill (limited by arithmetic).
-//! N and K are filled up with zeros to whole panels and blocks.
+//! its end. The same bytes serve a decode step (limited by memory bandwidth) and a prefill (limited by arithmetic).
+//! N and K are padded with zeros to whole panels and blocks.
 
 mod block;
 mod input;

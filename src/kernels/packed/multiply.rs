@@ -1,4 +1,4 @@
-//! x·Wᵀ over a whole matrix: who computes what, in which order.
+//! x·Wᵀ over a whole matrix: how it is cut into tiles, for which thread, in which order.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
@@ -12,14 +12,14 @@ use crate::kernels::pool::{self, Places};
 use crate::kernels::rowwise::{self, Finish, Norm};
 use crate::kernels::tier::Tier;
 
-/// Most rows of x for which the weights are walked once, from memory; with more they are walked by blocks that stay in
-/// the cache while all rows go by.
+/// Most rows of x for which the weights are streamed once from memory; with more they are read by blocks that stay in
+/// the cache while they are multiplied with all rows.
 const FEW: usize = 16;
 
-/// Blocks of a stretch of panels that stays in the second-level cache while many rows go by: 96 KiB of f32 with two panels.
-const STRETCH: usize = 12;
+/// Blocks of two panels that stay in the L2 cache while they are multiplied with many rows: 96 KiB of f32.
+const CACHED_BLOCKS: usize = 12;
 
-/// Most rows of x that each thread prepares for itself: less than it would wait for another to do it.
+/// Most rows of x that each thread converts for itself: that takes less time than waiting for one thread to do it.
 const OWN: usize = 4;
 
 /// Weights below which one thread does it all.
@@ -38,7 +38,7 @@ pub struct Around<'a> {
     pub gelu: bool,
     /// Added last: `[M, N]`, the residual stream.
     pub residual: Option<&'a [f32]>,
-    /// The matrix of the next product, where it is known: threads that are done ask for its beginning.
+    /// The matrix of the next product, where it is known: threads that are done prefetch its start.
     pub next: Option<&'a Packed>,
 }
 
@@ -96,9 +96,9 @@ impl Packed {
         };
         if few && let Some(next) = around.next {
             let width = tiles::of(tier, next.dtype).streams(m);
-            pool::expect(next.raw(), next.panels().div_ceil(width), width * next.panel_bytes());
+            pool::prefetch_next(next.raw(), next.panels().div_ceil(width), width * next.panel_bytes());
         }
-        // Pieces that are small beside a thread's share, so that none waits long for another at the end.
+        // Chunks that are small beside a thread's share, so that no thread waits long for another at the end.
         let piece = (groups / (pool::threads() * 16)).max(1);
         if n * k * m.min(8) < WORTH_SHARING {
             work(&prepare(), 0..groups);
@@ -112,7 +112,7 @@ impl Packed {
 }
 
 thread_local! {
-    /// What [`Product::many`] adds up in, kept for the next time.
+    /// The sums of [`Product::many`], reused by the next product of the thread.
     static SUMS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
@@ -125,10 +125,10 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// All products of some panels with few rows: the weights go by once, `width` panels side by side.
+    /// All products of some panels with few rows: the weights are read once, `width` panels side by side.
     fn few(&self, input: &Input<'_>, panels: Range<usize>, width: usize) {
-        // What follows the products is asked for now: of a decode step nothing is left in the caches at the next, and
-        // waiting for a line of bias at each panel took a fiftieth of one in f32, more in fewer bits.
+        // Bias and residual are prefetched now: a decode step leaves nothing of them in the caches for the next, and the
+        // cache misses of a line of bias at each panel took a fiftieth of a step in f32, more in fewer bits.
         let columns = self.columns(&panels);
         let rows = self.around.residual.into_iter().flat_map(|residual| residual.chunks(self.w.n));
         for row in self.around.bias.into_iter().chain(rows) {
@@ -164,15 +164,15 @@ impl Product<'_> {
         }
     }
 
-    /// All products of some panels with many rows: a stretch of blocks stays in the second-level cache while all rows go
-    /// by, and the sums between two stretches stay close together.
+    /// All products of some panels with many rows: some blocks of them stay in the L2 cache while they are multiplied
+    /// with all rows, and the sums between two such runs are contiguous.
     fn many(&self, input: &Input<'_>, panels: Range<usize>) {
         let (blocks, width) = (self.w.blocks(), panels.len() * LANES);
         let columns = self.columns(&panels);
         let mut sums = SUMS.take();
         sums.resize(sums.len().max(self.m * width), 0.0);
-        for start in (0..blocks).step_by(STRETCH) {
-            let end = blocks.min(start + STRETCH);
+        for start in (0..blocks).step_by(CACHED_BLOCKS) {
+            let end = blocks.min(start + CACHED_BLOCKS);
             for row in (0..self.m).step_by(self.kernels.rows) {
                 let out = sums[row * width..].as_mut_ptr();
                 let tile = self.tile(input, row, &panels, start..end, (out, width));

@@ -14,14 +14,14 @@ pub(in crate::kernels) const MAX_ROWS: usize = 12;
 /// Most panels in a tile of any kernel.
 pub(in crate::kernels) const MAX_PANELS: usize = 4;
 
-/// How far ahead of the weights being multiplied the next of a panel are asked for, in bytes: 8 KiB on their way are what
-/// one core can get of a memory bus, however many streams they are.
+/// Prefetch distance within a panel, in bytes: 8 KiB in flight are what saturates one core's share of the memory
+/// bandwidth, however many streams they are split into.
 const fn ahead(panels: usize) -> usize {
     8192 / panels
 }
 
-/// From the weights of that block of a panel to those that are asked for meanwhile: behind the end of the panel those of
-/// the panel that follows in the next tile.
+/// Bytes from the weights of that block of a panel to those that are prefetched meanwhile: beyond the end of the panel,
+/// those of the panel of the next tile.
 #[inline(always)]
 fn far<const P: usize>(tile: &Tile, block: usize, bytes: usize) -> usize {
     let blocks = ahead(P).div_ceil(bytes);
@@ -40,7 +40,7 @@ pub(in crate::kernels) struct Tile {
     pub(in crate::kernels) panels: usize,
     /// The first value of the first row, of the type that the kernel reads.
     pub(in crate::kernels) x: *const u8,
-    /// Bytes from a row to the next; where rows are interleaved ([`Kernels::interleaved`]) nobody looks at it.
+    /// Bytes from a row to the next; unused where rows are interleaved ([`Kernels::interleaved`]).
     pub(in crate::kernels) x_stride: usize,
     /// Integer kernels: a scale and a sum for each 32 values of the first row.
     pub(in crate::kernels) groups: *const Group,
@@ -90,8 +90,8 @@ pub(in crate::kernels) struct Kernels {
     pub(in crate::kernels) form: Form,
     /// Most rows of x at a time.
     pub(in crate::kernels) rows: usize,
-    /// For weights that come from memory: one panel at a time, which the bus likes best, or several side by side, so that
-    /// the units have enough to do.
+    /// For weights that come from memory: one panel at a time, which gets the highest memory bandwidth, or several side by
+    /// side, so that there are enough independent sums to fill the FMA pipelines.
     pub(in crate::kernels) few: Kernel,
     /// Most rows for which `few` takes 1 panel, most beyond those for which it takes 4, and most beyond those for which it
     /// takes 2 (0: for none); with still more it takes 1. As they were measured to be best.
@@ -101,8 +101,8 @@ pub(in crate::kernels) struct Kernels {
     /// How many panels `wide` takes.
     pub(in crate::kernels) panels: usize,
     /// How many rows of x lie interleaved for `wide`: the first value of each, then the second of each. 0 where they lie
-    /// one after the other, as they always do for `few`. A dozen rows some power of two apart would throw each other out
-    /// of the first-level cache.
+    /// one after the other, as they always do for `few`. A dozen rows some power of two apart would evict each other
+    /// from the L1 cache.
     pub(in crate::kernels) interleaved: usize,
 }
 
@@ -347,7 +347,7 @@ unsafe fn integers<I: Integers, W: IntegerWeights<I>, const M: usize, const P: u
                 }
                 for four in 0..GROUP / 4 {
                     for panel in 0..P {
-                        // A little at a time: few lines can be on their way at once.
+                        // One line now and then: a core has few line fill buffers.
                         let (step, every) = (half * (GROUP / 4) + four, DEPTH / 4 * LINE / (W::BYTES - SCALES));
                         if WIDE == 0 && step % every == 0 {
                             I::Floats::prefetch(panels[panel].wrapping_add(far + SCALES + step / every * LINE));
@@ -468,7 +468,7 @@ mod avx512 {
     /// As [`floats`].
     #[inline(always)]
     unsafe fn bf16_dot<F: Floats, W: FloatWeights<F>, const M: usize, const P: usize, const WIDE: usize>(tile: &Tile) {
-        // SAFETY: as in `floats`; the processor has AVX512_BF16, for the tier that calls this asks for it.
+        // SAFETY: as in `floats`; the processor has AVX512_BF16, which the tier that calls this requires.
         unsafe {
             let mut even = [[<Avx512Floats as Floats>::zero().0; P]; M];
             let mut odd = even;

@@ -14,7 +14,7 @@ use crate::model::weights::Checkpoint;
 use crate::model::{ModelError, Result};
 
 impl Decoder {
-    /// The configuration that a checkpoint's `config.json` asks for, and the family that reads it.
+    /// The configuration in a checkpoint's `config.json`, and the family that reads it.
     ///
     /// # Errors
     /// Names the switch that is not known or cannot be honoured.

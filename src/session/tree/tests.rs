@@ -174,7 +174,7 @@ fn nodes_that_do_not_fit_are_refused() {
         assert!(error.contains(said), "{error}");
     }
     assert!(versions.insert(piece(1, 3, ""), None).is_err());
-    assert!(!versions.has_news(), "somebody has these already");
+    assert!(!versions.has_news(), "the writer has these already");
 }
 
 #[derive(Debug, Clone)]
