@@ -1,4 +1,4 @@
-//! What computes: the model in this process now, a remote server later.
+//! The trait of engines: what continues prompts and scores texts, in this process or elsewhere.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a download asks of the file system: room, writing, locks.
+//! What a download needs of the file system: free space, writing, locks.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};

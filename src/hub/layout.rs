@@ -29,7 +29,7 @@ const CACHEDIR_TAG: &str =
 /// One repository's part of the cache.
 ///
 /// The names come from hf-hub 0.5's `Repo` and `Cache`, which is all that kshot takes of that crate: its `Cache::get`
-/// needs `refs/REVISION`, so it misses a file that is asked for by commit.
+/// needs `refs/REVISION`, so it misses a file that is requested by commit.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     root: PathBuf,

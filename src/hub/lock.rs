@@ -1,6 +1,6 @@
 //! One download of one blob at a time: Python's lock, and a mark of our own where that lock cannot be trusted.
 //!
-//! `flock` succeeds for every caller on some network file systems (huggingface_hub #4306). A download that goes on in the
+//! `flock` succeeds for every caller on some network file systems (huggingface_hub #4306). A download that is resumed in the
 //! same file across runs therefore also needs an owner file, made with O_EXCL. A process that does not get it downloads
 //! into a file of its own: twice the bytes, never a mix.
 

@@ -32,7 +32,7 @@ pub(super) struct Partial<'a> {
 }
 
 impl<'a> Partial<'a> {
-    /// Opens what an earlier run left of the blob, or begins. Reading back what is there takes a moment; `cancel` ends it.
+    /// Opens the partial download that an earlier run left, or a new one. Its bytes are hashed; `cancel` ends that.
     pub(super) fn open(
         config: &'a HubConfig,
         layout: &Layout,
@@ -168,7 +168,7 @@ impl<'a> Partial<'a> {
         self.file.seek(SeekFrom::Start(self.len)).map(drop).map_err(HubError::io("read", &self.path))
     }
 
-    /// A full disk: the room is given back at once. Any other failure keeps what is there.
+    /// Deletes the partial download where the disk is full, to free its space; keeps it after any other failure.
     fn write_failed(&mut self, error: io::Error) -> HubError {
         if !is_full(&error) {
             return HubError::Io { action: "write", path: self.path.clone(), source: error };

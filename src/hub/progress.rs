@@ -1,4 +1,4 @@
-//! What a pull tells while it works.
+//! Progress events of a pull.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What an answer that says no means, in words that say what to do.
+//! Error responses of the hub, as errors that say what to do.
 //!
 //! The rules are those of `hf_raise_for_status` (huggingface_hub, `utils/_http.py`): the header X-Error-Code decides,
 //! then the status.

@@ -20,7 +20,7 @@ pub struct Norm<'a> {
 
 /// LayerNorm, x·Wᵀ + b, GELU, residual: each but the product optional.
 #[derive(Clone, Copy)]
-pub struct Linear<'a> {
+pub struct FusedLinear<'a> {
     /// LayerNorm of x.
     pub norm: Option<Norm<'a>>,
     /// W `[N, K]`.
@@ -37,18 +37,18 @@ pub struct Linear<'a> {
     pub next: Option<&'a Packed>,
 }
 
-impl<'a> Linear<'a> {
+impl<'a> FusedLinear<'a> {
     /// x·Wᵀ + b alone.
     pub fn new(weight: &'a Packed, bias: Option<&'a Tensor>) -> Self {
         Self { norm: None, weight, bias, gelu: false, residual: None, rounding: Rounding::Fast, next: None }
     }
 
-    /// The same behind a LayerNorm.
+    /// With a LayerNorm of x before the product.
     pub fn after(self, norm: Norm<'a>) -> Self {
         Self { norm: Some(norm), ..self }
     }
 
-    /// The same, and after it comes a product with `next`.
+    /// Prefetches the beginning of `next`, the matrix of the product that follows.
     pub fn before(self, next: Option<&'a Packed>) -> Self {
         Self { next, ..self }
     }
@@ -95,7 +95,7 @@ where
     }
 }
 
-impl<'a> CustomOp1 for Linear<'a> {
+impl<'a> CustomOp1 for FusedLinear<'a> {
     fn name(&self) -> &'static str {
         "kshot-linear"
     }

@@ -27,16 +27,21 @@ pub struct Decoder {
     family: &'static str,
     device: Device,
     dtype: DType,
+    /// `[V, C]`.
     wte: Weight,
+    /// `[n_positions, C]`.
     wpe: Tensor,
     h: Vec<Block>,
     ln_f: LayerNorm,
+    /// `[V, C]`, often the same as `wte`.
     lm_head: Linear,
 }
 
 struct Block {
     ln_1: LayerNorm,
+    /// `[3C, C]`: queries, keys, values.
     c_attn: Linear,
+    /// `[C, C]`.
     attn_c_proj: Linear,
     /// None where the configuration has no `n_inner`: attention only.
     mlp: Option<Mlp>,
@@ -44,19 +49,21 @@ struct Block {
 
 struct Mlp {
     ln_2: LayerNorm,
+    /// `[F, C]`.
     c_fc: Linear,
+    /// `[C, F]`.
     c_proj: Linear,
 }
 
-/// The kernels of a block whose weights are packed.
+/// The fused linear layers of a block whose weights are packed.
 struct Kernels<'a> {
-    c_attn: linear::Linear<'a>,
-    attn_c_proj: linear::Linear<'a>,
-    mlp: Option<(linear::Linear<'a>, linear::Linear<'a>)>,
+    c_attn: linear::FusedLinear<'a>,
+    attn_c_proj: linear::FusedLinear<'a>,
+    mlp: Option<(linear::FusedLinear<'a>, linear::FusedLinear<'a>)>,
 }
 
 impl Block {
-    /// `next` is the matrix that comes after those of this block.
+    /// `None` where a weight is not packed. `next` is the matrix that is read after those of this block, to prefetch it.
     fn kernels<'a>(&'a self, next: Option<&'a Packed>) -> Option<Kernels<'a>> {
         let after_attention = self.mlp.as_ref().map_or(next, |mlp| mlp.c_fc.weight().packed());
         let mlp = match &self.mlp {
@@ -67,7 +74,7 @@ impl Block {
             None => None,
         };
         let c_attn = self.c_attn.kernel()?.after(self.ln_1.kernel()).before(self.attn_c_proj.weight().packed());
-        let c_attn = linear::Linear { rounding: Rounding::Careful, ..c_attn };
+        let c_attn = linear::FusedLinear { rounding: Rounding::Careful, ..c_attn };
         Some(Kernels { c_attn, attn_c_proj: self.attn_c_proj.kernel()?.before(after_attention), mlp })
     }
 }
@@ -105,7 +112,7 @@ impl Decoder {
     pub fn forward(&self, spans: &mut [Span<'_>], pass: Pass<'_>) -> Result<Tensor> {
         match pass.path {
             Path::Fused => self.run(spans, pass),
-            // One pool for candle's products, kept awake over the whole pass.
+            // One thread pool for candle's products, whose workers do not park during the pass.
             _ => self.device.with_context(|| self.run(spans, pass)),
         }
     }
@@ -150,13 +157,13 @@ impl Decoder {
         self.device.with_context(|| {
             let x_tc = match &self.wte {
                 Weight::Dense(wte) if pass.path == Path::Training && grad::serves(wte) => {
-                    grad::embedding(batch.tokens, length, wte, &self.wpe)?
+                    grad::embedding(batch.tokens, length, wte, &self.wpe)? // [T, C]
                 }
                 wte => {
                     let t = batch.tokens.len();
                     let places: Vec<u32> = (0..t).map(|at| (at % length) as u32).collect();
                     let places = Tensor::from_vec(places, t, &self.device)?;
-                    (wte.rows(batch.tokens)? + self.wpe.index_select(&places, 0)?)?
+                    (wte.rows(batch.tokens)? + self.wpe.index_select(&places, 0)?)? // [T, C]
                 }
             };
             let x_tc = pass.drop_out(x_tc)?;
@@ -177,10 +184,10 @@ impl Decoder {
     fn blocks(&self, mut x_tc: Tensor, rows: &Rows<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
         for layer in 0..self.h.len() {
             pass.check()?;
-            x_tc = self.block(layer, &x_tc, rows, pass)?;
+            x_tc = self.block(layer, &x_tc, rows, pass)?; // [T, C]
         }
         pass.check()?;
-        let normed = self.ln_f.forward(&x_tc, pass.path)?;
+        let normed = self.ln_f.forward(&x_tc, pass.path)?; // [T, C]
         pass.record(HookPoint::LnFinal, &normed)?;
         Ok(normed)
     }
@@ -190,11 +197,11 @@ impl Decoder {
     /// # Errors
     /// A failing operation.
     pub fn logits(&self, rows: &Tensor) -> Result<Tensor> {
-        // After the head comes the first block, for the next token.
+        // The next token's pass begins with the first block: its weights are prefetched.
         let first = self.h.first().and_then(|block| block.c_attn.weight().packed());
         let logits = match self.lm_head.kernel() {
-            Some(kernel) => kernel.before(first).apply(rows)?,
-            None => self.lm_head.forward(rows, Path::Fused)?,
+            Some(kernel) => kernel.before(first).apply(rows)?, // [R, V]
+            None => self.lm_head.forward(rows, Path::Fused)?,  // [R, V]
         };
         Ok(logits.to_dtype(DType::F32)?)
     }
@@ -218,7 +225,7 @@ impl Decoder {
         };
         let attn_out = block.attn_c_proj.forward(&mixed, pass.path)?; // [T, C]
         pass.record(HookPoint::AttnOut(layer), &attn_out)?;
-        let x_tc = (x_tc + pass.drop_out(attn_out)?)?;
+        let x_tc = (x_tc + pass.drop_out(attn_out)?)?; // [T, C]
         pass.record(HookPoint::ResidMid(layer), &x_tc)?;
         let Some(mlp) = &block.mlp else {
             pass.record(HookPoint::ResidPost(layer), &x_tc)?;
@@ -231,7 +238,7 @@ impl Decoder {
         pass.record(HookPoint::MlpPost(layer), &post_tf)?;
         let mlp_out = mlp.c_proj.forward(&post_tf, pass.path)?; // [T, C]
         pass.record(HookPoint::MlpOut(layer), &mlp_out)?;
-        let x_tc = (x_tc + pass.drop_out(mlp_out)?)?;
+        let x_tc = (x_tc + pass.drop_out(mlp_out)?)?; // [T, C]
         pass.record(HookPoint::ResidPost(layer), &x_tc)?;
         Ok(x_tc)
     }
@@ -269,7 +276,7 @@ impl Decoder {
         Some(grad::block(x_tc, of, gradients).map_err(Into::into))
     }
 
-    /// The same with LayerNorm, bias, GELU and the residual stream inside the products.
+    /// The block with LayerNorm, bias, GELU and residual fused into the products: `[T, C]` to `[T, C]`.
     fn block_fused(
         &self,
         layer: usize,
@@ -279,13 +286,13 @@ impl Decoder {
     ) -> Result<Tensor> {
         let qkv = block.c_attn.apply(x_tc)?; // [T, 3C]
         let mixed = self.attention_fused(layer, &qkv, sequences)?; // [T, C]
-        let x_tc = linear::Linear { residual: Some(x_tc), ..block.attn_c_proj }.apply(&mixed)?;
+        let x_tc = linear::FusedLinear { residual: Some(x_tc), ..block.attn_c_proj }.apply(&mixed)?; // [T, C]
         let Some((c_fc, c_proj)) = block.mlp else { return Ok(x_tc) };
         let gelu = self.config.activation == Activation::GeluTanh;
-        let mut hidden = linear::Linear { gelu, ..c_fc }.apply(&x_tc)?; // [T, F]
+        let mut hidden = linear::FusedLinear { gelu, ..c_fc }.apply(&x_tc)?; // [T, F]
         if !gelu {
-            hidden = self.config.activation.forward(&hidden, Path::Fused)?;
+            hidden = self.config.activation.forward(&hidden, Path::Fused)?; // [T, F]
         }
-        Ok(linear::Linear { residual: Some(&x_tc), ..c_proj }.apply(&hidden)?)
+        Ok(linear::FusedLinear { residual: Some(&x_tc), ..c_proj }.apply(&hidden)?)
     }
 }

@@ -72,8 +72,8 @@ impl Linear {
     }
 
     /// The kernel for it, where its weights are packed.
-    pub(super) fn kernel(&self) -> Option<linear::Linear<'_>> {
-        self.weight.packed().map(|weight| linear::Linear::new(weight, self.bias.as_ref()))
+    pub(super) fn kernel(&self) -> Option<linear::FusedLinear<'_>> {
+        self.weight.packed().map(|weight| linear::FusedLinear::new(weight, self.bias.as_ref()))
     }
 
     /// What the training kernel of a whole block takes: dense weights and a bias.

@@ -1,6 +1,6 @@
 //! The session: the document that a person and a model write together, with its tokens and its history.
 //!
-//! Owns text, who wrote it, its token ids, undo, the tree of versions, and how all of that lies on disk ([`record`] and
+//! Owns text, who wrote it, its token ids, undo, the tree of versions, and its file format ([`record`] and
 //! [`Store`]). The document and the tree know no tokenizer, no model and no screen: the caller encodes the pending bytes
 //! and hands the ids back.
 

@@ -83,7 +83,7 @@ pub struct SavedPrompt {
 /// Something to do with the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromptJob {
-    /// Only look what is there.
+    /// Only list the prompts.
     List,
     /// Write a text under a name.
     Save {

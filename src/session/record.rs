@@ -1,5 +1,4 @@
-//! The form in which a session lies on disk: the tree of versions as a journal that only grows, and the rest as one small
-//! record.
+//! The file format of a session: the tree of versions as an append-only journal, and the rest as one small record.
 //!
 //! A journal is lines of JSON: a head, each version once, and again its marks when they change; the last mark counts. The
 //! record begins with what a list of sessions shows ([`About`]), so that listing reads its first bytes only.
@@ -299,8 +298,8 @@ pub(super) fn split_about(record: &[u8]) -> Option<(About, Vec<u8>)> {
     Some((about, [b"{", state].concat()))
 }
 
-/// Reads a session. Each line that cannot be read is named, and what goes on from a version that is lost begins a text of
-/// its own.
+/// Reads a session. Each line that cannot be read is named; branches of a version that is lost begin a text of
+/// their own.
 pub fn read(journal: &[u8], state: &[u8]) -> Contents {
     let mut reader = Reader::default();
     let lines = journal.strip_prefix(HEAD).unwrap_or_else(|| {

@@ -135,7 +135,7 @@ pub struct Opened {
     pub contents: Contents,
     /// Its name, first line, model.
     pub about: About,
-    /// What could not be read and where it lies now.
+    /// What could not be read, and the path to which it was moved.
     pub damage: Option<String>,
 }
 

@@ -1,8 +1,9 @@
 //! Every version of a text, as a tree.
 //!
-//! A node is a stretch that goes on from some byte of its parent: a generation (`about` says by whom), or what was typed.
+//! A node is a piece of text that branches off at some byte of its parent: a generation (`about` says of which model), or
+//! typed text.
 //! It holds its own bytes, authors and tokens only; its text is that of its parent up to where it begins, and then its
-//! own. Nothing is ever overwritten: what differs from all that is there becomes a node of its own.
+//! own. Nodes are immutable: a text that differs from all versions becomes a new node.
 //!
 //! A node's tokens usually begin where its bytes do. They begin earlier where its parent's are of another vocabulary or
 //! not known, so that the ids of the whole text come back exactly.
@@ -25,10 +26,10 @@ pub struct Place {
     pub end: usize,
 }
 
-/// A stretch that may become a node.
+/// A piece of text that may become a node.
 #[derive(Debug, Clone)]
 pub struct Piece<T> {
-    /// The node that it goes on from.
+    /// The node that it branches off from.
     pub parent: NodeId,
     /// The byte of the parent's text where it begins.
     pub at: usize,
@@ -68,7 +69,7 @@ pub struct Node<T, A> {
     pub about: Option<A>,
     /// The user wants to find it again.
     pub bookmarked: bool,
-    /// It is out of sight, with all that goes on from it.
+    /// Hidden, with its whole subtree.
     pub pruned: bool,
     children: Vec<NodeId>,
     /// When it was last on the way to the text on the screen, and when it was last its end.
@@ -86,7 +87,7 @@ impl<T, A> Node<T, A> {
         self.piece.at + self.piece.bytes.len()
     }
 
-    /// What goes on from it, in the order in which it was made, pruned or not.
+    /// Its children in the order in which they were made, pruned ones too.
     pub fn children(&self) -> &[NodeId] {
         &self.children
     }
@@ -101,12 +102,12 @@ impl<T, A> Node<T, A> {
     }
 }
 
-/// A byte of the text on the screen from which several versions go on.
+/// A branch point: a byte of the text on the screen at which several versions part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Point {
     /// The byte.
     pub at: usize,
-    /// The versions in the order in which they were made: a node that begins here, or the node that goes on through here.
+    /// The versions in the order in which they were made: nodes that begin here, and the node that continues past here.
     pub versions: Vec<NodeId>,
     /// Which of them is on the screen; `None`: the text ends here.
     pub now: Option<usize>,
@@ -133,7 +134,7 @@ impl<T, A> Default for Tree<T, A> {
 
 /// Reading.
 impl<T, A> Tree<T, A> {
-    /// The empty text that everything goes on from.
+    /// The root: the empty text.
     pub const ROOT: NodeId = NodeId(0);
 
     /// A node; `None` for a name that is not in the tree.
@@ -174,7 +175,7 @@ impl<T, A> Tree<T, A> {
         path
     }
 
-    /// What goes on from a node and is in sight: by where it begins, then by age.
+    /// The children of a node that are not pruned, by their first byte, then by age.
     pub fn shown_children(&self, id: NodeId) -> Vec<NodeId> {
         let children = self.node(id).map_or(&[][..], Node::children);
         let mut shown: Vec<NodeId> = children.iter().copied().filter(|child| self.is_shown(*child)).collect();
@@ -186,7 +187,7 @@ impl<T, A> Tree<T, A> {
         self.node(id).is_some_and(|node| !node.pruned)
     }
 
-    /// Whether a node is in sight: neither it nor what it goes on from was pruned.
+    /// Whether neither the node nor one of its ancestors is pruned.
     pub fn in_sight(&self, id: NodeId) -> bool {
         self.path(id).into_iter().all(|node| self.is_shown(node))
     }
@@ -298,7 +299,7 @@ impl<T, A> Tree<T, A> {
         points
     }
 
-    /// Where a version leads that begins at, or goes on through, the byte `at`: to the end that was visited last.
+    /// The leaf visited last among those of a version that begins at, or continues past, the byte `at`.
     pub fn leaf(&self, version: NodeId, at: usize) -> Place {
         let (mut id, mut after) = (version, at);
         while let Some(node) = self.node(id) {
@@ -420,7 +421,7 @@ impl<T: Clone, A> Tree<T, A> {
         found.end == document.len()
     }
 
-    /// A place is on the screen: it and what it goes on from are in sight again, and are where their parents lead.
+    /// Puts a place on the screen: it and its ancestors are no longer pruned, and become the last visited of their parents.
     pub fn visit(&mut self, place: Place) {
         self.here = place;
         self.visits += 1;
@@ -500,7 +501,7 @@ impl<T: Clone, A> Tree<T, A> {
         }
     }
 
-    /// Takes a node and all that goes on from it out of sight, or brings it back.
+    /// Prunes a node with its subtree (hides it; nothing is deleted), or undoes that.
     pub fn set_pruned(&mut self, id: NodeId, on: bool) {
         if let Some(node) = self.nodes.get_mut(id.0).filter(|_| id != Self::ROOT) {
             node.pruned = on;

@@ -1,5 +1,4 @@
-//! What the training thread is told and what it says. Every message names its job; what a stopped job still says is for
-//! the receiver to drop.
+//! Commands to the training thread and its events. Each names its job; the receiver drops late events of a stopped job.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Random numbers of a run: each purpose and each step has a stream of its own, so that nothing has to be remembered.
+//! Random numbers of a run: each purpose and each step has a stream of its own, so that no generator state is saved.
 
 use rand_chacha::ChaCha8Rng;
 use rand08::{Rng as _, RngCore as _, SeedableRng as _};

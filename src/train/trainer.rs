@@ -1,4 +1,4 @@
-//! The loop: one step an item.
+//! The training loop as an iterator of steps.
 
 use std::time::Instant;
 

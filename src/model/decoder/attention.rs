@@ -18,6 +18,7 @@ impl Decoder {
         Ok(attention::apply(qkv, &sequences, layer, heads)?)
     }
 
+    /// Attention of spans, each over its own cache: `[T, 3C]` to `[T, C]`.
     pub(super) fn attention_of_spans(
         &self,
         layer: usize,
@@ -31,7 +32,7 @@ impl Decoder {
         let mut row = 0;
         let mut mixed = Vec::with_capacity(sequences.len());
         for sequence in sequences {
-            mixed.push(self.attention(layer, &qkv.narrow(0, row, sequence.t)?, sequence, pass)?);
+            mixed.push(self.attention(layer, &qkv.narrow(0, row, sequence.t)?, sequence, pass)?); // [t, C]
             row += sequence.t;
         }
         Ok(if let [only] = mixed.as_slice() { only.clone() } else { Tensor::cat(&mixed, 0)? })
@@ -51,22 +52,22 @@ impl Decoder {
         }
         let b = qkv.dim(0)? / t;
         let qkv = qkv.reshape((b, t, 3, nh, hs))?.permute((2, 0, 3, 1, 4))?; // [3, B, NH, T, HS]
-        let [query, key, value] = [qkv.get(0)?, qkv.get(1)?, qkv.get(2)?];
+        let [query, key, value] = [qkv.get(0)?, qkv.get(1)?, qkv.get(2)?]; // [B, NH, T, HS] each
         let scores = (query.contiguous()? * scale)?.matmul(&key.t()?.contiguous()?)?; // [B, NH, T, T]
         let scores = match causal_mask(t, 0, &self.device)? {
             Some(mask) => scores.broadcast_add(&mask.to_dtype(scores.dtype())?)?,
             None => scores,
         };
-        let pattern = pass.drop_out(softmax(&scores, pass.path)?)?;
+        let pattern = pass.drop_out(softmax(&scores, pass.path)?)?; // [B, NH, T, T]
         let mixed = pattern.matmul(&value.contiguous()?)?; // [B, NH, T, HS]
-        Ok(mixed.transpose(1, 2)?.reshape((b * t, nh * hs))?)
+        Ok(mixed.transpose(1, 2)?.reshape((b * t, nh * hs))?) // [B · T, C]
     }
 
     /// softmax(scale · QKᵀ + mask) · V of one sequence, heads put side by side again: `[T, 3C]` to `[T, C]`.
     fn attention(&self, layer: usize, qkv: &Tensor, sequence: &Sequence<'_>, pass: &mut Pass<'_>) -> Result<Tensor> {
         let (t, nh, hs) = (sequence.t, self.config.n_head, self.config.head_dim());
         let qkv = qkv.reshape((t, 3, nh, hs))?.permute((1, 2, 0, 3))?; // [3, NH, T, HS]
-        let (query, key, value) = (qkv.get(0)?.contiguous()?, qkv.get(1)?, qkv.get(2)?);
+        let (query, key, value) = (qkv.get(0)?.contiguous()?, qkv.get(1)?, qkv.get(2)?); // [NH, T, HS] each
         pass.record(HookPoint::Q(layer), &query)?;
         pass.record(HookPoint::K(layer), &key)?;
         pass.record(HookPoint::V(layer), &value)?;
@@ -81,10 +82,10 @@ impl Decoder {
             None => scores,
         };
         pass.record(HookPoint::AttnScores(layer), &scores)?;
-        let pattern = softmax(&scores, pass.path)?;
+        let pattern = softmax(&scores, pass.path)?; // [NH, T, S]
         pass.record(HookPoint::Pattern(layer), &pattern)?;
         let z = pattern.to_dtype(values.dtype())?.matmul(&values)?; // [NH, T, HS]
         pass.record(HookPoint::Z(layer), &z)?;
-        Ok(z.transpose(0, 1)?.reshape((t, nh * hs))?)
+        Ok(z.transpose(0, 1)?.reshape((t, nh * hs))?) // [T, C]
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Sequence<'a> {
     pub(super) t: usize,
     /// Keys and values of the tokens before them.
     pub(super) cache: &'a KvCache,
-    /// Made by the first layer whose attention is no kernel, which masks by itself; the other layers share it.
+    /// Made by the first layer that runs attention without a kernel (kernels mask by themselves) and shared by the others.
     mask: OnceCell<Option<Tensor>>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Sequence<'a> {
         Self { t, cache, mask: OnceCell::new() }
     }
 
-    /// The causal mask `[T, S]`; none for a single token, which may look at everything before it.
+    /// The causal mask `[T, S]`; `None` for a single token, which attends to all.
     pub(super) fn mask(&self, device: &Device) -> Result<Option<&Tensor>> {
         if let Some(mask) = self.mask.get() {
             return Ok(mask.as_ref());
@@ -44,7 +44,7 @@ impl<'a> Sequence<'a> {
     }
 }
 
-/// `[T, S]` with 0 where query i may look and minus infinity after it; none for a single token, which may look at all.
+/// The causal mask `[T, S]`: 0 where query i may attend, −∞ elsewhere; `None` for a single token, which attends to all.
 pub(super) fn causal_mask(t: usize, start: usize, device: &Device) -> Result<Option<Tensor>> {
     if t == 1 {
         return Ok(None);
@@ -121,7 +121,7 @@ impl<'a> Pass<'a> {
         Self { gradients: Some(gradients), ..self }
     }
 
-    /// The stock path, looked at by `trace`.
+    /// The stock path, whose intermediate tensors `trace` gets.
     pub fn traced(trace: &'a mut (dyn Trace + Send)) -> Self {
         Self { cancel: None, trace: Some(trace), dropout: None, gradients: None, path: Path::Stock }
     }

@@ -3,7 +3,7 @@
 //! llm-samplers gives the traits ([`Sampler`] and its metadata), the working set ([`Logits`]) and the division by a
 //! temperature. Its other members are replaced behind the same traits; each stage's file says why.
 //!
-//! Every stage keeps two promises that its neighbours rely on: the working set stays in ascending order of token ids, and
+//! Every stage keeps two invariants: the working set stays in ascending order of token ids, and
 //! at least one token survives. A [`Logit`](llm_samplers::types::Logit)'s `prob` is scratch space between stages.
 //!
 //! [`Sampler`]: llm_samplers::types::Sampler
