@@ -229,7 +229,7 @@ fn ten_megabytes_are_searched_once_for_a_query_and_not_for_a_frame() {
 fn tokens_alternate_and_the_one_under_the_caret_is_named() {
     for palette in [Palette::Plain, Palette::True] {
         let mut driver = themed((120, 36), Theme::new(palette, Glyphs::UNICODE));
-        driver.shell.app.find("gpt2").unwrap();
+        driver.shell.app.look_up("gpt2").unwrap();
         driver.run("<Ctrl+L><Esc>a<Ctrl+G>").unwrap();
         let mut player = Player::new(&driver);
         player.tokens(&mut driver, &[" water", " de", " mer"]);

@@ -282,7 +282,7 @@ fn another_model_keeps_the_ids_that_its_vocabulary_has() {
     let mut driver = three((120, 36));
     let ids = driver.shell.app.document.ids().unwrap();
     driver.executor.asked.borrow_mut().generation = None;
-    driver.shell.app.find("gpt2").unwrap();
+    driver.shell.app.look_up("gpt2").unwrap();
     driver.run("<Ctrl+L>").unwrap();
     assert_eq!(driver.shell.app.document.ids().unwrap(), ids);
     assert!(driver.shell.app.document.tokens().iter().any(|token| token.info.is_some()));
@@ -304,7 +304,7 @@ fn restarted(kept: &Kept) -> Driver<Scripted> {
     assert!(contents.is_whole(), "{}", contents.lost());
     driver.shell.app.restore_session(contents, true);
     driver.shell.app.keep_session();
-    driver.shell.app.find("gpt2").unwrap();
+    driver.shell.app.look_up("gpt2").unwrap();
     driver.run("<Ctrl+L>").unwrap();
     driver
 }

@@ -283,7 +283,7 @@ fn any_size_is_drawn_and_shows_the_caret_also_while_the_model_writes() {
 /// Runs lines through the line mode with a scripted executor; gives all that was written.
 fn plain(lines: &[&str]) -> (String, Scripted) {
     let mut driver = driver((80, 24));
-    driver.shell.app.find("gpt2").unwrap();
+    driver.shell.app.look_up("gpt2").unwrap();
     let mut executor = Scripted::new();
     let (sender, typed) = crossbeam_channel::unbounded();
     let (_interrupt, interrupts) = crossbeam_channel::unbounded();

@@ -26,7 +26,7 @@ fn snapshots(name: &str, script: &str) {
 fn with_engine(kinds: &'static [EngineKind], size: (u16, u16)) -> Driver<Scripted> {
     let mut driver = driver(size);
     driver.executor.worker = Some(Worker::new(kinds));
-    driver.shell.app.find("gpt2").unwrap();
+    driver.shell.app.look_up("gpt2").unwrap();
     driver.run("<Ctrl+L>").unwrap();
     driver.shell.app.log.dismiss();
     driver.draw();
@@ -329,7 +329,7 @@ fn an_engine_without_a_tokenizer_gets_text_and_shows_no_token() {
 fn a_bad_model_leaves_the_one_in_use() {
     let mut driver = loaded((120, 36));
     driver.executor.worker = Some(Worker::new(kshot::engine::ENGINES));
-    driver.shell.app.find("gpt2").unwrap();
+    driver.shell.app.look_up("gpt2").unwrap();
     driver.run("<Ctrl+L>").unwrap();
     assert!(said(&driver).contains("/models/gpt2/config.json"), "{}", said(&driver));
     assert!(said(&driver).ends_with("; gpt2 stays in use"), "{}", said(&driver));

@@ -180,7 +180,7 @@ fn every_size_is_survived() {
 fn typed_and_generated_text_differ_with_and_without_colour() {
     for palette in [Palette::Plain, Palette::Ansi16, Palette::Ansi256, Palette::True] {
         let mut driver = themed((120, 36), Theme::new(palette, Glyphs::UNICODE));
-        driver.shell.app.find("gpt2").unwrap();
+        driver.shell.app.look_up("gpt2").unwrap();
         driver.run("water<Ctrl+G>").unwrap();
         Player::new(&driver).tokens(&mut driver, &[" eau"]);
         let cells = &driver.buffer().content;
@@ -194,7 +194,7 @@ fn typed_and_generated_text_differ_with_and_without_colour() {
 #[test]
 fn an_ascii_terminal_gets_ascii() {
     let mut driver = themed((120, 36), Theme::new(Palette::Ansi16, Glyphs::ASCII));
-    driver.shell.app.find("gpt2").unwrap();
+    driver.shell.app.look_up("gpt2").unwrap();
     driver.run("caf\u{e9} 中文<Ctrl+G>").unwrap();
     Player::new(&driver).tokens(&mut driver, &[" eau"]);
     for script in ["", "<F1>", "<Esc><F2>", "<Esc><F3>", "<F4>t<Enter>"] {
@@ -335,7 +335,7 @@ fn a_generation_asked_for_while_the_model_loads_begins_when_it_is_there() {
     for prompt in ["water", ""] {
         let mut driver = driver((80, 24));
         driver.shell.app.open_text(prompt, None);
-        driver.shell.app.find("gpt2").unwrap();
+        driver.shell.app.look_up("gpt2").unwrap();
         driver.send(generate()).unwrap();
         assert!(driver.executor.asked.borrow().generation.is_none());
         assert!(driver.shell.app.log.current().unwrap().text.contains("as soon as gpt2 is loaded"));
@@ -345,12 +345,12 @@ fn a_generation_asked_for_while_the_model_loads_begins_when_it_is_there() {
     // Esc takes it back, and a look-up that ends in a question or an error drops it.
     for (name, key) in [("gpt2", KeyCode::Esc), ("gpt2-medium", KeyCode::Null), ("nobody/nothing", KeyCode::Null)] {
         let mut driver = driver((80, 24));
-        driver.shell.app.find(name).unwrap();
+        driver.shell.app.look_up(name).unwrap();
         driver.send(generate()).unwrap();
         driver.send(Message::Key(KeyEvent::new(key, KeyModifiers::NONE))).unwrap();
         driver.pump().unwrap();
         driver.run("<Esc 3>").unwrap();
-        driver.shell.app.find("gpt2").ok();
+        driver.shell.app.look_up("gpt2").ok();
         driver.pump().unwrap();
         assert!(driver.executor.asked.borrow().generation.is_none(), "{name}");
     }

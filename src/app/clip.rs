@@ -10,7 +10,7 @@ use super::page::{Hold, Motion};
 use super::question::Question;
 use crate::text::SpecialTokens;
 
-/// Bytes from which a paste is asked about: nobody types so much, so it may be the wrong clipboard.
+/// Bytes from which a paste needs a yes first: more than is copied by hand, so it may be the wrong clipboard.
 const LARGE: usize = 50_000;
 /// Bytes of a paste that are encoded to estimate its tokens.
 const SAMPLE: usize = 4096;

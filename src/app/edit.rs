@@ -35,6 +35,16 @@ pub struct Editing {
     pub(super) show_end: bool,
 }
 
+impl Editing {
+    pub(super) fn toggle_token_marks(&mut self) {
+        self.shows_tokens = !self.shows_tokens;
+    }
+
+    pub(super) fn toggle_spaces(&mut self) {
+        self.shows_spaces = !self.shows_spaces;
+    }
+}
+
 impl Cx<'_> {
     /// Inserts what a key typed.
     pub fn type_text(&mut self, text: &str) {
@@ -188,7 +198,7 @@ impl App {
     }
 
     /// The document was written, or not. A name that is taken stays in the line, and Enter takes it after all.
-    pub(super) fn saved(&mut self, revision: u64, path: PathBuf, result: Result<(), WriteError>) {
+    pub(super) fn document_saved(&mut self, revision: u64, path: PathBuf, result: Result<(), WriteError>) {
         match result {
             Ok(()) => {
                 self.storage.saved_revision = Some(revision);

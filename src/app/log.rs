@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(log.current(), None);
         log.say(Level::Error, "disk full");
         log.say(Level::Notice, "loaded");
-        assert_eq!(log.current().map(|e| e.text.as_str()), Some("disk full"), "nobody has seen it yet");
+        assert_eq!(log.current().map(|e| e.text.as_str()), Some("disk full"), "it was not read yet");
         log.key_pressed();
         assert_eq!(log.current().map(|e| e.text.as_str()), Some("disk full"));
         log.say(Level::Notice, "saved after all");

@@ -283,7 +283,7 @@ impl App {
                 self.generate_queued();
             }
             IoEvent::Counted { version, tokens } => self.shots.counted(version, tokens),
-            IoEvent::Saved { revision, path, result } => self.saved(revision, path, result),
+            IoEvent::Saved { revision, path, result } => self.document_saved(revision, path, result),
             IoEvent::Exported(result) => self.exported(result),
             IoEvent::PresetsSaved(result) => self.presets_saved(result),
             IoEvent::TaskSaved { path, result } => self.shots_kept(&path, result),

@@ -16,11 +16,11 @@ use crate::files::{Files, builtin};
 use crate::text::{Tokenizer, figures};
 
 impl App {
-    /// Opens a model by `built-in`, hub id or folder, as named on the command line or typed.
+    /// Looks a model up and loads it: `built-in`, hub id or folder, as named on the command line or typed.
     ///
     /// # Errors
     /// What is under way instead.
-    pub fn find(&mut self, name: &str) -> Result<(), String> {
+    pub fn look_up(&mut self, name: &str) -> Result<(), String> {
         let job = self.begin_model_job(name)?;
         self.outbox.push(Effect::Io(IoRequest::Find(job, name.to_owned())));
         Ok(())
@@ -46,7 +46,7 @@ impl App {
     pub(super) fn find_folder(&mut self, path: &str) -> Result<(), String> {
         // A name with a slash in front or behind can be no hub id.
         let path = if path.starts_with(['/', '.', '~']) { path.to_owned() } else { format!("./{path}") };
-        self.find(&path)
+        self.look_up(&path)
     }
 
     pub(super) fn list_models(&mut self) {
@@ -68,17 +68,17 @@ impl App {
         self.models.rows.iter().flatten().position(|row| Some(&row.name) == name).unwrap_or(0)
     }
 
-    /// Enter on a row: loads what is here, asks before what is not.
     /// The model that is selected in the list.
     pub fn model_row(&self) -> Option<&ModelRow> {
         self.models.rows.as_ref()?.get(self.selected_in::<ModelList>()?)
     }
 
+    /// Enter on a row: loads a model that is on this machine, asks before a download.
     fn open_model(&mut self, row: usize) {
         let Some(row) = self.models.rows.as_ref().and_then(|rows| rows.get(row)).cloned() else { return };
         let begun = match row.cached {
             Cached::Yes(files) => self.begin_model_job(&row.name).map(|job| self.load(job, files)),
-            Cached::No | Cached::Partial(_) => self.find(&row.name),
+            Cached::No | Cached::Partial(_) => self.look_up(&row.name),
         };
         if let Err(error) = begun {
             self.log.say(Level::Warning, error);

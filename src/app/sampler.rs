@@ -184,6 +184,21 @@ impl Sampler {
         Some(name)
     }
 
+    /// Selects the row that lies `rows` further down.
+    pub(super) fn select(&mut self, rows: isize) {
+        let last = Self::rows().count().saturating_sub(1);
+        self.selected = self.selected.saturating_add_signed(rows).min(last);
+    }
+
+    /// Gives the selected row the value that changes nothing.
+    pub(super) fn make_neutral(&mut self) {
+        match self.row() {
+            Row::Param(spec) => self.put(spec, spec.neutral),
+            Row::Stop => self.stop.clear(),
+            Row::Bias => self.clear_bias(),
+        }
+    }
+
     fn clear_bias(&mut self) {
         self.bias.clear();
         // An empty list has no value that could be refused.
@@ -210,11 +225,6 @@ impl Sampler {
 }
 
 impl App {
-    pub(super) fn sampler_select(&mut self, rows: isize) {
-        let last = Sampler::rows().count().saturating_sub(1);
-        self.sampler.selected = self.sampler.selected.saturating_add_signed(rows).min(last);
-    }
-
     pub(super) fn sampler_step(&mut self, step: Step) {
         match self.sampler.row() {
             Row::Param(spec) => self.sampler.settings.step(spec.id, step),
@@ -250,14 +260,6 @@ impl App {
                 self.sampler_new_seed()
             }
             Row::Param(spec) => self.sampler.toggle(spec),
-            Row::Stop => self.sampler.stop.clear(),
-            Row::Bias => self.sampler.clear_bias(),
-        }
-    }
-
-    pub(super) fn sampler_neutral(&mut self) {
-        match self.sampler.row() {
-            Row::Param(spec) => self.sampler.put(spec, spec.neutral),
             Row::Stop => self.sampler.stop.clear(),
             Row::Bias => self.sampler.clear_bias(),
         }

@@ -134,7 +134,7 @@ pub static PANES: [PaneSpec; 4] = [
     PaneSpec {
         id: PaneId::SAMPLING,
         scope: |_| Scope::SAMPLING,
-        wheel: |cx, rows| cx.app.sampler_select(rows),
+        wheel: |cx, rows| cx.app.sampler.select(rows),
         column: Column::Right,
         // Its rows, the order of the stages, the border.
         rows: Some(19),

@@ -115,6 +115,15 @@ pub struct TokenMode {
     pub(super) found: Option<FoundTokens>,
 }
 
+impl TokenMode {
+    /// The next colouring of the document.
+    pub(super) fn next_colouring(&mut self) {
+        let all = Colouring::ALL;
+        let at = all.iter().position(|it| *it == self.colouring).unwrap_or(0);
+        self.colouring = all[(at + 1) % all.len()];
+    }
+}
+
 /// A position that was pinned to be compared.
 #[derive(Debug, Clone)]
 pub struct Pin {
@@ -265,13 +274,6 @@ impl App {
         self.token.at.take().is_some()
     }
 
-    /// The next colouring of the document.
-    pub(super) fn next_colouring(&mut self) {
-        let all = Colouring::ALL;
-        let at = all.iter().position(|it| *it == self.token.colouring).unwrap_or(0);
-        self.token.colouring = all[(at + 1) % all.len()];
-    }
-
     /// Pins the position looked at, or takes the pin away.
     pub(super) fn toggle_pin(&mut self) {
         if self.token.pin.as_ref().is_some_and(|pin| pin.at == *self.token.at) {
@@ -342,7 +344,7 @@ impl App {
 
 impl Cx<'_> {
     /// Looks at the token under the caret, or goes back to the text.
-    pub fn toggle_tokens(&mut self) {
+    pub fn toggle_token_mode(&mut self) {
         if self.app.leave_tokens() {
             self.app.screen.focus = PaneId::DOCUMENT;
             return;
@@ -378,7 +380,7 @@ impl Cx<'_> {
             && self.app.token.at.is_none()
             && !self.app.document.is_empty();
         if in_text && self.app.log.current().is_none() && self.app.models.loaded.is_some() {
-            self.toggle_tokens();
+            self.toggle_token_mode();
         } else {
             self.app.escape();
         }

@@ -87,14 +87,6 @@ impl App {
         }
     }
 
-    pub(super) fn toggle_tokens(&mut self) {
-        self.editing.shows_tokens = !self.editing.shows_tokens;
-    }
-
-    pub(super) fn toggle_spaces(&mut self) {
-        self.editing.shows_spaces = !self.editing.shows_spaces;
-    }
-
     pub(super) fn screenshot(&mut self) {
         self.outbox.push(Effect::Terminal(TerminalRequest::Screenshot));
     }
@@ -202,7 +194,7 @@ impl App {
                 self.keep_session_query(&query);
                 Ok(())
             }
-            Purpose::HubId => self.find(text),
+            Purpose::HubId => self.look_up(text),
             Purpose::Folder => self.find_folder(text),
         };
         if let Err(error) = result {

@@ -247,6 +247,6 @@ pub fn start(options: Options) -> anyhow::Result<App> {
     }
     app.use_presets(options.presets.0, options.presets.1);
     app.models.dtype = options.dtype;
-    app.find(&options.model).map_err(anyhow::Error::msg)?;
+    app.look_up(&options.model).map_err(anyhow::Error::msg)?;
     Ok(app)
 }

@@ -168,7 +168,7 @@ impl Plain<'_> {
                 return self.line(&said);
             }
             ("model", name) if !name.is_empty() => {
-                if let Err(error) = self.app.find(name) {
+                if let Err(error) = self.app.look_up(name) {
                     self.line(&error)?;
                 }
                 return self.send(Message::Tick);

@@ -241,7 +241,7 @@ pub fn themed(size: (u16, u16), theme: Theme) -> Driver<Scripted> {
 /// A driver with a model.
 pub fn loaded(size: (u16, u16)) -> Driver<Scripted> {
     let mut driver = driver(size);
-    driver.shell.app.find("gpt2").unwrap();
+    driver.shell.app.look_up("gpt2").unwrap();
     driver.run("<Ctrl+L>").unwrap();
     driver.shell.app.log.dismiss();
     driver.draw();

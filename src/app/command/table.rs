@@ -41,7 +41,7 @@ commands! {
         SAMPLING = "sampling" ["f3"] "sampling" "the sampling pane" |cx| cx.app.focus_pane(PaneId::SAMPLING);
         SHOTS = "shots" ["f4"] "few-shot" "the few-shot pane" |cx| cx.app.focus_pane(PaneId::SHOTS);
         TRAIN = "train" ["f8"] "train" [anywhere] "the train view: a small training run, live; again: back" |cx| cx.app.toggle_view(&TRAIN);
-        TOKENS = "tokens" ["ctrl-t"] "tokens" "token mode: look at any token, take another; again: back to the text" |cx| cx.toggle_tokens();
+        TOKENS = "tokens" ["ctrl-t"] "tokens" "token mode: look at any token, take another; again: back to the text" |cx| cx.toggle_token_mode();
         STATISTICS = "statistics" ["f7"] "figures" "perplexity, bits per byte, ranks and surprisal of the text" |cx| cx.app.open_statistics();
         STOP = "stop" ["esc"] "stop" [anywhere] "stop; else end the selection; else dismiss the message; else close the overlay; else between the text and its tokens" |cx| cx.escape();
         NEXT_PANE = "next-pane" ["tab"] "pane" [anywhere] "next pane" |cx| cx.app.step_focus(1);
@@ -65,8 +65,8 @@ commands! {
         EXPORT = "export" ["alt-e"] "" "export: the document, or the last generation as a trace or a command, to a file or the clipboard" |cx| cx.app.open_export();
         SAVE_PROMPT = "save-prompt" ["alt-s"] "" "save the document as a prompt with a name" |cx| cx.app.ask_prompt_name();
         PROMPTS = "prompts" ["alt-o"] "" "saved prompts: load, rename, delete" |cx| cx.app.open_prompts();
-        SHOW_TOKENS = "show-tokens" ["alt-i"] "" "show tokens in the document, and the one under the caret: id, bytes, place" |cx| cx.app.toggle_tokens();
-        SHOW_SPACES = "show-spaces" ["alt-w"] "" "show white space in the document" |cx| cx.app.toggle_spaces();
+        SHOW_TOKENS = "show-tokens" ["alt-i"] "" "show tokens in the document, and the one under the caret: id, bytes, place" |cx| cx.app.editing.toggle_token_marks();
+        SHOW_SPACES = "show-spaces" ["alt-w"] "" "show white space in the document" |cx| cx.app.editing.toggle_spaces();
         SCREENSHOT = "screenshot" ["f12"] "" [anywhere] "save the screen as an SVG file" |cx| cx.app.screenshot();
         REDRAW = "redraw" ["ctrl-l"] "" [anywhere] "draw the whole screen again" |cx| cx.app.redraw();
         MOUSE = "mouse" ["alt-m"] "" [anywhere] "the mouse on or off: click focuses, the wheel scrolls, a drag sets a slider; Shift+drag stays the terminal's own" |cx| cx.app.toggle_mouse();
@@ -172,7 +172,7 @@ commands! {
         PREVIOUS_UNCERTAIN = "previous-uncertain" ["shift-n"] "" "the token below 10 % before" |cx| cx.next_uncertain(false);
         NEXT_FORK = "next-fork" ["f"] "" "the next place where the likeliest token is below 70 %" |cx| cx.next_fork(true);
         PREVIOUS_FORK = "previous-fork" ["shift-f"] "" "the place before where the likeliest token is below 70 %" |cx| cx.next_fork(false);
-        COLOUR = "colour" ["c"] "colour" "colour the text by probability, rank, surprisal, entropy" |cx| cx.app.next_colouring();
+        COLOUR = "colour" ["c"] "colour" "colour the text by probability, rank, surprisal, entropy" |cx| cx.app.token.next_colouring();
         PIN = "pin" ["p"] "pin" "pin this position and compare others with it" |cx| cx.app.toggle_pin();
         BAN = "ban" ["x"] "ban" "ban the selected token, or let it in again" |cx| cx.app.ban_selected();
         BIAS_UP = "bias-up" ["+"] "" "add 1 to the logit of the selected token" |cx| cx.app.bias_selected(1.0);
@@ -182,8 +182,8 @@ commands! {
         POP = "pop" ["backspace"] "" "take the last token back" |cx| cx.pop_token();
     }
     SAMPLING {
-        ROW_UP = "row-up" ["up", "k"] "" "previous row" |cx| cx.app.sampler_select(-1);
-        ROW_DOWN = "row-down" ["down", "j"] "" "next row" |cx| cx.app.sampler_select(1);
+        ROW_UP = "row-up" ["up", "k"] "" "previous row" |cx| cx.app.sampler.select(-1);
+        ROW_DOWN = "row-down" ["down", "j"] "" "next row" |cx| cx.app.sampler.select(1);
         STEP_DOWN = "step-down" ["left"] "" "one step down" |cx| cx.app.sampler_step(Step::Down);
         STEP_UP = "step-up" ["right"] "← → adjust" "one step up" |cx| cx.app.sampler_step(Step::Up);
         BIG_STEP_DOWN = "big-step-down" ["shift-h", "shift-left"] "" "one big step down" |cx| cx.app.sampler_step(Step::BigDown);
@@ -194,7 +194,7 @@ commands! {
             cx.app.sampler_edit(&start);
         };
         OFF = "off" ["x"] "off/on" "off, or on again with the value it had" |cx| cx.app.sampler_toggle();
-        NEUTRAL = "neutral" ["n"] "" "the neutral value: the stage does nothing" |cx| cx.app.sampler_neutral();
+        NEUTRAL = "neutral" ["n"] "" "the neutral value: the stage does nothing" |cx| cx.app.sampler.make_neutral();
         DEFAULT = "default" ["d"] "" "the default value" |cx| cx.app.sampler_default();
         PRESETS = "presets" ["p"] "presets" [plain] "choose a preset" |cx| cx.app.open_presets();
         STAGE_EARLIER = "stage-earlier" ["{"] "" "move the stage of this row earlier in the chain" |cx| cx.app.sampler_move(-1);
