@@ -362,6 +362,25 @@ fn tables_and_pages_of_the_command_line() {
     assert_eq!(several.code, Some(2), "{}", several.stderr);
 }
 
+/// Models have more rows than their vocabulary where these were padded; what is sampled of them is in every table.
+#[test]
+fn tokens_of_rows_beyond_the_vocabulary_are_in_the_tables() {
+    let (world, model) = (World::new(), bytes_model::folder());
+    let known: serde_json::Map<String, Value> =
+        (0..128u8).map(|byte| (kshot::text::byte_symbol(byte).to_string(), byte.into())).collect();
+    std::fs::write(model.path().join("vocab.json"), Value::Object(known).to_string()).unwrap();
+    let common = ["generate", "-m", model.path().to_str().unwrap(), "-p", "abc", "-n", "12", "-s", "1", "--ignore-eos"];
+    let made = world.kshot(&[&common[..], &["--format", "csv"]].concat());
+    let mut reader = csv::Reader::from_reader(made.stdout.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 3 + 12, "{} {}", made.stdout, made.stderr);
+    let beyond: Vec<_> = rows.iter().filter(|row| row[1].parse::<u32>().unwrap() > 127).collect();
+    assert!(!beyond.is_empty() && beyond.iter().all(|row| row[2].is_empty() && !row[4].is_empty()), "{}", made.stdout);
+    let page = world.kshot(&[&common[..], &["--format", "md"]].concat());
+    let name = format!("&#60;{}&#62;", &beyond[0][1]);
+    assert!(page.stdout.contains(&name), "{name}: {}", page.stdout);
+}
+
 #[test]
 fn biased_and_banned_tokens_survive_trace_and_command() {
     let world = World::new();

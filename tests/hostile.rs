@@ -207,3 +207,51 @@ fn mutated_model_files_end_in_an_error_or_load_in_time_and_memory() {
         begun.elapsed()
     );
 }
+
+/// A pattern of a megabyte is compiled within the limits or refused.
+#[test]
+fn an_expression_of_a_megabyte_is_bounded() {
+    let [files, _] = seeds();
+    let folder = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+    let nested = 1 << 19;
+    for (name, pattern) in [
+        ("choices", "ab|".repeat(350_000) + "a"),
+        ("look-arounds", "a(?=b)".repeat(175_000)),
+        ("groups", "(".repeat(nested) + &")".repeat(nested)),
+        ("repeats", "(?:".repeat(100_000) + "a" + &"{9}){9}".repeat(100_000)),
+        ("classes", "\\p{L}{1000}".repeat(80_000)),
+    ] {
+        let mut tokenizer: Value = serde_json::from_slice(&files["tokenizer.json"]).unwrap();
+        *tokenizer.pointer_mut("/pre_tokenizer/pretokenizers/0/pattern/Regex").unwrap() = pattern.into();
+        let text = tokenizer.to_string();
+        std::fs::write(folder.path().join("tokenizer.json"), &text).unwrap();
+        let cost = watch(MEMORY + text.len(), || load(folder.path(), "tokenizer.json", false));
+        println!("{name}: {cost:?}");
+        assert!(cost.is_ok(), "{name}: {cost:?}");
+    }
+}
+
+/// A header of 200,000 tensors without a value.
+#[test]
+fn empty_tensors_are_bounded() {
+    let [files, _] = seeds();
+    let folder = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+    let seed = &files["model.safetensors"];
+    let size = u64::from_le_bytes(seed[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Map<String, Value> = serde_json::from_slice(&seed[8..8 + size]).unwrap();
+    for number in 0..200_000 {
+        header.insert(format!("e{number}"), json!({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}));
+    }
+    let header = Value::Object(header).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend_from_slice(&seed[8 + size..]);
+    std::fs::write(folder.path().join("model.safetensors"), &bytes).unwrap();
+    for whole in [false, true] {
+        let cost = watch(MEMORY + 16 * bytes.len(), || load(folder.path(), "model.safetensors", whole));
+        println!("{} bytes, whole: {whole}: {cost:?}", bytes.len());
+        assert!(cost.is_ok(), "{cost:?}");
+    }
+}

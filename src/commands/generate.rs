@@ -218,7 +218,7 @@ impl Made<'_> {
             rank: None,
             entropy: None,
         });
-        let sampled = steps.iter().filter(|step| step.shown > 0).map(|step| TokenRow {
+        let sampled = steps.iter().filter(|step| step.is_text()).map(|step| TokenRow {
             id: step.id(),
             bytes: step.bytes[..step.shown].to_vec(),
             author: Author::Model,

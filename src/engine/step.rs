@@ -106,9 +106,9 @@ impl Step {
         TokenScore { id, logprob, rank, entropy, top: self.top() }
     }
 
-    /// Whether it is of the text: a token that ended it is not.
+    /// Whether it is of the text: a token that ended it is not. One of a row beyond the vocabulary is, though it has no bytes.
     pub fn is_text(&self) -> bool {
-        self.shown > 0
+        self.shown > 0 || self.bytes.is_empty()
     }
 }
 
@@ -158,6 +158,7 @@ mod tests {
         let text = [step(b"a", 1, Some(-1.0)), step(b"bc", 1, Some(-2.0)), step(b"<|endoftext|>", 0, Some(-9.0))];
         assert_eq!(mean_logprob(&text), Some(-1.5));
         assert_eq!(mean_logprob(&text[2..]), None);
+        assert_eq!(mean_logprob(&[step(b"", 0, Some(-3.0))]), Some(-3.0), "a row beyond the vocabulary");
         assert_eq!(mean_logprob(&[step(b"a", 1, Some(-1.0)), step(b"b", 1, None)]), None, "one is not known");
     }
 }

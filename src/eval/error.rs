@@ -69,6 +69,9 @@ pub enum EvalError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that is no regular file, or is too large.
+    #[error(transparent)]
+    Read(#[from] crate::disk::ReadError),
     /// The file to resume from is something else.
     #[error("{} is no results file of kshot eval; it is left as it is. Name another file", path.display())]
     NotResults {

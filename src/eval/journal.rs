@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{EvalError, Kind, Protocol, Question, Record};
+use crate::disk;
 
 /// The key of the first line, and its value: the form of the file.
 const MARK: &str = "kshot_eval";
 const FORM: u64 = 1;
+
+/// The longest results file: some million results.
+const LARGEST: u64 = 1 << 30;
 
 /// An open results file.
 pub struct Journal {
@@ -31,10 +35,11 @@ impl Journal {
     /// Opens a results file, or begins one. A last line that was not written to its end is taken off.
     ///
     /// # Errors
-    /// A file that is something else or belongs to another protocol, a line that is no result, a file in use, a failing
+    /// A file that is no regular one, is larger than 1 GiB, is something else or belongs to another protocol, a line that is no result, a file in use, a failing
     /// read or write. The file is left as it is then.
     pub fn open(path: &Path, protocol: &Protocol) -> Result<(Self, Done), EvalError> {
         let failed = |source| EvalError::Io { path: path.to_owned(), source };
+        disk::open(path).map(drop).or_else(|error| if error.is_missing() { Ok(()) } else { Err(error) })?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
@@ -50,8 +55,7 @@ impl Journal {
             }
             std::thread::sleep(Duration::from_millis(25));
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
+        let bytes = disk::read(path, LARGEST)?;
         let header = header(protocol);
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         let mut records = HashMap::new();

@@ -30,7 +30,7 @@ pub fn markdown(rows: &[TokenRow], facts: &Facts) -> String {
             page,
             "| {position} | {} | {} | {} | {} | {} | {} |",
             row.id,
-            cell(&sanitise::token_label(&row.bytes)),
+            cell(&row.label()),
             row.author(),
             row.logprob.map(percent).unwrap_or_default(),
             row.rank.map(|rank| rank.to_string()).unwrap_or_default(),
@@ -108,7 +108,7 @@ fn characters(rows: &[TokenRow]) -> Vec<&[TokenRow]> {
 }
 
 fn title(row: &TokenRow) -> String {
-    let mut title = format!("{} id {}, {}", sanitise::token_label(&row.bytes), row.id, row.author());
+    let mut title = format!("{} id {}, {}", row.label(), row.id, row.author());
     if let Some(logprob) = row.logprob {
         let _ = write!(title, ", {}", percent(logprob));
     }

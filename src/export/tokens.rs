@@ -1,14 +1,14 @@
 //! A text as a table: one line a token.
 
 use crate::session::Author;
-use crate::text::escape_bytes;
+use crate::text::{escape_bytes, sanitise};
 
 /// One token of a text, and what is known of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenRow {
     /// The id.
     pub id: u32,
-    /// Its bytes.
+    /// Its bytes; none where it is of a row beyond the vocabulary.
     pub bytes: Vec<u8>,
     /// Who wrote it.
     pub author: Author,
@@ -21,6 +21,11 @@ pub struct TokenRow {
 }
 
 impl TokenRow {
+    /// It as a label, `<50300>` where it has no bytes.
+    pub(super) fn label(&self) -> String {
+        if self.bytes.is_empty() { format!("<{}>", self.id) } else { sanitise::token_label(&self.bytes) }
+    }
+
     /// Who wrote it, in a word.
     pub(super) fn author(&self) -> &'static str {
         match self.author {

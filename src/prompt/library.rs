@@ -1,9 +1,10 @@
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::builtin::BUILTIN;
 use super::{Origin, Task, TaskError, file};
+use crate::disk::{self, ReadError};
 
 /// Every task that can be used: the built-in ones, then the user's. A user's task replaces the one of the same name.
 #[derive(Debug, Clone, Default)]
@@ -117,20 +118,11 @@ fn task_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The text of a file that is no larger than a task may be.
 pub(super) fn read_text(path: &Path) -> Result<String, TaskError> {
-    let bytes = read_limited(path).map_err(|error| TaskError::new(format!("cannot read the file: {error}")))?;
-    if bytes.len() > file::MAX_BYTES {
-        return Err(file::too_large());
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        TaskError { line: Some(line), reason: "the file is not UTF-8".to_owned() }
+    disk::read_text(path, file::MAX_BYTES as u64).map_err(|error| match error {
+        ReadError::Missing(_) => TaskError::new("cannot read the file: there is none of that name"),
+        ReadError::NotAFile { kind, .. } => TaskError::new(format!("cannot read the file: it is {kind}")),
+        ReadError::TooLarge { .. } => file::too_large(),
+        ReadError::NotText { line, .. } => TaskError { line: Some(line), reason: "the file is not UTF-8".to_owned() },
+        ReadError::Io { source, .. } => TaskError::new(format!("cannot read the file: {source}")),
     })
-}
-
-/// Reads one byte more than a task may have, so that a larger file is known by its size.
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(file::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

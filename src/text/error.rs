@@ -66,6 +66,17 @@ pub enum TextError {
         near: String,
     },
 
+    /// A run of white space beyond what the library cuts exactly.
+    #[error(
+        "the white space from byte {offset} on is longer than the {limit} characters that are cut into tokens exactly"
+    )]
+    TooMuchSpace {
+        /// Its first byte.
+        offset: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+
     /// It was cancelled.
     #[error("stopped")]
     Cancelled,

@@ -1,7 +1,8 @@
 //! The one sanitiser between untrusted text (model output, vocabularies, file names, server messages) and a terminal.
 //!
 //! Replaces, never deletes, and visibly: C0 as the U+2400 symbols, DEL as `␡`, C1 as `<0x9B>`, bidirectional and
-//! invisible characters as `⟨U+202E⟩`; ZWJ and VS16 survive only inside an emoji; combining marks and the bytes of one
+//! invisible characters as `⟨U+202E⟩`; ZWJ and VS16 survive only inside an emoji, tags only in the three flags that Unicode recommends;
+//! combining marks and the bytes of one
 //! grapheme are capped. Every function is idempotent.
 
 use std::borrow::Cow;
@@ -14,6 +15,14 @@ const MAX_MARKS: usize = 8;
 /// A grapheme of more bytes than this is cut to [`CUT_BYTES`]. The largest emoji of Unicode has 35.
 const MAX_BYTES: usize = 64;
 const CUT_BYTES: usize = 32;
+
+/// England, Scotland, Wales: the only sequences with tags that Unicode recommends for interchange (UTS #51, ED-14). Any
+/// other tags may spell a text that nobody sees.
+const TAG_FLAGS: [&str; 3] = [
+    "\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+    "\u{1F3F4}\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F}",
+    "\u{1F3F4}\u{E0067}\u{E0062}\u{E0077}\u{E006C}\u{E0073}\u{E007F}",
+];
 
 const ZWJ: char = '\u{200D}';
 const VS16: char = '\u{FE0F}';
@@ -94,7 +103,7 @@ pub fn token_label(bytes: &[u8]) -> String {
 
 /// One grapheme cluster as it may be shown. Newlines and tabs are control characters here.
 pub(super) fn cluster(grapheme: &str) -> Cow<'_, str> {
-    if grapheme.bytes().all(|b| matches!(b, b' '..=b'~')) {
+    if grapheme.bytes().all(|b| matches!(b, b' '..=b'~')) || TAG_FLAGS.contains(&grapheme) {
         return Cow::Borrowed(grapheme);
     }
     let chars: Vec<char> = grapheme.chars().collect();

@@ -8,7 +8,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{Model, OffsetType, PreTokenizedString, PreTokenizer};
 
 use super::files::Parts;
-use super::parts::parts;
+use super::parts::{LONGEST_SPACE, overlong_space, parts};
 use super::tokenizer_json::from_tokenizer_json;
 use super::{SpecialIds, TextError, TokenId, alphabet, sanitise};
 use crate::files::Files;
@@ -86,7 +86,7 @@ impl Tokenizer {
     /// The ids of a text. Nothing is added, stripped or changed: the ids' bytes are exactly the text's.
     ///
     /// # Errors
-    /// [`TextError::NotCovered`] if the ids do not spell the text.
+    /// [`TextError::NotCovered`] if the ids do not spell the text; [`TextError::TooMuchSpace`].
     pub fn encode(&self, text: &str, special: SpecialTokens) -> Result<Vec<TokenId>, TextError> {
         self.encode_while(text, special, &|| true)
     }
@@ -117,6 +117,9 @@ impl Tokenizer {
 
     /// The ids of a part that begins `at` bytes into its text.
     fn encode_part(&self, part: &str, special: SpecialTokens, at: usize) -> Result<Vec<TokenId>, TextError> {
+        if let Some(offset) = overlong_space(part) {
+            return Err(TextError::TooMuchSpace { offset: at + offset, limit: LONGEST_SPACE });
+        }
         let encoded = match special {
             SpecialTokens::Parse => self.0.library.encode_fast(part, false),
             SpecialTokens::Literal => self.0.encode_plain(part),
@@ -321,6 +324,12 @@ mod tests {
                 assert_eq!(tokenizer.encode(&text, special).unwrap(), whole);
             }
         }
+        // One piece of the pattern up to the limit, and never a wrong one beyond it.
+        let space = |count: usize| format!("a{}b c", "\n".repeat(count));
+        let pieces = built_in.encode(&space(LONGEST_SPACE), SpecialTokens::Parse).unwrap();
+        assert_eq!(pieces.last(), built_in.encode("b c", SpecialTokens::Parse).unwrap().last());
+        let refused = built_in.encode(&space(LONGEST_SPACE + 1), SpecialTokens::Parse);
+        assert!(matches!(refused, Err(TextError::TooMuchSpace { offset: 1, .. })));
         let asked = std::cell::Cell::new(0);
         let proceed = || asked.replace(asked.get() + 1) < 3;
         let stopped = built_in.encode_while(&text, SpecialTokens::Parse, &proceed);

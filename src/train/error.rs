@@ -64,6 +64,9 @@ pub enum TrainError {
     /// A file of a run that is not what it should be.
     #[error("{0}")]
     File(String),
+    /// A file that cannot be read, is no regular file, or is too large.
+    #[error(transparent)]
+    Read(#[from] crate::disk::ReadError),
     /// A file of labelled examples.
     #[error(transparent)]
     Data(#[from] super::finetune::DataError),

@@ -7,9 +7,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{Data, Result, TrainError};
+use crate::disk;
 
 /// Endings of files that are taken from a folder.
 const ENDINGS: [&str; 4] = ["txt", "md", "text", "jsonl"];
+
+/// The longest file of text.
+const LARGEST: u64 = 4 << 30;
 
 /// Documents with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,16 +29,12 @@ impl Text {
     /// `.jsonl` file is an object whose `field` is a document.
     ///
     /// # Errors
-    /// A file that cannot be read or is not UTF-8, a line without the field; nothing at all to read.
+    /// A file that cannot be read, is no regular one, is larger than 4 GiB or is not UTF-8, a line without the field; nothing at all to read.
     pub fn read(paths: &[PathBuf], field: &str) -> Result<Self> {
         let mut documents = Vec::new();
         for path in paths {
             for file in files_of(path)? {
-                let text = fs::read(&file).map_err(|error| failed(&file, &error))?;
-                let text = String::from_utf8(text).map_err(|error| {
-                    let at = error.utf8_error().valid_up_to();
-                    TrainError::File(format!("{} is not UTF-8 text from byte {at} on", file.display()))
-                })?;
+                let text = disk::read_text(&file, LARGEST)?;
                 if file.extension().is_some_and(|ending| ending == "jsonl") {
                     documents.extend(json_lines(&file, &text, field)?);
                 } else {
@@ -116,7 +116,7 @@ mod tests {
 
         let message = |path: PathBuf, field: &str| Text::read(&[path], field).unwrap_err().to_string();
         assert!(message(folder.path().join("d.jsonl"), "body").contains("d.jsonl:1: it has no text under \"body\""));
-        assert!(message(put("e.txt", b"ab\xff"), "text").contains("not UTF-8 text from byte 2 on"));
+        assert!(message(put("e.txt", b"ab\xff"), "text").contains("not UTF-8 text: line 1 has the byte 0xFF"));
         assert!(message(put("f.txt", b""), "text").contains("no text to train on"));
         assert!(message(folder.path().join("none.txt"), "text").contains("none.txt"));
     }

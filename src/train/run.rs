@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::state::{State, Stored, write_checkpoint};
 use super::{FOLDER_FILES, Recipe, Result, Source, StepReport, TrainError, Trainer};
-use crate::disk::{Existing, write_file};
+use crate::disk::{self, Existing, write_file};
 use crate::engine::CancelToken;
 use crate::model::Parameters;
 
@@ -178,14 +178,17 @@ fn lock(folder: &Path) -> Result<Option<File>> {
     }
 }
 
+/// The longest `training.jsonl`: some 200 bytes a step.
+const LARGEST_CURVE: u64 = 1 << 30;
+
 /// The points up to a step, which are all that stays in the file: what came after is not true any more, and a kill may
 /// have cut the last line short.
 fn read_curve(folder: &Path, step: u64) -> Result<Vec<StepReport>> {
     let path = folder.join(FOLDER_FILES[1]);
-    let text = match fs::read_to_string(&path) {
+    let text = match disk::read_text(&path, LARGEST_CURVE) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(file(&path, &error)),
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
     };
     let (mut points, mut kept) = (Vec::new(), String::new());
     for line in text.lines() {

@@ -10,7 +10,7 @@ use safetensors::{SafeTensors, serialize};
 use serde_json::{Value, json};
 
 use super::{Recipe, Result, TrainError, Trainer};
-use crate::disk::{Existing, write_file};
+use crate::disk::{self, Existing, write_file};
 use crate::model::{ModelError, Parameters};
 
 /// What kshot writes into a run's folder.
@@ -24,6 +24,9 @@ pub const FOLDER_FILES: [&str; 6] = [
 ];
 
 const STATE: &str = FOLDER_FILES[0];
+
+/// The largest state: that of 1.4 billion parameters, which have 12 bytes each.
+const LARGEST: u64 = 16 << 30;
 
 /// How weights are stored in a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +52,13 @@ impl State {
     /// The state in a folder, if there is one.
     ///
     /// # Errors
-    /// A file that is not a state.
+    /// A file that is not a state, or larger than 16 GiB.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(STATE);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match disk::read(&path, LARGEST) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(TrainError::File(format!("cannot read {}: {error}", path.display()))),
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
         let bad = |reason: String| TrainError::File(format!("{} is not the state of a run: {reason}", path.display()));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| bad(error.to_string()))?;

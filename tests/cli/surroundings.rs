@@ -204,6 +204,34 @@ fn the_users_files_have_a_limit() {
     assert_eq!(world.run(&["generate", "-m", "./none", "hi"], b"").code, Some(1), "a FIFO in the log's place");
 }
 
+/// So is what a command names: a pipe and a device are refused, and a file beyond the limit before it is read.
+#[cfg(unix)]
+#[test]
+fn files_that_are_named_have_a_limit() {
+    let world = World::new();
+    std::fs::create_dir(world.home.path().join("run")).unwrap();
+    for (name, limit, args) in [
+        ("task.yaml", 1 << 20, &["prompts", "show", "./task.yaml"][..]),
+        ("text.txt", 4 << 30, &["train", "text.txt", "-o", "other"]),
+        ("run/training.safetensors", 16 << 30, &["train", "--preset", "copy", "-o", "run"]),
+        ("results.jsonl", 1 << 30, &["eval", "--task", "sentiment", "--limit", "1", "--resume", "results.jsonl"]),
+        ("run/classifier.json", 16 << 20, &["classify", "-m", "run", "hi"]),
+    ] {
+        let path = world.home.path().join(name);
+        let refused = |kind: &str| {
+            let ran = world.run(args, b"");
+            assert!(ran.code == Some(1) && ran.stderr.contains(kind), "{name}: {:?} {}", ran.code, ran.stderr);
+            std::fs::remove_file(&path).unwrap();
+        };
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        refused("a named pipe");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        refused("a device");
+        std::fs::File::create(&path).unwrap().set_len(limit + 1).unwrap();
+        refused("larg");
+    }
+}
+
 #[test]
 fn a_classifier_has_a_thousand_labels_at_most() {
     let world = World::new();

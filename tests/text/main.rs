@@ -74,6 +74,7 @@ pub(crate) const HARD: &[&str] = &[
     "😀😀😀 😀",
     "a😀b",
     "\u{1F3F4}\u{E0067}\u{E0062}\u{E007F}",
+    "\u{1F3F4}\u{E0067}\u{E0062}\u{E0077}\u{E006C}\u{E0073}\u{E007F}",
     "\u{feff}bom",
     "zero\u{200b}width\u{200d}join",
     "\u{fffd}",

@@ -15,8 +15,11 @@ static FORBIDDEN: LazyLock<SysRegex> =
     LazyLock::new(|| SysRegex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").unwrap());
 static JOINED_EMOJI: LazyLock<SysRegex> = LazyLock::new(|| {
     let element = r"\p{Extended_Pictographic}\x{FE0F}?[\x{1F3FB}-\x{1F3FF}]?";
-    SysRegex::new(&format!(r"{element}(\x{{200D}}{element})*|[0-9#*]\x{{FE0F}}\x{{20E3}}")).unwrap()
+    let flag = r"\x{1F3F4}\x{E0067}\x{E0062}(\x{E0065}\x{E006E}\x{E0067}|\x{E0073}\x{E0063}\x{E0074}|\x{E0077}\x{E006C}\x{E0073})\x{E007F}";
+    SysRegex::new(&format!(r"{flag}|{element}(\x{{200D}}{element})*|[0-9#*]\x{{FE0F}}\x{{20E3}}")).unwrap()
 });
+
+const ENGLAND: &str = "\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}";
 
 /// What is wrong with a text as shown, if anything.
 fn unsafe_part(shown: &str, allowed: &[&str]) -> Option<String> {
@@ -24,7 +27,8 @@ fn unsafe_part(shown: &str, allowed: &[&str]) -> Option<String> {
     let inside_emoji = |at: usize| emoji.iter().any(|&(start, end)| (start..end).contains(&at));
     for (start, end) in FORBIDDEN.find_iter(shown) {
         let found = &shown[start..end];
-        let joins = matches!(found, "\u{200d}" | "\u{fe0f}") && inside_emoji(start);
+        let joins = matches!(found.chars().next(), Some('\u{200d}' | '\u{fe0f}' | '\u{e0062}'..='\u{e007f}'))
+            && inside_emoji(start);
         if !joins && !allowed.contains(&found) {
             return Some(format!("{found:?} at {start} of {shown:?}"));
         }
@@ -117,6 +121,8 @@ fn replacements_are_visible_and_say_what_was_there() {
         ("a\rb\r\nc", "a␍b␍\nc", "a␍b␍↵c"),
         ("\x7f\u{9b}\u{202e}", "␡<0x9B>⟨U+202E⟩", "␡<0x9B>⟨U+202E⟩"),
         ("👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "👨‍👩‍👧‍👦 ❤️ 1️⃣ 👍🏽 🏳️‍🌈"),
+        (ENGLAND, ENGLAND, ENGLAND),
+        ("\u{1F3F4}\u{E0067}\u{E0062}\u{E007F}", "🏴⟨U+E0067⟩⟨U+E0062⟩⟨U+E007F⟩", "🏴⟨U+E0067⟩⟨U+E0062⟩⟨U+E007F⟩"),
         ("a\u{200d}b x\u{fe0f}", "a⟨U+200D⟩b x⟨U+FE0F⟩", "a⟨U+200D⟩b x⟨U+FE0F⟩"),
         ("e\u{301} \n\u{301}", "e\u{301} \n◌\u{301}", "e\u{301} ↵\u{301}"),
     ];

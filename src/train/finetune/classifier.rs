@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::net::{self, Encoded};
 use super::{Example, FinetuneRecipe, Form, Outcome, SPECIAL_TOKENS, Specials};
-use crate::disk::{Existing, write_file};
+use crate::disk::{self, Existing, write_file};
 use crate::model::{Checkpoint, Decoder, Parameters, Pass};
 use crate::text::Tokenizer;
 use crate::train::state::to_bytes;
@@ -107,6 +107,11 @@ pub(super) fn check_target(folder: &Path) -> Result<()> {
     }
 }
 
+/// The longest description: 1,000 labels and the recipe.
+const LARGEST_DESCRIPTION: u64 = 16 << 20;
+/// The largest head: a row for each of 1,000 labels.
+const LARGEST_HEAD: u64 = 1 << 30;
+
 /// A classifier that was loaded.
 pub struct Classifier {
     description: Description,
@@ -124,16 +129,16 @@ impl Classifier {
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(CLASSIFIER_FILES[0]);
         let bad = |path: &Path, reason: String| TrainError::File(format!("{}: {reason}", path.display()));
-        let json = match fs::read(&path) {
+        let json = match disk::read(&path, LARGEST_DESCRIPTION) {
             Ok(json) => json,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.is_missing() => {
                 return Err(TrainError::File(format!(
                     "{} is no classifier: there is no {} in it; `kshot finetune -o FOLDER` makes one",
                     folder.display(),
                     CLASSIFIER_FILES[0]
                 )));
             }
-            Err(error) => return Err(bad(&path, error.to_string())),
+            Err(error) => return Err(error.into()),
         };
         let description: Description =
             serde_json::from_slice(&json).map_err(|error| bad(&path, format!("it is malformed: {error}")))?;
@@ -148,7 +153,7 @@ impl Classifier {
         let decoder = Decoder::load_dense(&Checkpoint::open(folder)?, DType::F32, &Device::Cpu)?;
 
         let path = folder.join(CLASSIFIER_FILES[1]);
-        let bytes = fs::read(&path).map_err(|error| bad(&path, error.to_string()))?;
+        let bytes = disk::read(&path, LARGEST_HEAD)?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|error| bad(&path, error.to_string()))?;
         let view = tensors.tensor(HEAD).map_err(|error| bad(&path, error.to_string()))?;
         let rows = if description.form == Form::MultipleChoice { 1 } else { description.labels.len() };
