@@ -8,6 +8,7 @@ mod scripted;
 use crossbeam_channel::unbounded;
 use kshot::app::overlay::Rows;
 use kshot::engine::FinishReason;
+use kshot::session::{PromptFolder, SavedPrompt};
 use kshot::ui::plain::{self, Lines};
 use kshot::ui::script::Driver;
 use scripted::{Player, Scripted, loaded, screen};
@@ -20,7 +21,7 @@ struct Case {
     plain: Option<&'static str>,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     Case { name: "keys", open: |it| it.run("<F1>").unwrap(), filter: "token", plain: None },
     Case { name: "models", open: |it| it.run("<F2>").unwrap(), filter: "medium", plain: Some("/models") },
     Case { name: "tasks", open: |it| it.run("<F4>t").unwrap(), filter: "arith", plain: Some("/shots-task") },
@@ -28,6 +29,8 @@ const CASES: [Case; 9] = [
     Case { name: "exports", open: |it| it.run("abc<Alt+E>").unwrap(), filter: "html", plain: None },
     Case { name: "commands", open: |it| it.run("<Ctrl+P>").unwrap(), filter: "model", plain: None },
     Case { name: "messages", open: messages, filter: "dtype", plain: None },
+    Case { name: "samples", open: samples, filter: "3", plain: None },
+    Case { name: "prompts", open: prompts, filter: "lesson-3", plain: None },
     Case { name: "versions", open: versions, filter: "b", plain: None },
     Case { name: "prompt", open: |it| it.run("<F4>t<Enter>p").unwrap(), filter: "e", plain: Some("/shots-preview") },
 ];
@@ -37,6 +40,20 @@ fn messages(driver: &mut Driver<Scripted>) {
     driver.run("<F2>").unwrap();
     driver.run(&"d".repeat(40)).unwrap();
     driver.run("<Esc 2><F9>").unwrap();
+}
+
+/// A sample at each of several temperatures, all of them at their end.
+fn samples(driver: &mut Driver<Scripted>) {
+    driver.run("a<Alt+G>").unwrap();
+    Player::new(driver).finish(driver, FinishReason::Length);
+}
+
+/// More saved prompts than a window holds.
+fn prompts(driver: &mut Driver<Scripted>) {
+    driver.shell.app.storage.prompts.folder = Some(PromptFolder("no such folder".into()));
+    driver.run("<Alt+O>").unwrap();
+    let row = |number| SavedPrompt { name: format!("lesson-{number}"), bytes: 7, preview: "The sea".to_owned() };
+    driver.shell.app.storage.prompts.rows = Some((1..=40).map(row).collect());
 }
 
 /// More versions than a window holds, half of which begin with " b".
@@ -78,6 +95,13 @@ fn keys_and_the_wheel_go_through_every_overlay_at_every_size() {
     for case in &CASES {
         for size in [(120, 36), (80, 24), (60, 16)] {
             let mut driver = opened(case, size);
+            let hinted = screen(&driver).contains("/ filter");
+            assert!(
+                hinted || case.name == "commands",
+                "{}: the key of the filter is shown\n{}",
+                case.name,
+                screen(&driver)
+            );
             let middle = format!("{},{}", size.0 / 2, size.1 / 2);
             let mut go = |script: &str| {
                 driver.run(script).unwrap();

@@ -44,7 +44,7 @@ fn rebound(size: (u16, u16), keymap: &str) -> Driver<Scripted> {
 
 /// What the palette offers.
 fn entries(driver: &Driver<Scripted>) -> Vec<Entry> {
-    driver.shell.app.overlay::<Palette>().map(|palette| palette.entries(&driver.shell.app)).unwrap_or_default()
+    driver.shell.app.overlay::<Palette>().map(|palette| palette.entries(&driver.shell.app).to_vec()).unwrap_or_default()
 }
 
 /// Whether an overlay of that kind is the only one.

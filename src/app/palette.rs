@@ -1,5 +1,7 @@
 //! The command palette: every command of the place where it was opened, and every sampling setting, found by typing.
 
+use std::cell::OnceCell;
+
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
@@ -46,6 +48,8 @@ pub struct Palette {
     scopes: Vec<Scope>,
     /// What has been typed.
     query: String,
+    /// What matches it, once it was asked for.
+    found: OnceCell<Vec<Entry>>,
 }
 
 impl Overlay for Palette {
@@ -70,6 +74,7 @@ impl Overlay for Palette {
 
     fn typed(&mut self, line: &str) {
         line.clone_into(&mut self.query);
+        self.found = OnceCell::new();
     }
 
     fn filters_itself(&self) -> bool {
@@ -79,8 +84,13 @@ impl Overlay for Palette {
 
 impl Palette {
     /// What matches what was typed, the best first, of equals the commands before the settings. Where nothing was typed
-    /// the commands alone: those with a hint first, and those that count everywhere before the motions of the caret.
-    pub fn entries(&self, app: &App) -> Vec<Entry> {
+    /// the commands alone: those with a hint first, and those that count everywhere before the motions of the caret. They
+    /// are found once for what was typed: a frame asks several times.
+    pub fn entries(&self, app: &App) -> &[Entry] {
+        self.found.get_or_init(|| self.find(app))
+    }
+
+    fn find(&self, app: &App) -> Vec<Entry> {
         let query = self.query.trim();
         let offered = |command: &&'static CommandSpec| self.scopes.contains(&command.scope) && !command.unlisted;
         let commands = app.keymap.commands().filter(offered).map(Entry::Command);
@@ -114,7 +124,7 @@ impl App {
             return;
         }
         let scopes = self.scopes();
-        self.open(Palette { scopes, query: String::new() });
+        self.open(Palette { scopes, query: String::new(), found: OnceCell::new() });
         if let Some(open) = self.screen.overlays.last_mut() {
             open.cursor.line = Some(Input::new(Purpose::Command, "command", ""));
         }

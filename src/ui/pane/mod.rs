@@ -16,6 +16,7 @@ use ratatui::widgets::{Block, Widget};
 use super::page::PageView;
 use super::paint;
 use super::theme::Theme;
+use crate::app::command::id;
 use crate::app::screen::{PaneId, PaneSpec};
 use crate::app::shots::ShotsOverlay;
 use crate::app::{App, Scope};
@@ -104,9 +105,20 @@ impl View<'_> {
         }
     }
 
-    /// The hinted commands of a scope with their live keys, as many as fit in `width` columns.
+    /// The key of the filter, where this is the scope of an overlay whose rows can be filtered.
+    fn filter_hint(&self, scope: Scope) -> Option<Line<'static>> {
+        let open = self.app.top().filter(|open| open.scope() == scope && scope != Scope::LIST)?;
+        let offered = open.overlay.can_filter() && !open.overlay.filters_itself() && open.cursor.line.is_none();
+        let hint =
+            || paint::hints([(self.app.keymap.hint(id::LIST_FILTER), "filter")], self.theme.strong, self.theme.dim);
+        offered.then(hint)
+    }
+
+    /// The hinted commands of a scope with their live keys, as many as fit in `width` columns beside that of the filter.
     pub(in crate::ui) fn hints(&self, scope: Scope, width: usize) -> Option<Line<'static>> {
         let mut line = Line::default();
+        let filter = self.filter_hint(scope).filter(|filter| filter.width() <= width);
+        let width = width - filter.as_ref().map_or(0, |filter| (filter.width() + 2).min(width));
         for command in self.app.keymap.scope(scope).filter(|command| !command.hint.is_empty()) {
             // A hint may name its keys itself where two commands share one hint: `J/K move`. The user may have others.
             let same = |keys: &str| {
@@ -127,6 +139,10 @@ impl View<'_> {
             }
             line.spans.extend((gap > 0).then(|| Span::raw("  ")));
             line.spans.extend(hint.spans);
+        }
+        if let Some(filter) = filter {
+            line.spans.extend((!line.spans.is_empty()).then(|| Span::raw("  ")));
+            line.spans.extend(filter.spans);
         }
         (!line.spans.is_empty()).then_some(line)
     }
