@@ -640,6 +640,24 @@ fn train_view_of_a_fine_tuning() {
 }
 
 #[test]
+fn charts_belong_to_the_row_of_their_run() {
+    for size in SIZES {
+        let mut driver = trained(size, "copy");
+        let mut shown = |key: &str| {
+            driver.run(key).unwrap();
+            driver.draw();
+            screen(&driver)
+        };
+        let before = shown("");
+        assert!(before.contains("Loss, nats"), "{before}");
+        let other = shown("<Down>");
+        assert!(!other.contains("Loss, nats") && other.contains("Enter starts it"), "{other}");
+        assert!(size.0 < 80 || other.contains("is not run yet"), "{other}");
+        assert!(shown("<Up>").contains("Loss, nats"));
+    }
+}
+
+#[test]
 fn a_classifier_is_not_opened_but_named() {
     let mut driver = tuned((120, 36));
     say(&mut driver, |job| train::Event::Saved(job, 72, "/data/runs/fine-tune".into()));

@@ -278,6 +278,11 @@ pub static TRAIN: ViewSpec = ViewSpec {
 };
 
 impl TrainView {
+    /// The run of the selected row; none where that was not run, or another one was begun since.
+    pub fn shown(&self) -> Option<&TrainRun> {
+        self.run.as_ref().filter(|run| run.choice == self.selected)
+    }
+
     /// What is selected.
     pub fn choice(&self) -> Choice {
         Choice::at(self.selected)

@@ -47,14 +47,14 @@ fn draw_body(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     let inner = framed(view, top, buf, Line::from("Runs"), true);
     draw_choices(view, inner, buf);
     let inner = framed(view, bottom, buf, Line::from("This run"), false);
-    match &view.app.train.run {
+    match view.app.train.shown() {
         Some(run) => {
             paint::lines(buf, inner, figures_of(view, run, inner.width));
             draw_progress(view, run, inner, buf);
         }
-        None => paint_text(inner, buf, "Nothing runs yet.", view.theme.dim),
+        None => paint_text(inner, buf, &not_run(view), view.theme.dim),
     }
-    let Some(run) = &view.app.train.run else {
+    let Some(run) = view.app.train.shown() else {
         let inner = framed(view, right, buf, Line::from("What it is"), false);
         return about(view, inner, buf);
     };
@@ -89,7 +89,7 @@ fn small(view: &View<'_>, body: Rect, buf: &mut Buffer) {
     }
     paint::line(buf, body, &tabs);
     let rest = paint::below(body, 1);
-    let Some(run) = &view.app.train.run else { return about(view, paint::below(rest, 1), buf) };
+    let Some(run) = view.app.train.shown() else { return about(view, paint::below(rest, 1), buf) };
     let mut figures = vec![phase_text(view, run)];
     figures.extend(run.newest.map(|step| Span::raw(format!("  loss {:.3}", step.loss))));
     figures.extend(run.validation.last().map(|(_, loss)| Span::raw(format!("  validation {loss:.3}"))));
@@ -161,6 +161,16 @@ fn about(view: &View<'_>, area: Rect, buf: &mut Buffer) {
         hint(id::TRAIN_START),
     );
     paint_text(area, buf, &text, view.theme.text);
+}
+
+/// That the selected row has no run to show, and which row has one.
+fn not_run(view: &View<'_>) -> String {
+    match &view.app.train.run {
+        None => "Nothing runs yet.".to_owned(),
+        Some(run) => {
+            format!("{} is not run yet. The run shown last is {}.", view.app.train.choice().name(), run.name())
+        }
+    }
 }
 
 fn shape_text(recipe: &Recipe) -> String {
