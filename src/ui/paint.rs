@@ -64,9 +64,10 @@ pub(super) fn more(buf: &mut Buffer, theme: &Theme, list: Rect, visible: &Range<
     }
 }
 
-/// A style over a whole row, text included.
+/// A style over a whole row in place of those that its words have: reversed, words of several colours would be a bar of
+/// several colours.
 pub(super) fn highlight(buf: &mut Buffer, row: Rect, style: Style) {
-    buf.set_style(row.intersection(buf.area), style);
+    buf.set_style(row.intersection(buf.area), Style::reset().patch(style));
 }
 
 /// Breaks a text at spaces into rows of at most `width` columns; newlines break too.
@@ -156,6 +157,17 @@ mod tests {
             let original: String = text.split_whitespace().collect();
             assert_eq!(joined, original, "{width}");
         }
+    }
+
+    #[test]
+    fn a_highlighted_row_is_one_bar() {
+        use ratatui::style::{Color, Modifier, Stylize};
+        let area = Rect::new(0, 0, 12, 1);
+        let mut buf = Buffer::empty(area);
+        line(&mut buf, area, &Line::from(vec!["on".green().bold(), " a row".red().underlined()]));
+        highlight(&mut buf, area, Style::new().add_modifier(Modifier::REVERSED));
+        let looks = |cell: &ratatui::buffer::Cell| (cell.fg, cell.bg, cell.modifier);
+        assert!(buf.content.iter().all(|cell| looks(cell) == (Color::Reset, Color::Reset, Modifier::REVERSED)));
     }
 
     #[test]

@@ -167,6 +167,10 @@ fn run(svg: &mut String, theme: &SvgTheme, look: Look, (start, end, y): (u16, u1
     }
     let fill = hex(look.foreground);
     let mut path = String::new();
+    if look.modifier.contains(Modifier::UNDERLINED) {
+        // A decoration of the text would leave spaces out.
+        let _ = write!(path, "M{left:.1} {:.1}h{width:.1}v1h{:.1}z", top + BASELINE + 1.5, -width);
+    }
     let mut letters = String::new();
     let mut x = left;
     for symbol in unicode_segmentation::UnicodeSegmentation::graphemes(text, true) {
@@ -210,7 +214,6 @@ fn attributes(modifier: Modifier) -> String {
     let pairs = [
         (Modifier::BOLD, " font-weight=\"bold\""),
         (Modifier::ITALIC, " font-style=\"italic\""),
-        (Modifier::UNDERLINED, " text-decoration=\"underline\""),
         (Modifier::CROSSED_OUT, " text-decoration=\"line-through\""),
         (Modifier::DIM, " opacity=\"0.65\""),
     ];
@@ -240,6 +243,13 @@ fn shape(symbol: &str) -> Option<Vec<[f32; 4]>> {
         '└' => vec![right, up],
         '┘' => vec![left, up],
         // U+2588 is the full block, U+258F its left eighth.
+        // U+2800 and the eight dots of a braille character: letters of a font that is wider than a cell leave their chart.
+        '\u{2800}'..='\u{28ff}' => {
+            let dots = c as u32 - 0x2800;
+            let places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)];
+            let set = places.into_iter().enumerate().filter(|(bit, _)| dots >> bit & 1 == 1);
+            set.map(|(_, (x, y))| [0.15 + 0.5 * x as f32, 0.07 + 0.25 * y as f32, 0.2, 0.11]).collect()
+        }
         '█'..='▏' => vec![[0.0, 0.1, (0x2590 - c as u32) as f32 / 8.0, 0.8]],
         _ => return None,
     })
@@ -293,6 +303,18 @@ mod tests {
         buffer[(1, 0)].set_symbol("\u{9b}");
         let svg = to_svg(&buffer, &SvgTheme::LIGHT);
         assert!(svg.chars().all(|c| c == '\n' || !c.is_control()), "{svg:?}");
+    }
+
+    #[test]
+    fn underlined_spaces_and_curves_are_shapes() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 6, 2));
+        buffer.set_string(0, 0, "  sea", Style::new().add_modifier(Modifier::UNDERLINED));
+        buffer.set_string(0, 1, "⡀⠁", Style::new());
+        let svg = to_svg(&buffer, &SvgTheme::DARK);
+        assert!(svg.contains(&format!("h{:.1}v1h", 5.0 * CELL)), "five columns are underlined: {svg}");
+        assert!(!svg.contains('⡀') && svg.matches("<text").count() == 1, "{svg}");
+        assert_eq!(shape("⣿").map(|dots| dots.len()), Some(8));
+        assert_eq!(shape("⡀"), Some(vec![[0.15, 0.82, 0.2, 0.11]]), "the lowest dot on the left");
     }
 
     #[test]
