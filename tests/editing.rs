@@ -753,3 +753,31 @@ fn random_editing_agrees_with_a_plain_model() {
     // Three seconds of an idle core; the limit leaves room for a machine that has other work.
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
+
+#[test]
+fn the_instruction_the_template_and_the_expected_answer_are_edited() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("mine.yaml"), MINE.replace("'{{a}}'", "a") + "query:\n- {q: four}\n").unwrap();
+    let mut driver = with_task(place.path(), "mine");
+    let page = |driver: &Driver<Scripted>| String::from_utf8(driver.shell.app.document.bytes().to_vec()).unwrap();
+    let expected = |driver: &Driver<Scripted>| {
+        driver.shell.app.shots.prompt().unwrap().expected.as_ref().map(|answer| answer.label.clone())
+    };
+    assert!(page(&driver).ends_with("four") && expected(&driver).is_none(), "{}", page(&driver));
+    driver.run("iCount.\\n<Enter>").unwrap();
+    assert!(page(&driver).starts_with("Count.\n"), "{}", page(&driver));
+    driver.run("i").unwrap();
+    assert!(!page(&driver).contains("Count."), "there is one now: i hides it");
+    driver.run("iT is<Enter>").unwrap();
+    assert!(page(&driver).starts_with("Count.\none is") && page(&driver).ends_with("four is"), "{}", page(&driver));
+    driver.run("x4<Enter>").unwrap();
+    assert_eq!(expected(&driver).as_deref(), Some("4"));
+    driver.run("efive<Enter>x5<Enter>").unwrap();
+    assert_eq!(expected(&driver).as_deref(), Some("5"));
+    let kept = Library::read(&place.path().join("mine-edited.yaml")).unwrap();
+    assert_eq!((kept.queries.len(), kept.queries[0]["a"].as_str()), (2, Some("4")));
+    driver.run("u").unwrap();
+    assert!(page(&driver).ends_with("five is") && expected(&driver).is_none(), "the query that was typed stays");
+    driver.run("uuu").unwrap();
+    assert!(!place.path().join("mine-edited.yaml").exists() && !page(&driver).contains("Count."), "{}", page(&driver));
+}

@@ -655,3 +655,83 @@ fn the_list_of_sessions() {
         }
     }
 }
+
+#[test]
+fn a_new_session_shows_nothing_of_the_text_before() {
+    let of_the_text = ["seed", "tok/s", "version", "idle:"];
+    let mut driver = three((160, 36));
+    driver.shell.app.keep_session();
+    driver.run("<F4>t<Enter>").unwrap();
+    driver.draw();
+    assert!(!driver.shell.app.sampler.stop.is_empty(), "the stop string of the task");
+    assert!(of_the_text.iter().all(|word| status(&driver).contains(word)), "{}", status(&driver));
+    driver.run("<Ctrl+N>").unwrap();
+    driver.draw();
+    assert!(of_the_text.iter().all(|word| !status(&driver).contains(word)), "{}", status(&driver));
+    assert!(driver.shell.app.sampler.stop.is_empty() && driver.shell.app.shots.task().is_none());
+    // A run that added nothing has left the page as it is in the new session too.
+    play(&mut driver, "<Ctrl+G>", &[]);
+    assert!(status(&driver).contains("idle:"), "{}", status(&driver));
+    driver.run("<Ctrl+N>").unwrap();
+    driver.draw();
+    assert!(of_the_text.iter().all(|word| !status(&driver).contains(word)), "{}", status(&driver));
+}
+
+#[test]
+fn the_tree_marks_only_versions_that_are_on_the_screen_to_their_end() {
+    let mut driver = three((120, 36));
+    driver.run("<Backspace><Alt+V>").unwrap();
+    driver.draw();
+    let shown = screen(&driver);
+    let is_marked = |words: &str| {
+        let line = shown.lines().rfind(|line| line.contains(words) && line.contains(" 42"));
+        let line = line.or_else(|| shown.lines().find(|line| line.contains(words) && line.contains('│')));
+        line.unwrap_or_else(|| panic!("{words}\n{shown}")).contains(Glyphs::UNICODE.handle)
+    };
+    assert!(!is_marked("une river"), "{shown}");
+    let tree = &driver.shell.app.versions.tree;
+    let text = |id: NodeId| String::from_utf8_lossy(&tree.node(id).unwrap().piece.bytes).into_owned();
+    let on_screen: Vec<String> = tree.on_screen().into_iter().map(text).collect();
+    assert_eq!(on_screen, ["The word for water is"], "the other one was cut");
+}
+
+#[test]
+fn after_an_edit_the_keys_that_regenerate_are_said_and_work() {
+    let mut driver = three((120, 36));
+    driver.run("x<Ctrl+R>").unwrap();
+    assert!(said(&driver).contains("until it is as it was, then Ctrl+R"), "{}", said(&driver));
+    driver.run("<Ctrl+_>").unwrap();
+    assert!(text(&driver).ends_with(" une river"), "{}", text(&driver));
+    driver.run("<Ctrl+R>").unwrap();
+    assert_eq!(text(&driver), "The word for water is");
+}
+
+#[test]
+fn keys_the_wheel_and_a_search_go_through_the_sessions_at_every_size() {
+    let place = tempfile::tempdir().unwrap();
+    let mut driver = keeping(place.path());
+    for number in 1..=30 {
+        driver.run(&format!("<Ctrl+N>text {number}.")).unwrap();
+        wait(&mut driver);
+    }
+    for size in SIZES {
+        let middle = format!("{},{}", size.0 / 2, size.1 / 2);
+        driver.run(&format!("<size {}x{}><Alt+L>", size.0, size.1)).unwrap();
+        let mut go = |keys: &str| {
+            driver.run(keys).unwrap();
+            driver.draw();
+            let (rows, selected) = driver.shell.app.session_rows();
+            (selected, rows.len(), screen(&driver))
+        };
+        assert_eq!((go("<End>").0, go("<PageDown>").0), (29, 29), "{size:?}: there is nothing beyond the end");
+        assert!((1..28).contains(&go("<PageUp>").0), "{size:?}: a page is more than a row");
+        assert_eq!(go("<Home>").0, 0);
+        assert!(go(&format!("<wheel-down {middle}>")).0 > 0, "{size:?}");
+        assert_eq!(go(&format!("<wheel-up {middle}>")).0, 0, "{size:?}");
+        let (_, found, shown) = go("/text 17.<Enter>");
+        assert_eq!(found, 1, "{shown}");
+        assert!(shown.contains("/ search"), "{shown}");
+        assert_eq!(go("<Esc>").1, 30, "{size:?}: Esc shows all again");
+        go("<Esc>");
+    }
+}

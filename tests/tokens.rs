@@ -223,18 +223,17 @@ fn the_start_is_a_switch() {
 fn the_expected_answer_has_its_probability_at_every_number_of_examples() {
     let mut driver = loaded((120, 36));
     driver.run("<F4>t<Enter>").unwrap();
-    let (logprob, rank, tokens) = driver.shell.app.reading.answer().unwrap();
-    assert!(tokens > 0 && rank > 0 && logprob < 0.0);
-    assert!(
-        screen(&driver).contains(&format!("its P   {:.0e}, 1st rank {rank}", logprob.exp())),
-        "{}",
-        screen(&driver)
-    );
+    let expected = driver.shell.app.reading.answer().unwrap();
+    let (logprob, rank) = (expected.logprob, expected.rank);
+    assert!(expected.tokens > 0 && rank > 1 && logprob < 0.0);
+    assert!(screen(&driver).contains("wrong answer"), "{}", screen(&driver));
+    assert!(screen(&driver).contains(&format!("its P   {:.0e}, rank {rank}", logprob.exp())), "{}", screen(&driver));
     driver.run("0").unwrap();
     let zero = driver.shell.app.reading.answer().unwrap();
     let ids = driver.shell.app.document.ids().unwrap().len();
-    let expected: f64 = (0..zero.2).map(|at| f64::from(score(0, ids + at, Start::EndOfText).logprob.unwrap())).sum();
-    assert!((zero.0 - expected).abs() < 1e-9);
+    let expected: f64 =
+        (0..zero.tokens).map(|at| f64::from(score(0, ids + at, Start::EndOfText).logprob.unwrap())).sum();
+    assert!((zero.logprob - expected).abs() < 1e-9);
 }
 
 #[test]
@@ -365,4 +364,25 @@ fn figures_of_a_generation_do_not_outlive_its_text() {
     assert!(!status(&driver).contains("seed") && !status(&driver).contains("stop string"), "{}", status(&driver));
     driver.run("<Ctrl+_>").unwrap();
     assert_eq!(driver.shell.app.document.text(), "a b");
+}
+
+#[test]
+fn the_task_list_says_what_the_built_in_model_was_measured_to_do() {
+    let mut driver = loaded((120, 36));
+    let model = driver.shell.app.models.loaded.as_mut().unwrap();
+    std::sync::Arc::make_mut(&mut model.info).name = "built-in".to_owned();
+    driver.run("<F4>t").unwrap();
+    driver.draw();
+    let shown = screen(&driver);
+    assert!(shown.contains("right answers of built-in, 4 examples, greedy"), "{shown}");
+    let place = |words: &str| shown.find(words).unwrap_or_else(|| panic!("{words}\n{shown}"));
+    assert!(place("7 of 13 right (54 ± 14 %)") < place("1 of 13 right (8 ± 7 %)"), "the best first\n{shown}");
+    driver.run("/translation-zh<Enter><Enter><Ctrl+G>").unwrap();
+    assert!(driver.shell.app.shots.task().is_some_and(|task| task.name == "translation-zh"));
+    let said = scripted::said(&driver);
+    assert!(said.contains("translation-zh is beyond built-in: 1 of 13 right"), "{said}");
+    let mut driver = loaded((120, 36));
+    driver.run("<F4>t").unwrap();
+    driver.draw();
+    assert!(screen(&driver).contains("not measured with gpt2"), "{}", screen(&driver));
 }

@@ -99,6 +99,7 @@ impl App {
             let bos = model.bos_label().unwrap_or_default();
             self.log.say(Level::Notice, format!("the document is empty: starting from {bos}"));
         }
+        self.warn_of_task();
         let settings = &self.sampler.settings;
         let (max_tokens, sequences, temperatures) = match wish.extent {
             Extent::AsSet => (settings.max_tokens(), settings.samples(), Vec::new()),
@@ -176,8 +177,9 @@ impl App {
                 (None, true) => "nothing was generated yet".to_owned(),
                 _ => {
                     let undo = self.keymap.hint(id::UNDO);
+                    let again = self.keymap.hint(id::REGENERATE);
                     format!(
-                        "the text was changed after the generation: {undo} takes the change back, {key} goes on from its end"
+                        "the text was changed after the generation: {undo} until it is as it was, then {again}; or {key} goes on"
                     )
                 }
             };

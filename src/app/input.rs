@@ -2,6 +2,7 @@
 
 use unicode_segmentation::GraphemeCursor;
 
+use crate::prompt::Wording;
 use crate::session::SessionId;
 
 /// What the line is for; decides what Enter does with it.
@@ -13,6 +14,10 @@ pub enum Purpose {
     Query,
     /// A field of an example.
     Example,
+    /// A part of the few-shot task.
+    Wording(Wording),
+    /// The answer that is expected for the query.
+    Answer,
     /// The file to read examples from.
     ImportExamples,
     /// The file to save the document to.

@@ -41,6 +41,7 @@ mod shot_edit;
 pub mod shots;
 pub mod statistics;
 pub mod storage;
+pub mod task_list;
 pub mod token;
 pub mod train;
 pub mod tree;

@@ -73,13 +73,33 @@ struct Answer {
     scores: Vec<TokenScore>,
 }
 
+/// The answer that is expected for a few-shot query, as the model sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// The natural logarithm of its probability, all tokens together.
+    pub logprob: f64,
+    /// 1 where each token is the likeliest one, else the rank of the first that is not.
+    pub rank: usize,
+    /// How many tokens it has.
+    pub tokens: usize,
+}
+
+impl Expected {
+    /// Whether the likeliest tokens, one after the other, are the answer.
+    pub fn is_right(self) -> bool {
+        self.rank == 1
+    }
+}
+
 impl Reading {
-    /// The expected answer's log-probability, the rank of its first token, and how many tokens it has.
-    pub fn answer(&self) -> Option<(f64, usize, usize)> {
+    /// What is known of the expected answer.
+    pub fn answer(&self) -> Option<Expected> {
         let answer = self.answer.as_ref().filter(|answer| answer.job.is_none())?;
-        let rank = answer.scores.first()?.rank?;
+        let ranks = answer.scores.iter().map(|score| score.rank).collect::<Option<Vec<usize>>>()?;
+        // The model's own likeliest text leaves the answer at the first token of another rank.
+        let rank = ranks.iter().copied().find(|rank| *rank != 1).or(ranks.first().copied())?;
         let logprob = answer.scores.iter().filter_map(|score| score.logprob).map(f64::from).sum();
-        Some((logprob, rank, answer.scores.len()))
+        Some(Expected { logprob, rank, tokens: ranks.len() })
     }
 
     /// The score of a token of the document.

@@ -63,7 +63,8 @@ impl Cx<'_> {
         self.app.leave_session();
         self.app.session_job(SessionJob::New);
         self.clear_document();
-        self.app.forget_versions();
+        self.app.forget_text();
+        self.app.drop_task();
         self.app.close_all();
         self.app.keep_session();
         self.app.log.say(Level::Notice, "an empty session; the one before is kept");
@@ -110,7 +111,8 @@ impl App {
             self.leave_session();
             self.session_job(SessionJob::New);
             self.document.delete(0..self.document.len());
-            self.forget_versions();
+            self.forget_text();
+            self.drop_task();
             self.keep_session();
         }
         self.session_job(SessionJob::Delete(id));
@@ -163,11 +165,8 @@ impl App {
     fn switch_session(&mut self, id: &SessionId, contents: Contents, damage: Option<String>) {
         self.leave_session();
         self.session_job(SessionJob::Switch);
+        self.forget_text();
         self.restore_session(contents, true);
-        *self.runs.current = None;
-        self.leave_tokens();
-        self.reading.forget();
-        self.storage.file = None;
         self.adopt_vocabulary();
         self.close_all();
         self.screen.view = &PLAYGROUND;
@@ -177,6 +176,16 @@ impl App {
             Some(damage) => self.log.say(Level::Error, damage),
             None => self.log.say(Level::Notice, format!("the session {title}; the one before is kept")),
         }
+    }
+
+    /// Nothing that belongs to the text before is shown any more: its versions, the figures of its generations, its file.
+    fn forget_text(&mut self) {
+        self.forget_versions();
+        *self.runs.current = None;
+        (self.runs.request, self.runs.taken) = (None, None);
+        self.leave_tokens();
+        self.reading.forget();
+        self.storage.file = None;
     }
 
     fn say_named(&mut self, id: Option<&SessionId>, name: Option<&str>) {

@@ -11,7 +11,8 @@ use super::effect::{Effect, IoRequest};
 use super::input::{Input, Purpose};
 use super::log::Level;
 use crate::disk::WriteError;
-use crate::prompt::{Doc, Entry, FileChange, Origin, Rewritten, Task};
+use crate::prompt::{Doc, Entry, FileChange, Origin, Rewritten, Task, Wording};
+use crate::text::{escape, unescape};
 
 /// Changes that can be taken back.
 const UNDO: usize = 50;
@@ -94,6 +95,52 @@ impl App {
             self.outbox.push(Effect::Io(IoRequest::SaveTask(change)));
         }
         self.log.say(Level::Notice, format!("the examples are as they were{said}"));
+    }
+
+    /// Asks for a part of the task; line breaks are written as `\n`.
+    pub(super) fn shots_ask_wording(&mut self, wording: Wording) {
+        let Some(task) = self.editable() else { return };
+        let (label, text) = (wording.label(), escape(task.wording(wording)));
+        self.ask(Input::new(Purpose::Wording(wording), label, text));
+    }
+
+    /// A part of the task was typed.
+    ///
+    /// # Errors
+    /// An escape that is none.
+    pub(super) fn shots_set_wording(&mut self, wording: Wording, text: &str) -> Result<(), String> {
+        let text = unescape(text)?;
+        if let (Some(task), Some((docs, entries))) = (self.shots.task(), self.shot_docs()) {
+            let task = task.with_wording(wording, text);
+            self.put_task(&task, docs, entries, &format!("the {} is changed", wording.label()), true);
+        }
+        Ok(())
+    }
+
+    /// Asks for the answer that is right for the query.
+    pub(super) fn shots_ask_answer(&mut self) {
+        let Some(task) = self.editable() else { return };
+        if task.answer_field().is_none() {
+            self.log.say(Level::Notice, "the template of this task makes the answer itself");
+            return;
+        }
+        let expected = self.shots.prompt().and_then(|prompt| prompt.expected.as_ref());
+        let label = expected.map(|answer| escape(&answer.label)).unwrap_or_default();
+        self.ask(Input::new(Purpose::Answer, "expected answer", label).offered());
+    }
+
+    /// The answer was typed: the query is one of the task's with that answer.
+    ///
+    /// # Errors
+    /// An escape that is none, or a query that the task cannot have.
+    pub(super) fn shots_set_answer(&mut self, text: &str) -> Result<(), String> {
+        let (answer, query) = (unescape(text)?, self.shots.query());
+        if let (Some(task), Some((docs, entries))) = (self.shots.task(), self.shot_docs()) {
+            let task = task.with_answer(&query, &answer).map_err(|error| error.to_string())?;
+            self.put_task(&task, docs, entries, "the expected answer is changed", true);
+            self.shots_set_query(&query);
+        }
+        Ok(())
     }
 
     /// Asks for a file with examples.
@@ -227,13 +274,20 @@ impl App {
         }
     }
 
-    /// Makes these the examples of the task, and keeps them in the user's folder.
+    /// Makes these the examples of the task.
     fn put_shots(&mut self, docs: Vec<Doc>, entries: Vec<Entry>, said: &str, undo: bool) {
+        if let Some(task) = self.shots.task().cloned() {
+            self.put_task(&task, docs, entries, said, undo);
+        }
+    }
+
+    /// Puts a changed task with these examples in place of the chosen one, and keeps it in the user's folder.
+    fn put_task(&mut self, changed: &Task, docs: Vec<Doc>, entries: Vec<Entry>, said: &str, undo: bool) {
         let (Some(task), Some(chosen)) = (self.shots.task().cloned(), self.shots.chosen()) else { return };
         let order = chosen.selection.entries().to_vec();
-        let rewritten = match self.shots.library().with_examples(&task, &docs) {
+        let rewritten = match self.shots.library().with_examples(changed, &docs) {
             Ok(rewritten) => rewritten,
-            Err(error) => return self.log.say(Level::Error, format!("the examples stay as they were: {error}")),
+            Err(error) => return self.log.say(Level::Error, format!("the task stays as it was: {error}")),
         };
         let Rewritten { task: edited, change } = rewritten;
         let name = edited.name.clone();

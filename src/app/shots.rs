@@ -10,7 +10,9 @@ use super::log::Level;
 use super::overlay::{Item, Overlay, Picked, Rows};
 use super::screen::PaneId;
 use super::shot_edit::{Before, Draft};
-use crate::prompt::{Assembly, Entry, Instruction, Library, Origin, Prompt, Query, Selection, Task, TaskError};
+use crate::prompt::{
+    Assembly, Entry, Instruction, Library, Origin, Prompt, Query, Selection, Task, TaskError, Wording,
+};
 use crate::session::ShotsChoice;
 
 /// The few-shot pane's state.
@@ -120,6 +122,11 @@ impl Shots {
         &self.library.tasks
     }
 
+    /// Which of the tasks is chosen.
+    pub(super) fn chosen_index(&self) -> Option<usize> {
+        self.chosen.as_ref().map(|chosen| chosen.task)
+    }
+
     /// The chosen task.
     pub fn task(&self) -> Option<&Task> {
         self.library.tasks.get(self.chosen.as_ref()?.task)
@@ -164,7 +171,12 @@ impl Shots {
     pub(super) fn take_back(&mut self, before: Task, entries: Vec<Entry>) -> Result<(), TaskError> {
         let Some(chosen) = &self.chosen else { return Ok(()) };
         let selection = Selection::of(&before, entries).unwrap_or_else(|| Selection::listed(&before));
-        let prompt = assemble(&before, &selection, &chosen.query, chosen.instruction)?;
+        let query = match &chosen.query {
+            // The change made it a query of the task.
+            Asked::Listed(index) if *index >= before.queries.len() => Asked::Typed(self.query()),
+            query => query.clone(),
+        };
+        let prompt = assemble(&before, &selection, &query, chosen.instruction)?;
         let mut index = chosen.task;
         if let Some(Origin::File(path)) = self.library.tasks.get(index).map(|task| &task.origin)
             && before.written.is_none()
@@ -177,6 +189,9 @@ impl Shots {
                 index = original - usize::from(original > index);
             }
             _ => self.library.tasks[index] = before,
+        }
+        if let Some(chosen) = &mut self.chosen {
+            chosen.query = query;
         }
         self.put_in(index, selection, prompt);
         Ok(())
@@ -302,29 +317,6 @@ fn assemble(task: &Task, selection: &Selection, query: &Asked, instruction: Inst
     Assembly { task, selection, query, instruction }.prompt()
 }
 
-/// The task library to choose from.
-#[derive(Debug)]
-pub struct TaskList;
-
-impl Overlay for TaskList {
-    fn scope(&self) -> Scope {
-        Scope::PICKER
-    }
-
-    fn title(&self, _: &App) -> String {
-        "Choose a task".to_owned()
-    }
-
-    fn rows(&self, app: &App) -> Rows {
-        Rows::Choice(app.shots.tasks().iter().map(|task| Item::new(&task.name, &task.title)).collect())
-    }
-
-    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
-        cx.app.choose_task(row);
-        Picked::Close
-    }
-}
-
 /// The few-shot pane where it has no place of its own.
 #[derive(Debug)]
 pub struct ShotsOverlay;
@@ -388,8 +380,12 @@ impl Overlay for Preview {
 }
 
 impl App {
-    pub(super) fn open_tasks(&mut self) {
-        self.open_at(TaskList, self.shots.chosen.as_ref().map_or(0, |chosen| chosen.task));
+    /// No task is chosen any more, and its stop strings go with it.
+    pub(super) fn drop_task(&mut self) {
+        if self.shots.prompt().is_some_and(|prompt| prompt.stop == self.sampler.stop) {
+            self.sampler.stop.clear();
+        }
+        self.shots.clear();
     }
 
     pub(super) fn choose_task(&mut self, index: usize) {
@@ -487,7 +483,11 @@ impl App {
         self.change_shots(|chosen| chosen.selection.shuffle(seed));
     }
 
+    /// Shows or hides the instruction; a task without one gets one.
     pub(super) fn shots_instruction(&mut self) {
+        if self.shots.task().is_some_and(|task| task.wording(Wording::Instruction).is_empty()) {
+            return self.shots_ask_wording(Wording::Instruction);
+        }
         self.change_shots(|chosen| {
             chosen.instruction = match chosen.instruction {
                 Instruction::Shown => Instruction::Hidden,

@@ -144,6 +144,8 @@ impl App {
                 let text = input.text.clone();
                 self.shots_field(&text)
             }
+            Purpose::Wording(wording) => self.shots_set_wording(wording, &input.text),
+            Purpose::Answer => self.shots_set_answer(&input.text),
             Purpose::Find => Ok(()),
             Purpose::ImportExamples
             | Purpose::SaveAs

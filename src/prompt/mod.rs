@@ -26,6 +26,6 @@ pub use examples::{ExamplesFor, StartingPoint, examples};
 pub use import::read_examples;
 pub use library::{Library, Problem};
 pub use measured::{Measured, measured};
-pub use rewrite::{FileChange, Rewritten};
+pub use rewrite::{FileChange, Rewritten, Wording};
 pub use selection::{Entry, Selection};
 pub use task::{Doc, Example, Origin, Task, TaskError};

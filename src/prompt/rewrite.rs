@@ -21,6 +21,25 @@ pub struct Rewritten {
     pub change: Option<FileChange>,
 }
 
+/// A part of a task that is one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wording {
+    /// What stands above the examples (`description`).
+    Instruction,
+    /// How a document is asked (`doc_to_text`).
+    Template,
+}
+
+impl Wording {
+    /// What it is called on a screen.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Instruction => "instruction",
+            Self::Template => "template",
+        }
+    }
+}
+
 /// A task file that is written, replaced or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
@@ -89,6 +108,56 @@ fn file_stem(name: &str) -> String {
 }
 
 impl Task {
+    /// A part of it, as its file has it.
+    pub fn wording(&self, wording: Wording) -> &str {
+        match wording {
+            Wording::Instruction => &self.description,
+            Wording::Template => &self.doc_to_text,
+        }
+    }
+
+    /// The task with another text for a part of it, not checked.
+    #[must_use]
+    pub fn with_wording(&self, wording: Wording, text: String) -> Self {
+        let mut task = self.clone();
+        match wording {
+            Wording::Instruction => task.description = text,
+            Wording::Template => task.doc_to_text = text,
+        }
+        task
+    }
+
+    /// The field that is the answer; none where a template makes it of others.
+    pub fn answer_field(&self) -> Option<&str> {
+        self.doc_to_target.as_ref()?.as_str().filter(|field| self.columns.contains(*field))
+    }
+
+    /// The task with the answer for a query, which becomes one of its own where it is not. Not checked.
+    ///
+    /// # Errors
+    /// Where the task's text uses no field, or the answer is no field.
+    pub fn with_answer(&self, query: &str, answer: &str) -> Result<Self, TaskError> {
+        let field = self.answer_field().ok_or_else(|| TaskError::new("the answer is no field of this task"))?;
+        let mut doc = self.doc_for(query)?;
+        let mut task = self.clone();
+        let asked = |doc: &Doc| {
+            self.input_field().and_then(|field| doc.get(field)).map(|value| match value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            })
+        };
+        match task.queries.iter_mut().find(|doc| asked(doc).as_deref() == Some(query)) {
+            Some(listed) => {
+                listed.insert(field.to_owned(), json!(answer));
+            }
+            None => {
+                doc.insert(field.to_owned(), json!(answer));
+                task.queries.push(doc);
+            }
+        }
+        Ok(task)
+    }
+
     /// The fields that its examples have, in their order.
     pub fn example_fields(&self) -> Vec<String> {
         let first = self.examples.first().map(|example| &example.doc).or(self.queries.first());

@@ -192,6 +192,14 @@ impl<T, A> Tree<T, A> {
         self.path(id).into_iter().all(|node| self.is_shown(node))
     }
 
+    /// The nodes whose whole text is on the screen. Of a node on the path that was cut, or left before its end, a part is.
+    pub fn on_screen(&self) -> Vec<NodeId> {
+        let path = self.path(self.here.node);
+        let ends = path.iter().skip(1).filter_map(|next| Some(self.node(*next)?.piece.at)).chain([self.here.end]);
+        let whole = |(id, end): &(NodeId, usize)| self.node(*id).is_some_and(|node| node.end() <= *end);
+        path.iter().copied().zip(ends).filter(whole).map(|(id, _)| id).collect()
+    }
+
     /// The text of a place.
     pub fn written(&self, place: Place) -> Written<T>
     where

@@ -10,6 +10,7 @@ use crate::app::runs::Seeding;
 use crate::app::screen::PaneId;
 use crate::app::shots::Preview;
 use crate::app::train::TRAIN;
+use crate::prompt::Wording;
 use crate::sampling::Step;
 use crate::train::Begin;
 
@@ -144,11 +145,14 @@ commands! {
         SHOTS_FEWER = "shots-fewer" ["left"] "" [plain] "one example fewer" |cx| cx.app.shots_step(-1);
         SHOTS_MORE = "shots-more" ["right"] "" [plain] "one example more" |cx| cx.app.shots_step(1);
         SHOTS_SHUFFLE = "shots-shuffle" ["r"] "" "shuffle the examples" |cx| cx.app.shots_shuffle();
-        SHOTS_INSTRUCTION = "shots-instruction" ["i"] "" "instruction on or off" |cx| cx.app.shots_instruction();
+        SHOTS_INSTRUCTION = "shots-instruction" ["i"] "" "instruction on or off; a task without one gets one" |cx| cx.app.shots_instruction();
         SHOTS_QUERY = "shots-query" ["e"] "query" [plain] "edit the query" |cx| cx.app.shots_edit_query();
         SHOTS_NEXT_QUERY = "shots-next-query" ["n"] "" [plain] "next query of the task" |cx| cx.app.shots_next_query();
         SHOTS_ADD = "shots-add" ["a"] "add" "a new example, field by field" |cx| cx.app.shots_add();
         SHOTS_EDIT = "shots-edit" ["shift-e"] "" "edit the example" |cx| cx.app.shots_edit();
+        SHOTS_TEMPLATE = "shots-template" ["shift-t"] "" "edit the template that asks each question" |cx| cx.app.shots_ask_wording(Wording::Template);
+        SHOTS_WORDS = "shots-words" ["w"] "" "edit the instruction" |cx| cx.app.shots_ask_wording(Wording::Instruction);
+        SHOTS_ANSWER = "shots-answer" ["x"] "" "edit the expected answer of the query" |cx| cx.app.shots_ask_answer();
         SHOTS_DUPLICATE = "shots-duplicate" ["y"] "" "the example a second time" |cx| cx.app.shots_duplicate();
         SHOTS_DELETE = "shots-delete" ["shift-d"] "" "delete the example" |cx| cx.app.shots_delete();
         SHOTS_RESTORE = "shots-restore" ["u"] "" "take back the last change of the examples" |cx| cx.app.shots_restore();

@@ -47,9 +47,9 @@ pub(super) fn draw(_: &VersionTree, pane: &Pane<'_>, body: Rect, buf: &mut Buffe
     paint::line(buf, list, &cells(inner.width, columns, legend, head).style(view.theme.dim));
     let list = paint::below(list, 1);
     let selected = view.app.tree_selected(&rows);
-    let path = view.app.versions.tree.path(view.app.versions.tree.here().node);
+    let on_screen = view.app.versions.tree.on_screen();
     pane.list(list, buf, |index| {
-        rows.get(index).map(|row| version(view, *row, &path, inner.width, columns)).unwrap_or_default()
+        rows.get(index).map(|row| version(view, *row, &on_screen, inner.width, columns)).unwrap_or_default()
     });
     if let Some(row) = rows.get(selected) {
         draw_text(view, row.id, foot, buf);
@@ -57,11 +57,11 @@ pub(super) fn draw(_: &VersionTree, pane: &Pane<'_>, body: Rect, buf: &mut Buffe
     caret
 }
 
-fn version(view: &View<'_>, row: TreeRow, path: &[NodeId], width: u16, columns: [usize; 3]) -> Line<'static> {
+fn version(view: &View<'_>, row: TreeRow, on_screen: &[NodeId], width: u16, columns: [usize; 3]) -> Line<'static> {
     let tree = &view.app.versions.tree;
     let Some(node) = tree.node(row.id) else { return Line::default() };
     let glyphs = &view.theme.glyphs;
-    let here = if path.contains(&row.id) { glyphs.handle } else { " " };
+    let here = if on_screen.contains(&row.id) { glyphs.handle } else { " " };
     let mark = match (view.app.versions.view.marked == Some(row.id), node.bookmarked) {
         (true, _) => "=",
         (false, true) => "*",

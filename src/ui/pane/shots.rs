@@ -18,10 +18,10 @@ pub(super) struct ShotsPane;
 
 /// Rows of the task, the instruction and a blank one.
 const HEAD: u16 = 3;
-/// Rows of a blank one, the shots, the query, the answer, the prompt and its state.
-const FOOT: u16 = 6;
+/// Rows of a blank one, the shots, the query, the answer, the prompt, the verdict and its figures.
+const FOOT: u16 = 7;
 /// Rows below which the pane gives up its blank rows, and the shots, whose count is in the title too.
-const LOW: u16 = 14;
+const LOW: u16 = 15;
 /// Columns of the words in front of values.
 const LABEL: usize = 8;
 
@@ -46,7 +46,8 @@ impl Pane for ShotsPane {
                 view.app.shots.tasks().len()
             );
             let rows = paint::wrap(&text, area.width).into_iter().map(|row| Line::styled(row, view.theme.dim));
-            paint::lines(buf, area, rows);
+            let used = paint::lines(buf, area, rows);
+            draw_library(view, paint::below(area, used + 1), buf);
             return None;
         };
         let (head, foot) = if area.height < LOW { (HEAD - 1, FOOT - 2) } else { (HEAD, FOOT) };
@@ -56,6 +57,13 @@ impl Pane for ShotsPane {
         draw_foot(view, chosen, foot, buf);
         None
     }
+}
+
+/// What there is to choose from, in the order of the library.
+fn draw_library(view: &View<'_>, area: Rect, buf: &mut Buffer) {
+    let cut = |task: &Task| paint::cut(&task.title, usize::from(area.width), view.theme.glyphs.ellipsis);
+    let tasks = view.app.tasks_in_order().into_iter().filter_map(|index| view.app.shots.tasks().get(index));
+    paint::lines(buf, area, tasks.map(|task| Line::styled(cut(task), view.theme.dim)));
 }
 
 fn draw_head(view: &View<'_>, task: &Task, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
@@ -120,21 +128,28 @@ fn draw_foot(view: &View<'_>, chosen: &Chosen, area: Rect, buf: &mut Buffer) {
         (_, None) => "no model to count with".to_owned(),
     };
     let expected = chosen.prompt().expected.as_ref().map_or("not known", |answer| answer.label.as_str());
-    let (label, state) = match (app.shots_live(), app.reading.answer()) {
-        // Of all its tokens together; the rank is that of the first.
-        (true, Some((logprob, rank, _))) => {
-            ("its P", format!("{}, 1st rank {}", probability(logprob.exp()), figures::grouped(rank)))
+    let state = match (app.shots_live(), app.reading.answer()) {
+        (true, Some(expected)) => {
+            let (verdict, style) = match expected.is_right() {
+                true => ("right answer", view.theme.good),
+                false => ("wrong answer", view.theme.warning),
+            };
+            let figures = format!("{}, rank {}", probability(expected.logprob.exp()), figures::grouped(expected.rank));
+            [value(view, "model", verdict, area.width).style(style), value(view, "its P", &figures, area.width)]
         }
-        (true, None) => ("", "live in the document".to_owned()),
-        (false, _) => ("", format!("{} puts it in", app.keymap.hint(id::SHOTS_PUT))),
+        (true, None) => [value(view, "", "live in the document", area.width), Line::default()],
+        (false, _) => {
+            let put = format!("{} puts it in", app.keymap.hint(id::SHOTS_PUT));
+            [value(view, "", &put, area.width), Line::default()]
+        }
     };
     let count = value(view, "shots", &count, area.width);
     let rows = [
         value(view, "query", &shots.query(), area.width),
         value(view, "expect", expected, area.width),
         value(view, "prompt", &tokens, area.width),
-        value(view, label, &state, area.width),
     ];
+    let rows = rows.into_iter().chain(state);
     let count = (area.height >= FOOT).then(|| [Line::default(), count]);
     paint::lines(buf, area, count.into_iter().flatten().chain(rows));
 }

@@ -1,0 +1,87 @@
+//! The library of few-shot tasks, with what is known of how the model in use does on each.
+
+use super::App;
+use super::command::{Cx, Scope};
+use super::log::Level;
+use super::overlay::{Item, Overlay, Picked, Rows};
+use crate::files::builtin;
+use crate::prompt::{Measured, Origin, Task, measured};
+
+/// `7 of 13 right (54 ± 14 %)`, one standard error.
+fn in_words(figures: Measured) -> String {
+    let Measured { right, of, .. } = figures;
+    if of == 0 {
+        return "too long for its context".to_owned();
+    }
+    let error = (figures.share() * (1.0 - figures.share()) / of as f64).sqrt();
+    format!("{right} of {of} right ({:.0} ± {:.0} %)", 100.0 * figures.share(), 100.0 * error)
+}
+
+/// The task library to choose from.
+#[derive(Debug)]
+pub struct TaskList;
+
+impl Overlay for TaskList {
+    fn scope(&self) -> Scope {
+        Scope::PICKER
+    }
+
+    fn title(&self, app: &App) -> String {
+        let shots = app.shots.tasks().iter().find_map(|task| Some(app.measured(task)?.shots));
+        let measured = match (&*app.models.loaded, shots) {
+            (Some(loaded), Some(shots)) => {
+                format!("   right answers of {}, {shots} examples, greedy", loaded.info.name)
+            }
+            (Some(loaded), None) => format!("   not measured with {}", loaded.info.name),
+            (None, _) => String::new(),
+        };
+        format!("Choose a task{measured}")
+    }
+
+    fn rows(&self, app: &App) -> Rows {
+        let row = |index: usize| {
+            let task = app.shots.tasks().get(index)?;
+            let measured = app.measured(task).map(|figures| format!("{}   ", in_words(figures))).unwrap_or_default();
+            Some(Item::new(&task.name, format!("{measured}{}", task.title)))
+        };
+        Rows::Choice(app.tasks_in_order().into_iter().filter_map(row).collect())
+    }
+
+    fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {
+        if let Some(index) = cx.app.tasks_in_order().get(row) {
+            cx.app.choose_task(*index);
+        }
+        Picked::Close
+    }
+}
+
+impl App {
+    pub(super) fn open_tasks(&mut self) {
+        let chosen = self.shots.chosen_index();
+        let row = self.tasks_in_order().into_iter().position(|index| Some(index) == chosen);
+        self.open_at(TaskList, row.unwrap_or(0));
+    }
+
+    /// How often the model in use answered a task of the program; none for another model, or a task that was changed.
+    fn measured(&self, task: &Task) -> Option<Measured> {
+        let is_built_in = self.models.loaded.as_ref().is_some_and(|loaded| loaded.info.name == builtin::NAME);
+        measured(&task.name).filter(|_| is_built_in && task.origin == Origin::BuiltIn)
+    }
+
+    /// The tasks as they are listed: those first that the model in use answers most often.
+    pub fn tasks_in_order(&self) -> Vec<usize> {
+        let tasks = self.shots.tasks();
+        let mut order: Vec<usize> = (0..tasks.len()).collect();
+        let share = |index: &usize| tasks.get(*index).and_then(|task| self.measured(task)).map_or(0.0, Measured::share);
+        order.sort_by(|a, b| share(b).total_cmp(&share(a)));
+        order
+    }
+
+    /// Says so where the document is a prompt that the model in use was measured to answer wrongly more often than not.
+    pub(super) fn warn_of_task(&mut self) {
+        let Some(task) = self.shots.task().filter(|_| self.shots_live()) else { return };
+        let Some(figures) = self.measured(task).filter(|figures| figures.share() < 0.5) else { return };
+        let said = format!("{} is beyond {}: {}", task.name, builtin::NAME, in_words(figures));
+        self.log.say(Level::Notice, said);
+    }
+}
