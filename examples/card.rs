@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a card")]
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
@@ -105,6 +105,11 @@ fn main() -> anyhow::Result<()> {
     stories(&mut model, &recipe, stream_steps)?;
 
     println!("{CANNOT}");
+    files(&folder)
+}
+
+/// The hashes that `kshot models verify` compares.
+fn files(folder: &Path) -> anyhow::Result<()> {
     println!("\n## Files\n");
     println!("`kshot models verify built-in` reads these lines, as sha256sum writes them:\n\n```");
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {

@@ -92,6 +92,7 @@ fn bytes_of(text: &str) -> Vec<u64> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn exit_codes_and_messages() {
     let world = World::new();
     std::fs::create_dir(world.home.path().join("empty")).unwrap();

@@ -611,6 +611,7 @@ fn key(name: &str) -> KeyEvent {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "an arm for each operation")]
 fn random_editing_agrees_with_a_plain_model() {
     const MOVES: [&str; 26] = [
         "left",

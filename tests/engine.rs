@@ -575,6 +575,7 @@ fn the_thread_answers_every_job_under_its_id() {
 
 /// Loads in place of a model: what cannot be loaded leaves it, what does not fit beside it is checked before it goes.
 #[test]
+#[allow(clippy::too_many_lines, reason = "one scenario")]
 fn a_model_is_checked_before_the_one_in_use_goes() {
     let good = bytes_model::folder();
     let load = |worker: &mut Worker, name: &str, folder: &std::path::Path| {

@@ -248,6 +248,7 @@ fn accuracy_is_the_exact_match_of_the_whole_run() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one scenario")]
 fn a_results_file_cut_anywhere_goes_on_to_the_same_results() {
     let folder = bytes_model::long_folder(128);
     let model = load(folder.path());

@@ -453,6 +453,7 @@ fn random_keys_leave_a_document_that_is_its_history_replayed() {
 }
 
 /// 2,000 keys: typing, generating, stopping, regenerating, versions, undo, redo, the tree.
+#[allow(clippy::too_many_lines, reason = "an arm for each key")]
 fn random_keys(seed: u64) {
     let names = [
         "generate",

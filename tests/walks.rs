@@ -93,6 +93,7 @@ fn row_of(tty: &mut Tty, text: &str) -> u16 {
     rows(&screen).iter().position(|row| row.contains(text)).unwrap() as u16
 }
 
+#[allow(clippy::too_many_lines, reason = "one scenario")]
 fn walk(size: (u16, u16), kind: &Kind, theme: &str) {
     let place = format!("{}x{} {} {theme}", size.0, size.1, kind.name);
     let mut command = CommandBuilder::new(assert_cmd::cargo::cargo_bin!("kshot"));

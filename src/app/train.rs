@@ -496,14 +496,7 @@ impl App {
             }
             Event::Finished(_) => {
                 run.enter(TrainPhase::Finished, now);
-                let open = self.keymap.hint(id::TRAIN_OPEN);
-                let hint = match (&run.kind, &run.saved) {
-                    (Kind::Finetune(_), Some((_, folder))) => {
-                        format!("; kshot classify -m {} TEXT uses it", folder.display())
-                    }
-                    _ if run.can_be_opened() => format!("; {open} opens it"),
-                    _ => String::new(),
-                };
+                let hint = next_step(run, &self.keymap.hint(id::TRAIN_OPEN));
                 self.log.say(Level::Notice, format!("{name} is done{hint}"));
             }
             Event::Failed(_, error) => {
@@ -512,5 +505,14 @@ impl App {
                 self.log.say(Level::Error, format!("{name}: {error}"));
             }
         }
+    }
+}
+
+/// What can be done with a run that is done: the end of a sentence.
+fn next_step(run: &TrainRun, open: &str) -> String {
+    match (&run.kind, &run.saved) {
+        (Kind::Finetune(_), Some((_, folder))) => format!("; kshot classify -m {} TEXT uses it", folder.display()),
+        _ if run.can_be_opened() => format!("; {open} opens it"),
+        _ => String::new(),
     }
 }

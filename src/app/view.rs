@@ -128,25 +128,17 @@ impl App {
     /// Enter on the line being typed. A line that cannot be accepted stays, with the reason.
     pub(super) fn input_accept(&mut self) {
         let Some(input) = self.screen.input.take() else { return };
+        if let Err(error) = self.accept(&input) {
+            *self.screen.input = Some(Input { error: Some(error), ..input });
+        }
+    }
+
+    /// What the line is for; an error says why it cannot be that.
+    fn accept(&mut self, input: &Input) -> Result<(), String> {
         let text = input.text.trim();
-        let result = match input.purpose {
-            Purpose::Value => {
-                let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_deref());
-                self.sampler.accept(&input.text, tokenizer)
-            }
+        match &input.purpose {
             // Lines of overlays have keys of their own.
-            Purpose::Command | Purpose::Filter => Ok(()),
-            Purpose::Query => {
-                self.shots_set_query(&input.text);
-                Ok(())
-            }
-            Purpose::Example => {
-                let text = input.text.clone();
-                self.shots_field(&text)
-            }
-            Purpose::Wording(wording) => self.shots_set_wording(wording, &input.text),
-            Purpose::Answer => self.shots_set_answer(&input.text),
-            Purpose::Find => Ok(()),
+            Purpose::Command | Purpose::Filter | Purpose::Find => {}
             Purpose::ImportExamples
             | Purpose::SaveAs
             | Purpose::HubId
@@ -156,51 +148,28 @@ impl App {
             | Purpose::PromptRename
                 if text.is_empty() =>
             {
-                Err("type a name first".to_owned())
+                return Err("type a name first".to_owned());
             }
-            Purpose::ExportTo => {
-                let text = text.to_owned();
-                self.export_as(&text);
-                Ok(())
+            Purpose::Value => {
+                let tokenizer = self.models.loaded.as_ref().and_then(|loaded| loaded.tokenizer.as_deref());
+                return self.sampler.accept(&input.text, tokenizer);
             }
-            Purpose::ImportExamples => {
-                let text = text.to_owned();
-                self.shots_import(&text);
-                Ok(())
-            }
-            Purpose::PresetName => self.preset_save(text),
-            Purpose::SaveAs => {
-                let text = text.to_owned();
-                self.save(&text);
-                Ok(())
-            }
-            Purpose::FindToken => {
-                self.found_token(&input.text);
-                Ok(())
-            }
-            Purpose::PromptName => {
-                let text = text.to_owned();
-                self.save_prompt(&text)
-            }
-            Purpose::PromptRename => {
-                let text = text.to_owned();
-                self.rename_prompt(&text)
-            }
-            Purpose::SessionName(ref id) => {
-                let (id, name) = (id.clone(), text.to_owned());
-                self.name_session(id, &name);
-                Ok(())
-            }
-            Purpose::SessionSearch => {
-                let query = text.to_owned();
-                self.keep_session_query(&query);
-                Ok(())
-            }
-            Purpose::HubId => self.look_up(text),
-            Purpose::Folder => self.find_folder(text),
-        };
-        if let Err(error) = result {
-            *self.screen.input = Some(Input { error: Some(error), ..input });
+            Purpose::Example => return self.shots_field(&input.text),
+            Purpose::Wording(wording) => return self.shots_set_wording(*wording, &input.text),
+            Purpose::Answer => return self.shots_set_answer(&input.text),
+            Purpose::PresetName => return self.preset_save(text),
+            Purpose::PromptName => return self.save_prompt(text),
+            Purpose::PromptRename => return self.rename_prompt(text),
+            Purpose::HubId => return self.look_up(text),
+            Purpose::Folder => return self.find_folder(text),
+            Purpose::Query => self.shots_set_query(&input.text),
+            Purpose::ExportTo => self.export_as(text),
+            Purpose::ImportExamples => self.shots_import(text),
+            Purpose::SaveAs => self.save(text),
+            Purpose::FindToken => self.found_token(&input.text),
+            Purpose::SessionName(id) => self.name_session(id.clone(), text),
+            Purpose::SessionSearch => self.keep_session_query(text),
         }
+        Ok(())
     }
 }

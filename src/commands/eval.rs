@@ -1,5 +1,6 @@
 //! `kshot eval`: how often a model answers a task right, at each number of examples.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::bail;
@@ -70,8 +71,6 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     let resumed = tally.done();
 
     let begun = Instant::now();
-    let mut complete = true;
-    let mut line = ProgressLine::new();
     let tokenizer = model::tokenizer(model.as_ref())?;
     let questions = done.left(plan.questions());
     let records: Box<dyn Iterator<Item = Result<Record, EvalError>>> = if model.info().capabilities.batch {
@@ -80,21 +79,7 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     } else {
         Box::new(one_by_one(model.as_mut(), questions, protocol.start, &interrupt.engine))
     };
-    for record in records {
-        let record = match record {
-            Err(error) if error.is_cancelled() => {
-                complete = false;
-                break;
-            }
-            other => other?,
-        };
-        if let Some(journal) = &mut journal {
-            journal.add(&record)?;
-        }
-        tally.add(&record);
-        line.count(&record.task, tally.done(), tally.items(), "items");
-    }
-    drop(line);
+    let complete = measure(records, journal.as_mut(), &mut tally)?;
 
     let report = Report {
         protocol: &protocol,
@@ -114,12 +99,38 @@ pub(super) fn run(args: &EvalArgs, cx: &mut Context) -> anyhow::Result<Status> {
     if complete {
         return Ok(if left_out.iter().any(|task| task.named) { Status::Bad } else { Status::Done });
     }
-    let kept = match &args.resume {
+    note_stopped(args.resume.as_deref(), &tally, cx);
+    Ok(Status::Interrupted)
+}
+
+/// Counts and keeps records until there are no more. False where Ctrl+C ended it.
+fn measure(
+    records: impl Iterator<Item = Result<Record, EvalError>>,
+    mut journal: Option<&mut Journal>,
+    tally: &mut Tally,
+) -> anyhow::Result<bool> {
+    let mut line = ProgressLine::new();
+    for record in records {
+        let record = match record {
+            Err(error) if error.is_cancelled() => return Ok(false),
+            other => other?,
+        };
+        if let Some(journal) = &mut journal {
+            journal.add(&record)?;
+        }
+        tally.add(&record);
+        line.count(&record.task, tally.done(), tally.items(), "items");
+    }
+    Ok(true)
+}
+
+/// Says how far it came, and how to go on.
+fn note_stopped(resume: Option<&Path>, tally: &Tally, cx: &mut Context) {
+    let kept = match resume {
         Some(path) => format!("the same command goes on from {}", path.display()),
         None => "with --resume FILE a run can be continued".to_owned(),
     };
     cx.note(format!("stopped after {} of {} items; {kept}", tally.done(), tally.items()));
-    Ok(Status::Interrupted)
 }
 
 /// A task that is asked for and cannot be measured.
@@ -233,31 +244,8 @@ fn list(as_json: bool, cx: &mut Context) -> anyhow::Result<Status> {
 }
 
 fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
-    let Protocol { model, dtype, seed, instruction, start, documents, .. } = report.protocol;
-    let name = cx.out.label(&model.name);
-    let hash = &model.sha256[..16];
+    print_protocol(report, cx)?;
     let style = cx.out.style();
-    let size = model.parameters as f64 / 1e6;
-    let shown = match instruction {
-        Instructions::TasksOnly => "instruction in tasks, none in suites",
-        Instructions::Shown => "with instruction",
-        Instructions::Hidden => "no instruction",
-    };
-    let start = match start {
-        Start::Prompt => "",
-        Start::EndOfText => ", the start token in front",
-    };
-    cx.out.line(format!("model     {name} ({}, {size:.1}M parameters, {dtype}, sha256 {hash})", model.family))?;
-    let documents = match documents {
-        Documents::Queries => "",
-        Documents::QueriesAndSamples => ", of tasks their queries and each sample left out of its own prompt",
-    };
-    cx.out.line(format!(
-        "protocol  seed {seed}, at most {} items each{documents}, {shown}{start}, greedy",
-        report.limit
-    ))?;
-    cx.out.line("")?;
-
     let figures = &report.results.figures;
     let width = figures.iter().map(|cell| cell.task.chars().count()).max().unwrap_or(0).max(4);
     let head = format!(
@@ -304,6 +292,33 @@ fn print(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
     }
     cx.remark(format!("[{} items in {:.1} s, {} resumed]", report.results.done(), report.seconds, report.resumed));
     Ok(())
+}
+
+/// The model and how it was measured.
+fn print_protocol(report: &Report<'_>, cx: &mut Context) -> anyhow::Result<()> {
+    let Protocol { model, dtype, seed, instruction, start, documents, .. } = report.protocol;
+    let name = cx.out.label(&model.name);
+    let hash = &model.sha256[..16];
+    let size = model.parameters as f64 / 1e6;
+    let shown = match instruction {
+        Instructions::TasksOnly => "instruction in tasks, none in suites",
+        Instructions::Shown => "with instruction",
+        Instructions::Hidden => "no instruction",
+    };
+    let start = match start {
+        Start::Prompt => "",
+        Start::EndOfText => ", the start token in front",
+    };
+    cx.out.line(format!("model     {name} ({}, {size:.1}M parameters, {dtype}, sha256 {hash})", model.family))?;
+    let documents = match documents {
+        Documents::Queries => "",
+        Documents::QueriesAndSamples => ", of tasks their queries and each sample left out of its own prompt",
+    };
+    cx.out.line(format!(
+        "protocol  seed {seed}, at most {} items each{documents}, {shown}{start}, greedy",
+        report.limit
+    ))?;
+    cx.out.line("")
 }
 
 /// How many items the rates are of, and of how many where some are not done.

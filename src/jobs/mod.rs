@@ -35,6 +35,9 @@ impl Job {
     pub fn of(request: IoRequest, cancel: &Cancel) -> Option<Self> {
         match request {
             IoRequest::ListModels | IoRequest::Find(..) | IoRequest::Pull(..) => Self::of_hub(request, cancel.clone()),
+            IoRequest::Save { .. } | IoRequest::SavePresets { .. } | IoRequest::SaveTask(..) => {
+                Self::of_saving(request)
+            }
             request => Self::of_files(request),
         }
     }
@@ -59,7 +62,7 @@ impl Job {
         })
     }
 
-    fn of_files(request: IoRequest) -> Option<Self> {
+    fn of_saving(request: IoRequest) -> Option<Self> {
         Some(match request {
             IoRequest::Save { revision, path, bytes, existing } => {
                 let to = path.clone();
@@ -75,10 +78,6 @@ impl Job {
                     },
                 )
             }
-            IoRequest::Export { format, source, to } => Self::new(
-                |why| IoEvent::Exported(Err(why)),
-                move |_, _| IoEvent::Exported(files::export(format, &source, to)),
-            ),
             IoRequest::SavePresets { path, toml } => Self::new(
                 |why| IoEvent::PresetsSaved(Err(why)),
                 move |_, _| IoEvent::PresetsSaved(files::save_in_folder(&path, &toml)),
@@ -96,6 +95,16 @@ impl Job {
                     },
                 )
             }
+            _ => return None,
+        })
+    }
+
+    fn of_files(request: IoRequest) -> Option<Self> {
+        Some(match request {
+            IoRequest::Export { format, source, to } => Self::new(
+                |why| IoEvent::Exported(Err(why)),
+                move |_, _| IoEvent::Exported(files::export(format, &source, to)),
+            ),
             IoRequest::ReadExamples { path, fields } => {
                 let from = path.clone();
                 Self::new(

@@ -96,6 +96,7 @@ fn flaw(task: &Task, shots: usize, made: &Prompt) -> Option<String> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn published_forms_are_exact_to_the_byte() {
     let cases = [
         ("translation-zh", 1, "Translate it, I love computer, 我爱计算机\nTranslate it, I love music,", " 我爱音乐"),

@@ -20,6 +20,7 @@ fn load(content: &[u8]) -> Result<Task, (Option<usize>, String)> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn bad_files_are_reported_with_line_and_reason() {
     let with = |line: &str| format!("{MINIMAL}{line}\n");
     let cases: &[(String, Option<usize>, &str)] = &[

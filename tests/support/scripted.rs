@@ -143,6 +143,7 @@ impl Executor for Scripted {
         &self.train.1
     }
 
+    #[allow(clippy::too_many_lines, reason = "an arm for each request")]
     fn io(&mut self, request: IoRequest) {
         let mut asked = self.asked.borrow_mut();
         let answer = match request {

@@ -224,20 +224,10 @@ impl Product<'_> {
         stride: usize,
         onto: Onto<'_>,
     ) {
-        let Self { a, b, m, n, k, alpha } = self;
+        self.check(onto, stride);
+        let Self { a, b, k, .. } = self;
         let [all_rows, all_columns] = part;
-        assert!(k > 0 && a.reaches(m, k), "A of {m} by {k}");
-        match b {
-            Right::Panels(panels) => assert!(panels.k >= k && panels.n >= n, "B of {k} by {n}"),
-            Right::Matrix(b) => assert!(b.reaches(k, n), "B of {k} by {n}"),
-        }
-        if let Onto::Row(row) | Onto::RowAndMatrix(row, _) = onto {
-            assert!(row.len() >= n, "a row of {n}");
-        }
-        if let Onto::RowAndMatrix(_, matrix) = onto {
-            assert!(m == 0 || matrix.len() >= (m - 1) * stride + n, "a matrix of {m} by {n}");
-        }
-        let (kernel, beside) = kernel(tier);
+        let kernel = kernel(tier);
         let mut scratch = SCRATCH.take();
         let a_length = ROWS / TOGETHER * (TOGETHER * DEPTH + GAP);
         let b_length = COLUMNS / LANES * (LANES * DEPTH + GAP);
@@ -262,57 +252,103 @@ impl Product<'_> {
                         interleave(a.from(row, depth), rows, depths, a_scratch);
                     }
                     let onto = if depth > 0 { Onto::Values } else { onto };
-                    for first in (0..columns).step_by(beside * LANES) {
-                        let width = (beside * LANES).min(columns - first);
-                        let mut at = 0;
-                        while at < rows {
-                            let left = match interleaved {
-                                true => {
-                                    let group = at / TOGETHER * (TOGETHER * depths + GAP);
-                                    a_scratch[group + at % TOGETHER..].as_ptr().cast()
-                                }
-                                false => a.from(row + at, depth).values.as_ptr(),
-                            };
-                            // SAFETY: the panel and the place in C are there.
-                            let (b, out) = unsafe {
-                                (
-                                    panels.add(first / LANES * panel_stride),
-                                    out.add((row + at) * stride + column + first),
-                                )
-                            };
-                            let tile = Tile {
-                                rows: if interleaved { (rows - at).min(TOGETHER - at % TOGETHER) } else { rows - at },
-                                width,
-                                depth: depths,
-                                a: left,
-                                a_row: a.row_step,
-                                interleaved,
-                                b,
-                                b_stride: panel_stride,
-                                out,
-                                stride,
-                                alpha,
-                                row: match onto {
-                                    Onto::Row(row) | Onto::RowAndMatrix(row, _) => row[column + first..].as_ptr(),
-                                    Onto::Nothing | Onto::Values => std::ptr::null(),
-                                },
-                                onto: match onto {
-                                    Onto::RowAndMatrix(_, matrix) => {
-                                        matrix[(row + at) * stride + column + first..].as_ptr()
-                                    }
-                                    Onto::Values => out,
-                                    Onto::Nothing | Onto::Row(_) => std::ptr::null(),
-                                },
-                            };
-                            // SAFETY: all of the tile lies within A, B and C, and the kernel is one of this processor.
-                            at += unsafe { kernel(&tile) };
-                        }
-                    }
+                    let packed = interleaved.then_some(&*a_scratch);
+                    let block = Block { row, rows, column, columns, depth, depths, packed, panels, panel_stride };
+                    // SAFETY: the block lies within A, B and C, and the kernel is one of this processor.
+                    unsafe { self.run_block(kernel, &block, out, stride, onto) };
                 }
             }
         }
         SCRATCH.set(scratch);
     }
+
+    /// That A, B and what is added are as large as the product needs.
+    fn check(&self, onto: Onto<'_>, stride: usize) {
+        let Self { a, b, m, n, k, .. } = *self;
+        assert!(k > 0 && a.reaches(m, k), "A of {m} by {k}");
+        match b {
+            Right::Panels(panels) => assert!(panels.k >= k && panels.n >= n, "B of {k} by {n}"),
+            Right::Matrix(b) => assert!(b.reaches(k, n), "B of {k} by {n}"),
+        }
+        if let Onto::Row(row) | Onto::RowAndMatrix(row, _) = onto {
+            assert!(row.len() >= n, "a row of {n}");
+        }
+        if let Onto::RowAndMatrix(_, matrix) = onto {
+            assert!(m == 0 || matrix.len() >= (m - 1) * stride + n, "a matrix of {m} by {n}");
+        }
+    }
+
+    /// The tiles of a block, one column of tiles after the other.
+    ///
+    /// # Safety
+    /// The block lies within A, B and C, which is at `out` as for [`Product::run`], and the processor has the kernel.
+    #[inline]
+    unsafe fn run_block(
+        &self,
+        (kernel, beside): (Kernel, usize),
+        block: &Block<'_>,
+        out: *mut f32,
+        stride: usize,
+        onto: Onto<'_>,
+    ) {
+        let Block { row, rows, column, columns, depth, depths, packed, panels, panel_stride } = *block;
+        for first in (0..columns).step_by(beside * LANES) {
+            let mut at = 0;
+            while at < rows {
+                let (a, together) = match packed {
+                    Some(packed) => {
+                        let group = at / TOGETHER * (TOGETHER * depths + GAP);
+                        (packed[group + at % TOGETHER..].as_ptr().cast(), TOGETHER - at % TOGETHER)
+                    }
+                    None => (self.a.from(row + at, depth).values.as_ptr(), rows),
+                };
+                let place = (row + at) * stride + column + first;
+                // SAFETY: the panel and the place in C are there.
+                let (b, out) = unsafe { (panels.add(first / LANES * panel_stride), out.add(place)) };
+                let tile = Tile {
+                    rows: (rows - at).min(together),
+                    width: (beside * LANES).min(columns - first),
+                    depth: depths,
+                    a,
+                    a_row: self.a.row_step,
+                    interleaved: packed.is_some(),
+                    b,
+                    b_stride: panel_stride,
+                    out,
+                    stride,
+                    alpha: self.alpha,
+                    row: match onto {
+                        Onto::Row(row) | Onto::RowAndMatrix(row, _) => row[column + first..].as_ptr(),
+                        Onto::Nothing | Onto::Values => std::ptr::null(),
+                    },
+                    onto: match onto {
+                        Onto::RowAndMatrix(_, matrix) => matrix[place..].as_ptr(),
+                        Onto::Values => out,
+                        Onto::Nothing | Onto::Row(_) => std::ptr::null(),
+                    },
+                };
+                // SAFETY: all of the tile lies within A, B and C, and the kernel is one of this processor.
+                at += unsafe { kernel(&tile) };
+            }
+        }
+    }
+}
+
+/// Some rows, columns and inputs of a product, with what was packed of them.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    row: usize,
+    rows: usize,
+    column: usize,
+    columns: usize,
+    depth: usize,
+    depths: usize,
+    /// A as [`interleave`] has packed it; `None` where its rows are read where they lie.
+    packed: Option<&'a [MaybeUninit<f32>]>,
+    /// The first panel of B.
+    panels: *const f32,
+    /// Values from a panel to the next.
+    panel_stride: usize,
 }
 
 /// A tile of C.

@@ -91,6 +91,7 @@ struct Twin {
 }
 
 impl Twin {
+    #[allow(clippy::too_many_lines, reason = "an arm for each operation")]
     fn run(&mut self, op: Op) {
         let document = &mut self.document;
         let (before, steps, revision) = (state(document), document.history.steps(), document.revision());

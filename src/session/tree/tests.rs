@@ -211,7 +211,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_version_is_what_it_was_when_it_was_made(ops in ops()) {
+    #[allow(clippy::too_many_lines, reason = "an arm for each operation")]
+fn a_version_is_what_it_was_when_it_was_made(ops in ops()) {
         let (mut versions, mut document) = (Versions::default(), Doc::new());
         // The text, authors and tokens of each node when it was made.
         let mut made: Vec<(Vec<u8>, Vec<Run>, Vec<DocToken<u32>>)> = vec![Default::default()];
