@@ -4,6 +4,8 @@
 //! [`Executor`]. A pane or an overlay is a file that draws plain state into a buffer; the keys are rows of the command
 //! table. The loop is generic over ratatui's backend, so that tests and [`script`] drive the very same code.
 
+#[cfg(test)]
+mod additions;
 mod clipboard;
 mod events;
 mod executor;

@@ -11,7 +11,8 @@ use super::layout::Layout;
 use super::page::PageView;
 use super::pane::{self, View};
 use super::theme::{Ground, Theme};
-use super::{mouse, overlay, paint, status, view};
+use super::view::{self, Tables};
+use super::{mouse, overlay, paint, status};
 use crate::app::page::Page;
 use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, SizeClass};
 use crate::app::{App, Effect, Message};
@@ -24,6 +25,7 @@ pub struct Shell {
     pub page: PageView,
     /// How things look.
     pub theme: Theme,
+    pub(super) tables: Tables,
     dirty: bool,
 }
 
@@ -32,7 +34,11 @@ impl Shell {
     pub fn new(mut app: App, theme: Theme) -> Self {
         app.screen.views = view::specs();
         app.screen.panes = pane::specs();
-        Self { app, page: PageView::default(), theme, dirty: true }
+        Self { app, page: PageView::default(), theme, tables: Tables::ALL, dirty: true }
+    }
+
+    fn view(&self) -> View<'_> {
+        View { app: &self.app, page: &self.page, theme: &self.theme, tables: self.tables }
     }
 
     /// Takes in a message; gives what is to be done.
@@ -43,7 +49,7 @@ impl Shell {
                 self.app.screen.focus,
                 self.app.screen.panes,
             );
-            let view = View { app: &self.app, page: &self.page, theme: &self.theme };
+            let view = self.view();
             *target = mouse::target(&view, &layout, event);
         }
         self.dirty = true;
@@ -82,7 +88,7 @@ impl Shell {
             return None;
         }
         let layout = self.lay_out(screen, self.app.screen.focus);
-        let view = View { app: &self.app, page: &self.page, theme: &self.theme };
+        let view = self.view();
         status::draw_status(&view, layout.status, buf);
         let mut caret = view::draw(&view, &layout, buf);
         for open in &self.app.screen.overlays {

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
 use super::layout::Layout;
-use super::pane::{self, View};
+use super::pane::{self, Pane, View};
 use super::{sessions, status, train};
 use crate::app::session_list::SESSIONS;
 use crate::app::train::TRAIN;
@@ -14,13 +14,25 @@ use crate::app::views::{PLAYGROUND, ViewSpec};
 use crate::app::{COMMANDS, CommandSpec, KeyMap, KeyMapError};
 
 /// A row: what the state knows of a view, and how it is drawn into the body of the screen. Gives the cell of the caret.
-struct Row {
-    spec: &'static ViewSpec,
-    draw: fn(&View<'_>, &Layout, &mut Buffer) -> Option<Position>,
+pub(super) struct Row {
+    pub spec: &'static ViewSpec,
+    pub draw: fn(&View<'_>, &Layout, &mut Buffer) -> Option<Position>,
+}
+
+/// What a screen is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Tables {
+    pub views: &'static [Row],
+    pub panes: &'static [&'static dyn Pane],
+}
+
+impl Tables {
+    /// The views and panes of the program.
+    pub(super) const ALL: Self = Self { views: &VIEWS, panes: &pane::PANES };
 }
 
 /// All views.
-static VIEWS: [Row; 3] = [
+pub(super) static VIEWS: [Row; 3] = [
     Row { spec: &PLAYGROUND, draw: playground },
     Row { spec: &TRAIN, draw: train::draw },
     Row { spec: &SESSIONS, draw: sessions::draw },
@@ -47,12 +59,12 @@ pub fn keymap() -> Result<KeyMap, KeyMapError> {
 
 /// Draws the view that is shown; gives the cell of the caret.
 pub(super) fn draw(view: &View<'_>, layout: &Layout, buf: &mut Buffer) -> Option<Position> {
-    let row = VIEWS.iter().find(|row| *row.spec == *view.app.screen.view)?;
+    let row = view.tables.views.iter().find(|row| *row.spec == *view.app.screen.view)?;
     (row.draw)(view, layout, buf)
 }
 
 /// The panes, with their tabs where only one is shown.
-fn playground(view: &View<'_>, layout: &Layout, buf: &mut Buffer) -> Option<Position> {
+pub(super) fn playground(view: &View<'_>, layout: &Layout, buf: &mut Buffer) -> Option<Position> {
     if let Some(tabs) = layout.tabs {
         status::draw_tabs(view, tabs, buf);
     }

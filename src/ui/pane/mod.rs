@@ -16,6 +16,7 @@ use ratatui::widgets::{Block, Widget};
 use super::page::PageView;
 use super::paint;
 use super::theme::Theme;
+use super::view::Tables;
 use crate::app::command::id;
 use crate::app::screen::{PaneId, PaneSpec};
 use crate::app::shots::ShotsOverlay;
@@ -30,6 +31,8 @@ pub(super) struct View<'a> {
     pub page: &'a PageView,
     /// How things look.
     pub theme: &'a Theme,
+    /// What the screen is made of.
+    pub tables: Tables,
 }
 
 /// Something that draws itself in a frame of its own. Keys are none of its business: they are rows of the command table
@@ -44,7 +47,8 @@ pub(super) trait Pane: Sync {
 }
 
 /// All panes, in the order of Tab.
-const PANES: [&dyn Pane; 4] = [&document::DocumentPane, &shots::ShotsPane, &next::NextPane, &sampling::SamplingPane];
+pub(super) static PANES: [&dyn Pane; 4] =
+    [&document::DocumentPane, &shots::ShotsPane, &next::NextPane, &sampling::SamplingPane];
 
 /// What the state and the layout have to know of all panes.
 pub(super) fn specs() -> &'static [&'static PaneSpec] {
@@ -54,7 +58,7 @@ pub(super) fn specs() -> &'static [&'static PaneSpec] {
 
 /// Draws a pane with its frame; gives the cell of the caret.
 pub(super) fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
-    let pane = PANES.iter().find(|pane| pane.spec().id == id)?;
+    let pane = view.tables.panes.iter().find(|pane| pane.spec().id == id)?;
     let style = if view.has_keys(id) { view.theme.focus } else { view.theme.border };
     let title = pane.title(view, usize::from(room(area)));
     let inner = frame(view, area, buf, Frame { title, scope: (pane.spec().scope)(view.app), style });
