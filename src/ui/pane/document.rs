@@ -17,7 +17,7 @@ use crate::ui::paint;
 use crate::ui::widget::Spaces;
 
 /// The document pane.
-pub(super) struct DocumentPane;
+pub(in crate::ui) struct DocumentPane;
 
 /// Where the text is, in a pane of the given area: one column inside the border on both sides.
 pub(in crate::ui) fn text_area(pane: Rect) -> Rect {
