@@ -669,12 +669,13 @@ fn a_damaged_file_of_presets_is_told_and_left_alone() {
 #[test]
 fn edited_examples_are_kept_as_a_task_of_the_user() {
     let world = World::new();
-    let task = "<F4>t<Enter>";
     let first = world.kshot(&["prompts", "list", "--json"]);
     let name = first.stdout.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok()).unwrap()["name"]
         .as_str()
         .unwrap()
         .to_owned();
+    // The list begins with what the model in use does best, so the task is found by its name.
+    let task = format!("<F4>t/{name}<Enter><Enter>");
     let show = || world.kshot(&["prompts", "show", &name, "-k", "1"]).stdout;
     let before = show();
     // The first example edited: its fields are offered one after the other, and what is typed takes their place.

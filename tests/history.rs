@@ -623,6 +623,26 @@ fn sessions_are_named_opened_copied_deleted_and_brought_back() {
     assert_eq!(names("u").len(), 2, "and brought back");
 }
 
+/// What is written last comes first, so a session moves when it gets a name; the next key is still about it.
+#[test]
+fn the_selection_follows_its_session() {
+    let place = tempfile::tempdir().unwrap();
+    let mut driver = keeping(place.path());
+    for text in ["one", "two", "three"] {
+        driver.run(&format!("<Ctrl+N>{text}")).unwrap();
+        wait(&mut driver);
+    }
+    driver.run("<Alt+L><End>").unwrap();
+    let selected = |driver: &Driver<Scripted>| {
+        let (rows, at) = driver.shell.app.session_rows();
+        (rows[at].id.clone(), rows[at].about.name.clone())
+    };
+    let (id, name) = selected(&driver);
+    assert_eq!(name, None);
+    driver.run("nmorning<Enter>").unwrap();
+    assert_eq!(selected(&driver), (id, Some("morning".to_owned())));
+}
+
 #[test]
 fn a_session_in_use_that_is_deleted_leaves_an_empty_page() {
     let place = tempfile::tempdir().unwrap();

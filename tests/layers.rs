@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("eval", &["corpus", "engine", "files", "model", "prompt", "sampling", "text"]),
     ("train", &["corpus", "engine", "eval", "files", "model", "sampling", "session", "text"]),
     ("export", &["engine", "files", "kernels", "model", "sampling", "session", "text"]),
-    ("app", &["engine", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
+    ("app", &["engine", "eval", "export", "files", "hub", "prompt", "sampling", "session", "text", "train"]),
     ("jobs", &["app", "engine", "export", "files", "hub", "prompt", "session"]),
     ("ui", &["app", "engine", "export", "files", "hub", "jobs", "prompt", "sampling", "session", "text", "train"]),
     ("config", &["app", "files", "sampling", "text", "ui"]),

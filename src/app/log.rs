@@ -44,8 +44,8 @@ impl Log {
         self.say(Level::Notice, text);
     }
 
-    /// Adds a message and puts it on the message line. A message that was not read yet gives way only to one of the same level
-    /// or a higher one.
+    /// Adds a message and puts it on the message line. A message that was not read yet gives way only to one of the same
+    /// level or a higher one.
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
         if self.entries.len() == Self::KEPT {
             self.entries.remove(0);

@@ -101,7 +101,9 @@ const fn row(
 /// What the view keeps for itself.
 #[derive(Debug, Default)]
 pub struct SessionList {
-    selected: usize,
+    /// The selected session; where it is not in the list, the row.
+    selected: Option<SessionId>,
+    row: usize,
     /// What was typed to narrow the list.
     query: String,
     /// What was looked for in the texts last.
@@ -110,7 +112,7 @@ pub struct SessionList {
 
 impl App {
     fn session_list(&self) -> &SessionList {
-        static NONE: SessionList = SessionList { selected: 0, query: String::new(), asked: String::new() };
+        static NONE: SessionList = SessionList { selected: None, row: 0, query: String::new(), asked: String::new() };
         self.screen.states.get().unwrap_or(&NONE)
     }
 
@@ -125,7 +127,9 @@ impl App {
     /// The sessions of the list, and which of them is selected.
     pub fn session_rows(&self) -> (Vec<&Row>, usize) {
         let rows = self.storage.sessions.matching(self.session_query());
-        let selected = self.session_list().selected.min(rows.len().saturating_sub(1));
+        let list = self.session_list();
+        let place = rows.iter().position(|row| Some(&row.id) == list.selected.as_ref());
+        let selected = place.unwrap_or(list.row.min(rows.len().saturating_sub(1)));
         (rows, selected)
     }
 
@@ -136,8 +140,10 @@ impl App {
 
     fn session_select(&mut self, by: isize) {
         let (rows, selected) = self.session_rows();
-        let last = rows.len().saturating_sub(1);
-        self.screen.states.of::<SessionList>().selected = selected.saturating_add_signed(by).min(last);
+        let row = selected.saturating_add_signed(by).min(rows.len().saturating_sub(1));
+        let selected = rows.get(row).map(|row| row.id.clone());
+        let list = self.screen.states.of::<SessionList>();
+        (list.selected, list.row) = (selected, row);
     }
 
     /// Rows of the list on this screen, roughly: the frame, the head and the foot take the others.
@@ -153,7 +159,8 @@ impl App {
         // What was typed a moment ago is in the list.
         self.keep_now();
         self.session_job(SessionJob::List);
-        *self.screen.states.of::<SessionList>() = SessionList::default();
+        let selected = self.storage.sessions.current.clone();
+        *self.screen.states.of::<SessionList>() = SessionList { selected, ..SessionList::default() };
         self.toggle_view(&SESSIONS);
     }
 
@@ -176,7 +183,7 @@ impl App {
     pub(super) fn keep_session_query(&mut self, query: &str) {
         let list = self.screen.states.of::<SessionList>();
         list.query = query.to_owned();
-        list.selected = 0;
+        (list.selected, list.row) = (None, 0);
     }
 
     fn session_list_told(&mut self, message: &Message) {

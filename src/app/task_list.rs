@@ -4,17 +4,21 @@ use super::App;
 use super::command::{Cx, Scope};
 use super::log::Level;
 use super::overlay::{Item, Overlay, Picked, Rows};
+use crate::eval::Rate;
 use crate::files::builtin;
 use crate::prompt::{Measured, Origin, Task, measured};
 
-/// `7 of 13 right (54 ± 14 %)`, one standard error.
-fn in_words(figures: Measured) -> String {
-    let Measured { right, of, .. } = figures;
-    if of == 0 {
-        return "too long for its context".to_owned();
-    }
-    let error = (figures.share() * (1.0 - figures.share()) / of as f64).sqrt();
-    format!("{right} of {of} right ({:.0} ± {:.0} %)", 100.0 * figures.share(), 100.0 * error)
+/// `7 of 13 right (54 ± 14 %)`, one standard error; `0 of 13 right (up to 23 %)`, the end of the 95 % interval, where the
+/// standard error says nothing.
+fn in_words(Measured { right, of, .. }: Measured) -> String {
+    let rate = Rate { right, of };
+    let figures = match (right, of) {
+        (_, 0) => return "too long for its context".to_owned(),
+        (0, _) => format!("up to {:.0} %", rate.wilson95().1),
+        _ if right == of => format!("{:.0} % and more", rate.wilson95().0),
+        _ => format!("{:.0} ± {:.0} %", rate.percent(), rate.standard_error()),
+    };
+    format!("{right} of {of} right ({figures})")
 }
 
 /// The task library to choose from.
@@ -39,12 +43,13 @@ impl Overlay for TaskList {
     }
 
     fn rows(&self, app: &App) -> Rows {
-        let row = |index: usize| {
-            let task = app.shots.tasks().get(index)?;
-            let measured = app.measured(task).map(|figures| format!("{}   ", in_words(figures))).unwrap_or_default();
-            Some(Item::new(&task.name, format!("{measured}{}", task.title)))
-        };
-        Rows::Choice(app.tasks_in_order().into_iter().filter_map(row).collect())
+        let tasks = app.tasks_in_order().into_iter().filter_map(|index| app.shots.tasks().get(index));
+        let tasks: Vec<_> = tasks.map(|task| (task, app.measured(task).map(in_words).unwrap_or_default())).collect();
+        // The titles stand below each other; where nothing was measured there is no column before them.
+        let width = tasks.iter().map(|(_, figures)| figures.chars().count()).max().filter(|width| *width > 0);
+        let width = width.map_or(0, |width| width + 2);
+        let row = |(task, figures): &(&Task, String)| Item::new(&task.name, format!("{figures:<width$}{}", task.title));
+        Rows::Choice(tasks.iter().map(row).collect())
     }
 
     fn pick(&mut self, cx: &mut Cx<'_>, row: usize) -> Picked {

@@ -205,10 +205,13 @@ fn header(name: &str, train: &Examples, test: &Examples, runs: &[Run], cx: &mut 
     match recipe.tuned {
         Tuned::Whole => {
             cx.out.line("the paper L3(C) = L2(C) + λ·L1(C), L1 the language model and L2 the classifier")?;
+            cx.out
+                .line("others    L3(C) = L1(C) + λ·L2(C): the two are exchanged; the released code is the paper's")?;
         }
-        Tuned::Head => cx
-            .out
-            .line("loss      L2 alone: the model does not change, so λ·L1 of L3(C) = L2(C) + λ·L1(C) is a constant")?,
+        Tuned::Head => cx.out.line(
+            "loss      L2 alone: the model does not change, so λ·L1 of L3(C) = L2(C) + λ·L1(C) is a constant \
+             (some print L1(C) + λ·L2(C))",
+        )?,
     }
     cx.out.line(format!(
         "schedule  {} updates of {} examples, {} epochs, learning rate {:.3e} · (x ≤ w ? x/w : 1)·(1 − x), w = {}",

@@ -106,7 +106,8 @@ impl Step {
         TokenScore { id, logprob, rank, entropy, top: self.top() }
     }
 
-    /// Whether it is of the text: a token that ended it is not. One of a row beyond the vocabulary is, though it has no bytes.
+    /// Whether it is of the text: a token that ended it is not. One of a row beyond the vocabulary is, though it has no
+    /// bytes.
     pub fn is_text(&self) -> bool {
         self.shown > 0 || self.bytes.is_empty()
     }

@@ -35,8 +35,8 @@ impl Journal {
     /// Opens a results file, or begins one. A last line that was not written to its end is taken off.
     ///
     /// # Errors
-    /// A file that is no regular one, is larger than 1 GiB, is something else or belongs to another protocol, a line that is no result, a file in use, a failing
-    /// read or write. The file is left as it is then.
+    /// A file that is no regular one, is larger than 1 GiB, is something else or belongs to another protocol, a line
+    /// that is no result, a file in use, a failing read or write. The file is left as it is then.
     pub fn open(path: &Path, protocol: &Protocol) -> Result<(Self, Done), EvalError> {
         let failed = |source| EvalError::Io { path: path.to_owned(), source };
         disk::open(path).map(drop).or_else(|error| if error.is_missing() { Ok(()) } else { Err(error) })?;

@@ -1,7 +1,8 @@
 //! What the machine can do at most: figures that the speed of a model is compared with.
 //!
 //! A share of the memory bandwidth is bytes read per second over the best of several ways to read memory, so that no
-//! choice of the probe flatters a kernel; a share of the arithmetic is operations per second over multiply-adds that touch no memory.
+//! choice of the probe flatters a kernel; a share of the arithmetic is operations per second over multiply-adds that
+//! touch no memory.
 
 use std::time::{Duration, Instant};
 

@@ -243,7 +243,8 @@ impl Decoder {
         Ok(x_tc)
     }
 
-    /// The same as one operation with a gradient, where the pass collects gradients and no trace or dropout needs the tensors inside.
+    /// The same as one operation with a gradient, where the pass collects gradients and no trace or dropout needs the
+    /// tensors inside.
     fn block_collecting(
         &self,
         layer: usize,

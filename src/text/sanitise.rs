@@ -1,9 +1,8 @@
 //! The one sanitiser between untrusted text (model output, vocabularies, file names, server messages) and a terminal.
 //!
 //! Replaces, never deletes, and visibly: C0 as the U+2400 symbols, DEL as `␡`, C1 as `<0x9B>`, bidirectional and
-//! invisible characters as `⟨U+202E⟩`; ZWJ and VS16 survive only inside an emoji, tags only in the three flags that Unicode recommends;
-//! combining marks and the bytes of one
-//! grapheme are capped. Every function is idempotent.
+//! invisible characters as `⟨U+202E⟩`; ZWJ and VS16 survive only inside an emoji, tags only in the three flags that
+//! Unicode recommends; combining marks and the bytes of one grapheme are capped. Every function is idempotent.
 
 use std::borrow::Cow;
 

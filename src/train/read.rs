@@ -29,7 +29,8 @@ impl Text {
     /// `.jsonl` file is an object whose `field` is a document.
     ///
     /// # Errors
-    /// A file that cannot be read, is no regular one, is larger than 4 GiB or is not UTF-8, a line without the field; nothing at all to read.
+    /// A file that cannot be read, is no regular one, is larger than 4 GiB or is not UTF-8, a line without the field;
+    /// nothing at all to read.
     pub fn read(paths: &[PathBuf], field: &str) -> Result<Self> {
         let mut documents = Vec::new();
         for path in paths {

@@ -14,7 +14,7 @@ use super::paint;
 use super::pane::{Pane, View, document};
 use super::shell::Shell;
 use super::theme::{Palette, Theme};
-use super::view::{Row, Tables, commands};
+use super::view::{Row, commands};
 use super::widget::Glyphs;
 use crate::app::log::Level;
 use crate::app::overlay::{Item, Overlay, Picked, Rows};
@@ -123,7 +123,7 @@ fn shell() -> Shell {
     static PANE_SPECS: [&PaneSpec; 2] = [&crate::app::screen::PANES[0], &LENGTH];
     let app = App::new(Library::load(None), Sampler::new(Settings::default(), Vec::new())).unwrap();
     let mut shell = Shell::new(app, Theme::new(Palette::Plain, Glyphs::ASCII));
-    shell.tables = Tables { views: &VIEWS, panes: &PANES };
+    (shell.views, shell.panes) = (&VIEWS, &PANES);
     shell.app.screen.views = &VIEW_SPECS;
     shell.app.screen.panes = &PANE_SPECS;
     shell.app.keymap = KeyMap::new(commands().chain(&COMMANDS)).unwrap();

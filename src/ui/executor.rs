@@ -1,4 +1,5 @@
-//! The real [`Executor`]: the engine thread, the training thread, one thread for each I/O job, and a thread that encodes text.
+//! The real [`Executor`]: the engine thread, the training thread, one thread for each I/O job, and a thread that encodes
+//! text.
 
 use std::collections::HashMap;
 use std::io;

@@ -43,7 +43,8 @@ impl Keeper {
         Self { store, writer: None, name, waiting: Vec::new(), next: None, deleted: Vec::new(), said: None }
     }
 
-    /// A keeper that goes on with a session. A session that another program writes is only read; the keeper then writes to a new one.
+    /// A keeper that goes on with a session. A session that another program writes is only read; the keeper then writes to
+    /// a new one.
     ///
     /// # Errors
     /// A session that cannot be opened at all.

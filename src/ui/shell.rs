@@ -9,9 +9,9 @@ use ratatui::text::Line;
 
 use super::layout::Layout;
 use super::page::PageView;
-use super::pane::{self, View};
+use super::pane::{self, PANES, Pane, View};
 use super::theme::{Ground, Theme};
-use super::view::{self, Tables};
+use super::view::{self, Row, VIEWS};
 use super::{mouse, overlay, paint, status};
 use crate::app::page::Page;
 use crate::app::screen::{MIN_HEIGHT, MIN_WIDTH, PaneId, SizeClass};
@@ -25,7 +25,8 @@ pub struct Shell {
     pub page: PageView,
     /// How things look.
     pub theme: Theme,
-    pub(super) tables: Tables,
+    pub(super) views: &'static [Row],
+    pub(super) panes: &'static [&'static dyn Pane],
     dirty: bool,
 }
 
@@ -34,11 +35,11 @@ impl Shell {
     pub fn new(mut app: App, theme: Theme) -> Self {
         app.screen.views = view::specs();
         app.screen.panes = pane::specs();
-        Self { app, page: PageView::default(), theme, tables: Tables::ALL, dirty: true }
+        Self { app, page: PageView::default(), theme, views: &VIEWS, panes: &PANES, dirty: true }
     }
 
     fn view(&self) -> View<'_> {
-        View { app: &self.app, page: &self.page, theme: &self.theme, tables: self.tables }
+        View { app: &self.app, page: &self.page, theme: &self.theme, panes: self.panes }
     }
 
     /// Takes in a message; gives what is to be done.
@@ -90,7 +91,7 @@ impl Shell {
         let layout = self.lay_out(screen, self.app.screen.focus);
         let view = self.view();
         status::draw_status(&view, layout.status, buf);
-        let mut caret = view::draw(&view, &layout, buf);
+        let mut caret = view::draw(self.views, &view, &layout, buf);
         for open in &self.app.screen.overlays {
             caret = overlay::draw(open, &view, layout.body, buf);
         }

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
 use super::layout::Layout;
-use super::pane::{self, Pane, View};
+use super::pane::{self, View};
 use super::{sessions, status, train};
 use crate::app::session_list::SESSIONS;
 use crate::app::train::TRAIN;
@@ -17,18 +17,6 @@ use crate::app::{COMMANDS, CommandSpec, KeyMap, KeyMapError};
 pub(super) struct Row {
     pub spec: &'static ViewSpec,
     pub draw: fn(&View<'_>, &Layout, &mut Buffer) -> Option<Position>,
-}
-
-/// What a screen is made of.
-#[derive(Clone, Copy)]
-pub(super) struct Tables {
-    pub views: &'static [Row],
-    pub panes: &'static [&'static dyn Pane],
-}
-
-impl Tables {
-    /// The views and panes of the program.
-    pub(super) const ALL: Self = Self { views: &VIEWS, panes: &pane::PANES };
 }
 
 /// All views.
@@ -57,9 +45,9 @@ pub fn keymap() -> Result<KeyMap, KeyMapError> {
     KeyMap::new(commands())
 }
 
-/// Draws the view that is shown; gives the cell of the caret.
-pub(super) fn draw(view: &View<'_>, layout: &Layout, buf: &mut Buffer) -> Option<Position> {
-    let row = view.tables.views.iter().find(|row| *row.spec == *view.app.screen.view)?;
+/// Draws the view that is shown, one of `views`; gives the cell of the caret.
+pub(super) fn draw(views: &[Row], view: &View<'_>, layout: &Layout, buf: &mut Buffer) -> Option<Position> {
+    let row = views.iter().find(|row| *row.spec == *view.app.screen.view)?;
     (row.draw)(view, layout, buf)
 }
 

@@ -16,7 +16,6 @@ use ratatui::widgets::{Block, Widget};
 use super::page::PageView;
 use super::paint;
 use super::theme::Theme;
-use super::view::Tables;
 use crate::app::command::id;
 use crate::app::screen::{PaneId, PaneSpec};
 use crate::app::shots::ShotsOverlay;
@@ -31,8 +30,8 @@ pub(super) struct View<'a> {
     pub page: &'a PageView,
     /// How things look.
     pub theme: &'a Theme,
-    /// What the screen is made of.
-    pub tables: Tables,
+    /// All panes, in the order of Tab.
+    pub panes: &'static [&'static dyn Pane],
 }
 
 /// Something that draws itself in a frame of its own. Keys are none of its business: they are rows of the command table
@@ -58,7 +57,7 @@ pub(super) fn specs() -> &'static [&'static PaneSpec] {
 
 /// Draws a pane with its frame; gives the cell of the caret.
 pub(super) fn draw(id: PaneId, view: &View<'_>, area: Rect, buf: &mut Buffer) -> Option<Position> {
-    let pane = view.tables.panes.iter().find(|pane| pane.spec().id == id)?;
+    let pane = view.panes.iter().find(|pane| pane.spec().id == id)?;
     let style = if view.has_keys(id) { view.theme.focus } else { view.theme.border };
     let title = pane.title(view, usize::from(room(area)));
     let inner = frame(view, area, buf, Frame { title, scope: (pane.spec().scope)(view.app), style });

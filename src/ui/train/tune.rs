@@ -21,7 +21,7 @@ const HEAD: usize = 7;
 /// Columns of the table with its border.
 const TABLE: u16 = 44;
 
-const PAPER: &str = "L3(C) = L2(C) + λ·L1(C): L2 the classifier, L1 the language model (GPT-1, eq. 5). The released code does the same.";
+const PAPER: &str = "L3(C) = L2(C) + λ·L1(C): L2 the classifier, L1 the language model (GPT-1, eq. 5). Accounts that print L1 + λ·L2 exchange the two; the released code is the paper's.";
 
 /// The dial: `λ  0.5 ━━━━●━━━━━━━`.
 pub(super) fn draw_dial(view: &View<'_>, area: Rect, buf: &mut Buffer) {
