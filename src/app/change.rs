@@ -2,7 +2,7 @@
 //!
 //! A state reports its changes itself: a [`Watched`] value by being borrowed mutably, the document and the other states that
 //! edit themselves in the methods that do it. After each message [`App::update`] collects the reports and runs the rows of
-//! [`FOLLOW_UPS`] whose changes are among them. A state with something to recompute is one more row.
+//! `FOLLOW_UPS` whose changes are among them. A state with something to recompute is one more row.
 
 use std::ops::{BitOr, BitOrAssign, Deref, DerefMut};
 
